@@ -1,0 +1,96 @@
+"""The autograd backend: NumPy arrays, and the boxes that autograd traces them with. Derivatives are in `differentiation`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.numpy.numpy_boxes import ArrayBox
+from autograd.tracer import getval, isbox
+
+from anyjac_plugins import COMPLEX, FLOAT16, NESTED, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins.errors import DtypeError
+
+from . import differentiation
+from .indexing import set_index
+from .namespace import build_namespace
+from .tracing import make_tracing_thread_safe
+
+_KINDS = {"f": "real floating", "c": "complex floating", "i": "integral", "u": "integral", "b": "bool"}
+
+
+class AutogradBackend(Backend):
+    """NumPy with autograd. Loading it makes autograd's trace numbers unique, see `tracing`."""
+
+    name = "autograd"
+    version = version("autograd")
+    capabilities = frozenset({COMPLEX, FLOAT16, NESTED})
+
+    def __init__(self) -> None:
+        make_tracing_thread_safe()
+        self._namespace = build_namespace()
+
+    # ---- arrays -----------------------------------------------------------------------------------------------------
+
+    @property
+    def namespace(self) -> Any:
+        return self._namespace
+
+    def is_array(self, value: object) -> bool:
+        return isinstance(value, np.ndarray | np.generic | ArrayBox)
+
+    def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
+        if isinstance(value, ArrayBox):
+            return value if dtype is None or value.dtype == dtype else value.astype(dtype)
+        return np.asarray(value, dtype=dtype)
+
+    def is_traced(self, value: Array) -> bool:
+        return bool(isbox(value))
+
+    def copy(self, array: Array) -> Array:
+        return array if isbox(array) else np.array(array)
+
+    def changed_in_place(self, copy: Array, original: Array) -> bool:
+        return not isbox(copy) and bool(copy.tobytes() != np.asarray(original).tobytes())
+
+    def set_index(self, array: Array, index: Any, value: Any) -> Array:
+        return set_index(array, index, value)
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(array)
+
+    def stop_gradient(self, array: Array) -> Array:
+        return getval(array)
+
+    def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
+        return np.zeros(shape, dtype=like.dtype)
+
+    def dtype_kind(self, dtype: Any) -> str:
+        kind = np.dtype(dtype).kind
+        if kind not in _KINDS:
+            raise DtypeError(f"dtype {dtype} is not a numeric dtype of backend {self.name!r}")
+        return _KINDS[kind]
+
+    def dtype_name(self, dtype: Any) -> str:
+        return np.dtype(dtype).name
+
+    # ---- devices ----------------------------------------------------------------------------------------------------
+
+    def devices(self) -> Sequence[Any]:
+        return ["cpu"]
+
+    def device_of(self, array: Array) -> Any:
+        return "cpu"
+
+    # ---- derivatives --------------------------------------------------------------------------------------------------
+
+    def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+        return differentiation.vjp(fun, primals)
+
+    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        count = next(len(c) for c in cotangents if c is not None)
+        rows = [pullback([None if c is None else c[i] for c in cotangents]) for i in range(count)]
+        return [None if column[0] is None else anp.stack(list(column)) for column in zip(*rows, strict=True)]

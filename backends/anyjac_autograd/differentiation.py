@@ -1,0 +1,81 @@
+"""Reverse mode on autograd: one forward trace, and backward passes for one or several outputs and roots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.core import VJPNode, add_outgrads
+from autograd.tracer import getval, isbox, new_box, toposort, trace_stack
+
+from anyjac_plugins import Array, FlatFunction, Pullback
+
+
+def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+    """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
+    with trace_stack.new_trace() as trace:
+        roots = [VJPNode.new_root() for _ in primals]
+        outputs, aux = fun(*(new_box(primal, trace, root) for primal, root in zip(primals, roots, strict=True)))
+        ends = [_end_of(output, trace) for output in outputs]
+        untraced = [_untraced(output, trace) for output in outputs]
+        return untraced, _BackwardPass(primals, roots, ends), [_untraced(array, trace) for array in aux]
+
+
+def _end_of(output: Array, trace: int) -> VJPNode | None:
+    return output._node if isbox(output) and output._trace == trace else None
+
+
+def _untraced(array: Array, trace: int) -> Array:
+    """Take an array out of this trace; one that belongs to an outer trace stays there."""
+    return array._value if isbox(array) and array._trace == trace else array
+
+
+class _BackwardPass:
+    """Pulls cotangents back from the ends of a trace to its roots."""
+
+    def __init__(self, primals: Sequence[Array], roots: Sequence[VJPNode], ends: Sequence[VJPNode | None]):
+        self._primals = primals
+        self._roots = roots
+        self._orders = [None if end is None else list(toposort(end)) for end in ends]
+
+    def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        totals: list[Any] = [None] * len(self._roots)
+        for order, cotangent in zip(self._orders, cotangents, strict=True):
+            if order is None or cotangent is None:
+                continue
+            for index, gradient in enumerate(self._from_one_end(order, cotangent)):
+                if gradient is not None:
+                    totals[index] = add_outgrads(totals[index], gradient)
+        return [
+            None if total is None else _cast(total[0], primal)
+            for total, primal in zip(totals, self._primals, strict=True)
+        ]
+
+    def _from_one_end(self, order: Sequence[VJPNode], cotangent: Array) -> list[Array | None]:
+        outgrads: dict[VJPNode, Any] = {order[0]: (cotangent, False)}
+        for node in order:
+            if not node.parents:
+                continue  # a root keeps what has arrived
+            outgrad = outgrads.pop(node)
+            for parent, gradient in zip(node.parents, node.vjp(outgrad[0]), strict=True):
+                outgrads[parent] = add_outgrads(outgrads.get(parent), gradient)
+        return [outgrads[root][0] if root in outgrads else None for root in self._roots]
+
+
+def _cast(gradient: Array, primal: Array) -> Array:
+    """Give a gradient its primal's dtype; a real primal takes the real part, whatever was complex on the way."""
+    dtype = innermost(primal).dtype
+    if dtype.kind != "c" and anp.iscomplexobj(gradient):
+        gradient = anp.real(gradient)
+    if isbox(gradient):
+        return gradient if gradient.dtype == dtype else gradient.astype(dtype)
+    return np.asarray(gradient, dtype=dtype)
+
+
+def innermost(array: Array) -> Any:
+    """Return the NumPy array inside any number of boxes."""
+    while isbox(array):
+        array = getval(array)
+    return array

@@ -1,0 +1,34 @@
+"""Trace numbers for autograd that are safe across threads and tasks.
+
+autograd numbers its traces with one global counter that goes up when a trace begins and down when it ends, so that two
+threads in nested derivatives can be given the same number and take each other's boxes for their own: the Jacobians
+are then wrong, without an error. Numbers that only ever grow cannot collide, and an inner trace still has a greater
+one than the trace around it, which is all that autograd asks of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from autograd import tracer
+
+
+class UniqueTraceStack(tracer.TraceStack):  # type: ignore[misc]
+    """Hands out trace numbers, each one once in the life of the process."""
+
+    _numbers = itertools.count()
+
+    @contextmanager
+    def new_trace(self) -> Iterator[int]:
+        """Yield the number of a new trace."""
+        yield next(self._numbers)
+
+
+def make_tracing_thread_safe() -> None:
+    """Give autograd's own trace stack unique numbers, so that its transforms and ours nest and run side by side.
+
+    The object that autograd has stays the same, whoever imported it; its class is replaced. Doing so twice is harmless.
+    """
+    tracer.trace_stack.__class__ = UniqueTraceStack

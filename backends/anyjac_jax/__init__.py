@@ -1,0 +1,22 @@
+"""JAX as a backend of anyjac. This module holds the hook alone and imports nothing heavy."""
+
+from anyjac_plugins import Backend, BackendSpec, hookimpl
+
+
+def _make() -> Backend:
+    from .backend import JaxBackend
+
+    return JaxBackend()
+
+
+@hookimpl
+def anyjac_backend() -> BackendSpec:
+    """Describe the backend."""
+    return BackendSpec(
+        name="jax",
+        factory=_make,
+        requires=("jax", "jaxlib"),
+        install='"anyjac[jax]"',
+        array_modules=("jax", "jaxlib"),
+        summary="JAX, on CPU, GPU and TPU",
+    )

@@ -1,0 +1,94 @@
+"""The PyTorch backend: tensors and devices in PyTorch's terms. Derivatives are in `differentiation`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import array_api_compat.torch as xp
+import numpy as np
+import torch
+
+from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, JIT, NESTED, VMAP, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins.errors import DtypeError
+
+from . import differentiation
+
+
+class TorchBackend(Backend):
+    """PyTorch. Tensors that belong to a graph count as traced; Variables hold detached copies."""
+
+    name = "torch"
+    version = torch.__version__
+    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, JIT, VMAP})
+
+    # ---- arrays -----------------------------------------------------------------------------------------------------
+
+    @property
+    def namespace(self) -> Any:
+        return xp
+
+    def is_array(self, value: object) -> bool:
+        return isinstance(value, torch.Tensor)
+
+    def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
+        if isinstance(value, torch.Tensor):
+            return value.to(device=device, dtype=dtype)
+        return torch.as_tensor(value, dtype=dtype, device=device)
+
+    def is_traced(self, value: Array) -> bool:
+        return value.grad_fn is not None or differentiation.is_wrapped(value)
+
+    def copy(self, array: Array) -> Array:
+        return array.clone()
+
+    def constant(self, array: Array) -> Array:
+        return array.detach().clone()
+
+    def changed_in_place(self, copy: Array, original: Array) -> bool:
+        return copy._version > 0
+
+    def set_index(self, array: Array, index: Any, value: Any) -> Array:
+        changed = array.clone()
+        changed[index] = value
+        return changed
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        host = array.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray((host.float() if host.dtype == torch.bfloat16 else host).numpy())
+
+    def stop_gradient(self, array: Array) -> Array:
+        return array.detach()
+
+    def dtype_kind(self, dtype: Any) -> str:
+        if not isinstance(dtype, torch.dtype):
+            raise DtypeError(f"{dtype!r} is not a dtype of torch")
+        if dtype == torch.bool:
+            return "bool"
+        return "complex floating" if dtype.is_complex else "real floating" if dtype.is_floating_point else "integral"
+
+    # ---- devices ----------------------------------------------------------------------------------------------------
+
+    def devices(self) -> Sequence[Any]:
+        accelerators = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+        if torch.backends.mps.is_available():
+            accelerators.append(torch.device("mps", 0))
+        return [torch.device("cpu"), *accelerators]
+
+    def device_of(self, array: Array) -> Any:
+        return array.device
+
+    def resolve_device(self, device: Any) -> Any:
+        return super().resolve_device(str(device) if isinstance(device, torch.device) else device)
+
+    def device_scope(self, device: Any) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.nullcontext() if device is None else torch.device(device)
+
+    # ---- derivatives --------------------------------------------------------------------------------------------------
+
+    def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+        return differentiation.vjp(fun, primals)
+
+    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        return differentiation.pullback_rows(pullback, cotangents)

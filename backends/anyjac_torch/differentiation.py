@@ -1,0 +1,176 @@
+"""Reverse mode on PyTorch: `torch.autograd` on tensors of our own, and `torch.func` where one of its transforms runs.
+
+PyTorch's gradients are the conjugate of the contract's for complex numbers, so cotangents are conjugated on their way
+in and gradients on their way out; for real tensors that does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from anyjac_plugins import Array, FlatFunction, Pullback
+
+_functorch = torch._C._functorch
+
+
+def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+    """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
+    if _functorch.peek_interpreter_stack() is not None:
+        return _vjp_within_functorch(fun, primals)
+    return _vjp_on_graph(fun, primals)
+
+
+def pullback_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+    """Pull back a batch of cotangents at once, or row by row what `torch.vmap` refuses."""
+    assert isinstance(pullback, _GraphPullback | _FunctorchPullback)
+    try:
+        return pullback.batch(cotangents)
+    except RuntimeError:  # an operator, or a user's backward, that cannot be batched
+        return _row_by_row(pullback, cotangents)
+
+
+def is_wrapped(tensor: torch.Tensor) -> bool:
+    """Tell whether a transform of `torch.func` that is still running has wrapped the tensor."""
+    return bool(_functorch.is_functorch_wrapped_tensor(tensor))
+
+
+def _row_by_row(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+    count = next(c.shape[0] for c in cotangents if c is not None)
+    rows = [pullback([None if c is None else c[i] for c in cotangents]) for i in range(count)]
+    return [None if column[0] is None else torch.stack(list(column)) for column in zip(*rows, strict=True)]
+
+
+def _conjugated(tensor: Array | None) -> Array | None:
+    return tensor.conj().resolve_conj() if tensor is not None and tensor.is_complex() else tensor
+
+
+# ---- on the graph of torch.autograd ------------------------------------------------------------------------------
+
+
+def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+    outside = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # A view of a tensor that belongs to an outer graph stays connected to it: that is how transforms nest.
+        roots = [p.view_as(p) if outside and p.requires_grad else p.detach().requires_grad_() for p in primals]
+        outputs, aux = fun(*roots)
+        traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
+    graph = _OuterGraph(roots) if outside else None
+    pullback = _GraphPullback(roots, traced, graph is not None and any(map(graph.reaches, (*traced, *roots))))
+    return [_untraced(t, graph) for t in traced], pullback, [_untraced(t, graph) for t in aux]
+
+
+def _is_root(output: Array, roots: Sequence[Array]) -> bool:
+    return any(output is root for root in roots)
+
+
+def _untraced(tensor: Array, graph: _OuterGraph | None) -> Array:
+    """Cut a tensor off this differentiation; one that an outer graph reaches stays part of that."""
+    return tensor if graph is not None and graph.reaches(tensor) else tensor.detach()
+
+
+class _OuterGraph:
+    """Finds out whether a tensor depends on anything that requires gradients besides our own roots."""
+
+    def __init__(self, roots: Sequence[Array]):
+        self._own = {id(root) for root in roots if root.is_leaf}
+        self._known: dict[object, bool] = {}
+
+    def reaches(self, tensor: Array) -> bool:
+        if not tensor.requires_grad:
+            return False
+        if tensor.grad_fn is None:
+            return id(tensor) not in self._own
+        return self._node_reaches(tensor.grad_fn)
+
+    def _node_reaches(self, start: torch.autograd.graph.Node) -> bool:
+        known = self._known
+        pending = [start]
+        while pending:
+            node = pending[-1]
+            if node in known:
+                pending.pop()
+                continue
+            parents = [parent for parent, _ in node.next_functions if parent is not None]
+            unknown = [parent for parent in parents if parent not in known]
+            if unknown:
+                pending.extend(unknown)
+                continue
+            leaf = getattr(node, "variable", None)
+            known[node] = (leaf is not None and id(leaf) not in self._own) or any(known[parent] for parent in parents)
+            pending.pop()
+        return known[start]
+
+
+class _GraphPullback:
+    """Pulls cotangents back through the graph that one run of the function has made."""
+
+    def __init__(self, roots: Sequence[Array], outputs: Sequence[Array], differentiable: bool):
+        self._roots = roots
+        self._outputs = outputs
+        self._differentiable = differentiable
+
+    def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        return self._pull(cotangents, batched=False)
+
+    def batch(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        return self._pull(cotangents, batched=True)
+
+    def _pull(self, cotangents: Sequence[Array | None], *, batched: bool) -> list[Array | None]:
+        pairs = [
+            (output, _conjugated(cotangent))
+            for output, cotangent in zip(self._outputs, cotangents, strict=True)
+            if cotangent is not None and output.requires_grad
+        ]
+        if not pairs:
+            return [None] * len(self._roots)
+        outputs, seeds = zip(*pairs, strict=True)
+        gradients = torch.autograd.grad(
+            outputs,
+            self._roots,
+            seeds,
+            retain_graph=True,
+            create_graph=self._differentiable,
+            allow_unused=True,
+            is_grads_batched=batched,
+        )
+        return [_conjugated(gradient) for gradient in gradients]
+
+
+# ---- within transforms of torch.func ------------------------------------------------------------------------------
+
+
+def _vjp_within_functorch(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+    def paired(*tensors: Array) -> tuple[tuple[Array, ...], list[Array]]:
+        outputs, aux = fun(*tensors)
+        return tuple(outputs), list(aux)
+
+    outputs, pull, aux = torch.func.vjp(paired, *primals, has_aux=True)
+    return list(outputs), _FunctorchPullback(pull, outputs), list(aux)
+
+
+class _FunctorchPullback:
+    """The pullback of `torch.func.vjp`, in the contract's terms."""
+
+    def __init__(self, pull: Callable[..., Sequence[Array]], outputs: Sequence[Array]):
+        self._pull = pull
+        self._outputs = outputs
+
+    def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        filled = tuple(
+            torch.zeros_like(output) if cotangent is None else _conjugated(cotangent)
+            for output, cotangent in zip(self._outputs, cotangents, strict=True)
+        )
+        return [_conjugated(gradient) for gradient in self._pull(filled)]
+
+    def batch(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        given = [index for index, cotangent in enumerate(cotangents) if cotangent is not None]
+
+        def one_row(*rows: Array) -> tuple[Array | None, ...]:
+            filled: list[Array | None] = [None] * len(cotangents)
+            for index, row in zip(given, rows, strict=True):
+                filled[index] = row
+            return tuple(self(filled))
+
+        return list(torch.func.vmap(one_row)(*(cotangents[index] for index in given)))

@@ -1,0 +1,133 @@
+"""Jacobians of stateful Python code, on any array backend, with one contract.
+
+`jacrev` differentiates a function with respect to its arguments and to the Variables that it uses. Everything here is
+imported when it is first used, so that ``import anyjac`` costs next to nothing and imports no framework.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anyjac_plugins import Backend, BackendInfo, BackendSpec
+    from anyjac_plugins.errors import (
+        AnyjacError,
+        BackendUnavailableError,
+        ConcurrencyError,
+        DeviceError,
+        DtypeError,
+        InputTypeError,
+        InputValueError,
+        MixedBackendsError,
+        NotSupportedError,
+        OutputError,
+        PluginError,
+        TracerLeakError,
+        UnknownBackendError,
+        UnknownEnvironmentVariableWarning,
+        VariableWriteError,
+    )
+
+    from .collect import train_vars, variables
+    from .dtypes import float0
+    from .namespaces import array_namespace
+    from .reverse import jacrev
+    from .selection import (
+        backends,
+        devices,
+        get_backend,
+        register_backend,
+        set_default_backend,
+        unregister_backend,
+        use_backend,
+    )
+    from .transform import GradientTransform
+    from .variable import TrainVar, Variable
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "anyjac.collect": ("train_vars", "variables"),
+    "anyjac.dtypes": ("float0",),
+    "anyjac.namespaces": ("array_namespace",),
+    "anyjac.reverse": ("jacrev",),
+    "anyjac.selection": (
+        "backends",
+        "devices",
+        "get_backend",
+        "register_backend",
+        "set_default_backend",
+        "unregister_backend",
+        "use_backend",
+    ),
+    "anyjac.transform": ("GradientTransform",),
+    "anyjac.variable": ("TrainVar", "Variable"),
+    "anyjac_plugins": ("Backend", "BackendInfo", "BackendSpec"),
+    "anyjac_plugins.errors": (
+        "AnyjacError",
+        "BackendUnavailableError",
+        "ConcurrencyError",
+        "DeviceError",
+        "DtypeError",
+        "InputTypeError",
+        "InputValueError",
+        "MixedBackendsError",
+        "NotSupportedError",
+        "OutputError",
+        "PluginError",
+        "TracerLeakError",
+        "UnknownBackendError",
+        "UnknownEnvironmentVariableWarning",
+        "VariableWriteError",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AnyjacError",
+    "Backend",
+    "BackendInfo",
+    "BackendSpec",
+    "BackendUnavailableError",
+    "ConcurrencyError",
+    "DeviceError",
+    "DtypeError",
+    "GradientTransform",
+    "InputTypeError",
+    "InputValueError",
+    "MixedBackendsError",
+    "NotSupportedError",
+    "OutputError",
+    "PluginError",
+    "TracerLeakError",
+    "TrainVar",
+    "UnknownBackendError",
+    "UnknownEnvironmentVariableWarning",
+    "Variable",
+    "VariableWriteError",
+    "array_namespace",
+    "backends",
+    "devices",
+    "float0",
+    "get_backend",
+    "jacrev",
+    "register_backend",
+    "set_default_backend",
+    "train_vars",
+    "unregister_backend",
+    "use_backend",
+    "variables",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'anyjac' has no attribute {name!r}")
+    found = getattr(_import_module(_HOME_OF[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__version__"})

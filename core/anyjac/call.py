@@ -1,0 +1,164 @@
+"""The walk of one call of a transform, from its arguments to its packed result.
+
+selection -> inputs -> scope around the function -> the derivative, on flat arrays -> trees of blocks -> packing ->
+commit. Each step is a function of another module; this one puts them in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from anyjac_plugins import Array, Backend
+
+from .derivative import Derivative
+from .inputs import Input, Inputs, gather_inputs, opener_of
+from .outputs import Carried, carry, check_outputs, split_aux
+from .packing import DERIVATIVES, PACKING
+from .scope import Scope, Write, current_scope
+from .selection import Selection, select, select_device
+from .settings import Settings
+from .trees import flatten
+from .variable import Variable
+
+
+def call(
+    func: Callable[..., Any],
+    derivative: Derivative,
+    settings: Settings,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Differentiate `func` at the given arguments and return what the settings ask for."""
+    backend, explicit = _select(settings, args, kwargs)
+    device = select_device(backend, settings.device)
+    with Scope(backend, device, explicit) as scope, backend.device_scope(device):
+        inputs = gather_inputs(settings, scope, args)
+        run = FlatRun(func, settings, scope, inputs, args, kwargs)
+        outputs, aux, blocks = derivative.evaluate(backend, run, inputs.primals, settings.chunk_size)
+        packed = _pack(backend, settings, inputs, run, outputs, aux, blocks)
+        scope.commit(run.untraced_writes(aux))
+        return packed
+
+
+class FlatRun:
+    """The user's function as a function of flat arrays, run once, within the scope of the call.
+
+    What it returns besides arrays (structure, strings, any object) stays here, where the rest of the call finds it.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        settings: Settings,
+        scope: Scope,
+        inputs: Inputs,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ):
+        self._func = func
+        self._settings = settings
+        self._scope = scope
+        self._inputs = inputs
+        self._args = args
+        self._kwargs = kwargs
+        self.output: Carried
+        self.aux: Carried
+        self._writes: list[tuple[Write, Carried]]
+
+    def __call__(self, *primals: Array) -> tuple[Sequence[Array], Sequence[Array]]:
+        backend = self._scope.backend
+        opener = opener_of(backend)
+        args = self._inputs.into(self._scope, self._args, primals)
+        with self._scope.active():
+            result = self._func(*args, **self._kwargs)
+            value, aux = split_aux(result) if self._settings.has_aux else (result, None)
+            self.output = carry(backend, opener, _values_of(value))
+            check_outputs(backend, self.output, holomorphic=self._settings.holomorphic)
+        self.aux = carry(backend, opener, aux)
+        self._writes = [(write, carry(backend, None, write.value)) for write in self._scope.writes()]
+        carried = [*self.aux.arrays, *(array for _, content in self._writes for array in content.arrays)]
+        return self.output.arrays, carried
+
+    def untraced_aux(self, carried: Sequence[Array]) -> Any:
+        """Return the aux data, given the arrays that travelled beside the outputs."""
+        return self.aux.around(carried[: len(self.aux.arrays)])
+
+    def untraced_writes(self, carried: Sequence[Array]) -> list[Write]:
+        """Return what was written to Variables, given the arrays that travelled beside the outputs."""
+        remaining = iter(carried[len(self.aux.arrays) :])
+        return [
+            Write(write.variable, content.around([next(remaining) for _ in content.arrays]), write.created)
+            for write, content in self._writes
+        ]
+
+
+def _select(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Selection:
+    enclosing = current_scope()
+    return select(
+        settings.backend, _all_leaves(settings, args, kwargs), None if enclosing is None else enclosing.backend
+    )
+
+
+def _all_leaves(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what may tell the framework: leaves of all arguments, then what the Variables hold."""
+    for leaf in flatten((args, kwargs))[0]:
+        if isinstance(leaf, Variable):
+            yield from flatten(leaf.value)[0]
+        else:
+            yield leaf
+    for variable in settings.variables:
+        yield from flatten(variable.value)[0]
+
+
+def _values_of(output: Any) -> Any:
+    """Replace Variables that the function returned by what they hold in its scope."""
+    if isinstance(output, Variable):
+        return output.value
+    leaves, tree = flatten(output)
+    if not any(isinstance(leaf, Variable) for leaf in leaves):
+        return output
+    return tree.unflatten([leaf.value if isinstance(leaf, Variable) else leaf for leaf in leaves])
+
+
+def _pack(
+    backend: Backend,
+    settings: Settings,
+    inputs: Inputs,
+    run: FlatRun,
+    outputs: Sequence[Array],
+    aux: Sequence[Array],
+    blocks: Sequence[Sequence[Array]],
+) -> Any:
+    var_grads = []
+    arg_grads = []
+    for shape, row in _rows_of_leaves(backend, run.output, inputs, outputs, blocks):
+        by_argument = [given.blocks(row, shape) for _, given in inputs.arguments]
+        arg_grads.append(by_argument[0] if settings.single_argument else tuple(by_argument))
+        if settings.variables_tree is not None:
+            by_variable = [given.blocks(row, shape) for _, given in inputs.variables]
+            var_grads.append(settings.variables_tree.unflatten(by_variable))
+    output_tree = run.output.tree
+    g = DERIVATIVES[bool(var_grads), bool(settings.argnums)](
+        output_tree.unflatten(var_grads) if var_grads else None, output_tree.unflatten(arg_grads)
+    )
+    value = run.output.around(outputs) if settings.return_value else None
+    return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux))
+
+
+def _rows_of_leaves(
+    backend: Backend,
+    output: Carried,
+    inputs: Inputs,
+    outputs: Sequence[Array],
+    blocks: Sequence[Sequence[Array]],
+) -> Iterator[tuple[tuple[int, ...], Sequence[Array]]]:
+    """Yield, for each leaf of the output, its shape and its blocks; those of a constant are zeros."""
+    differentiated = zip(outputs, blocks, strict=True)
+    for leaf, is_array in zip(output.leaves, output.is_array, strict=True):
+        if is_array:
+            array, row = next(differentiated)
+            yield tuple(array.shape), row
+        else:
+            shape = tuple(getattr(leaf, "shape", ()))
+            yield shape, [backend.zeros((*shape, *primal.shape), primal) for primal in inputs.primals]

@@ -1,0 +1,180 @@
+"""The inputs of one call: arguments and Variables taken apart into primals, and put back together around traced ones.
+
+Checks dtypes and converts at the border. Knows trees and backends, nothing of derivatives or of packing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from anyjac_plugins import NESTED, Array, Backend
+from anyjac_plugins.errors import DtypeError, InputTypeError, MixedBackendsError
+
+from .dtypes import check_input, float0
+from .operators import unwrap
+from .scope import Scope
+from .selection import NUMPY, kind_of
+from .settings import Settings
+from .trees import NodeOpener, TreeDef, flatten
+from .variable import Variable
+
+
+@dataclass(slots=True)
+class Input:
+    """One differentiated argument or Variable.
+
+    Attributes
+    ----------
+    tree
+        Its structure.
+    leaves
+        Its arrays at entry.
+    primals
+        For each leaf its index among the primals of the call, or None for an integer that is not differentiated.
+    """
+
+    tree: TreeDef
+    leaves: list[Array]
+    primals: list[int | None]
+
+    def around(self, primals: Sequence[Array]) -> Any:
+        """Return the input with its differentiated leaves replaced by traced ones."""
+        return self.tree.unflatten(
+            [leaf if index is None else primals[index] for leaf, index in zip(self.leaves, self.primals, strict=True)]
+        )
+
+    def blocks(self, row: Sequence[Array], output_shape: tuple[int, ...]) -> Any:
+        """Return the tree of Jacobian blocks of one output leaf, picked from its blocks for all primals."""
+        return self.tree.unflatten(
+            [
+                np.zeros((*output_shape, *leaf.shape), float0) if index is None else row[index]
+                for leaf, index in zip(self.leaves, self.primals, strict=True)
+            ]
+        )
+
+
+@dataclass(slots=True)
+class Inputs:
+    """All that one call differentiates with respect to.
+
+    Attributes
+    ----------
+    variables
+        For each leaf of ``grad_vars``, in order, its Variable and input; one that stands there twice has one input.
+    arguments
+        Position and input of each differentiated argument, in the order of ``argnums``.
+    primals
+        The arrays that are differentiated.
+    """
+
+    variables: list[tuple[Variable, Input]]
+    arguments: list[tuple[int, Input]]
+    primals: list[Array]
+
+    def into(self, scope: Scope, args: tuple[Any, ...], primals: Sequence[Array]) -> list[Any]:
+        """Put traced primals into the scope's Variables and return the arguments with theirs."""
+        for variable, given in self.variables:
+            scope.substitute(variable, given.around(primals))
+        traced = list(args)
+        for position, given in self.arguments:
+            traced[position] = given.around(primals)
+        return traced
+
+
+def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> Inputs:
+    """Collect and check what a call differentiates.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, DtypeError, NotSupportedError, MixedBackendsError
+        Naming the argument or Variable, and the path in it.
+    """
+    gather = _Gatherer(settings, scope.backend, scope.device, scope.converts)
+    known: dict[int, Input] = {}
+    variables = []
+    for variable, label in zip(settings.variables, settings.variable_labels(), strict=True):
+        if id(variable) not in known:
+            known[id(variable)] = gather.take(scope.value_at_entry(variable), label)
+        variables.append((variable, known[id(variable)]))
+    arguments = [
+        (position, gather.take(_without_variables(args[position]), f"argument {position}"))
+        for position in settings.positions(len(args))
+    ]
+    if scope.parent is not None and not scope.backend.supports(NESTED) and any(map(scope.backend.is_traced, gather.primals)):
+        raise scope.backend.unsupported(NESTED)
+    return Inputs(variables, arguments, gather.primals)
+
+
+class _Gatherer:
+    """Takes inputs one after the other and numbers their primals."""
+
+    def __init__(self, settings: Settings, backend: Backend, device: Any, converts: bool):
+        self._settings = settings
+        self._backend = backend
+        self._device = device
+        self._converts = converts
+        self.primals: list[Array] = []
+
+    def take(self, value: Any, label: str) -> Input:
+        leaves, tree = flatten(value, opener_of(self._backend))
+        arrays: list[Array] = []
+        primals: list[int | None] = []
+        for index, leaf in enumerate(leaves):
+            where = partial(_place, label, tree, index)
+            arrays.append(self._to_array(leaf, where))
+            primals.append(self._number(arrays[-1], where))
+        return Input(tree, arrays, primals)
+
+    def _number(self, array: Array, where: Callable[[], str]) -> int | None:
+        rules = {"holomorphic": self._settings.holomorphic, "allow_int": self._settings.allow_int}
+        if not check_input(self._backend, array.dtype, where, **rules):
+            return None
+        self.primals.append(array)
+        return len(self.primals) - 1
+
+    def _to_array(self, leaf: Any, where: Callable[[], str]) -> Array:
+        backend = self._backend
+        if backend.is_array(leaf):
+            return leaf if self._device is None else backend.asarray(leaf, device=self._device)
+        if isinstance(leaf, (bool, int, float, complex)):
+            return backend.asarray(leaf, device=self._device)
+        kind = kind_of(leaf)
+        if kind is None:
+            raise InputTypeError(
+                f"{where()} is {leaf!r}, a {type(leaf).__qualname__}, which cannot be differentiated; leave it out of "
+                f"argnums, or make it an array"
+            )
+        if kind != NUMPY and not self._converts:
+            raise MixedBackendsError(f"{where()} is an array of {kind}, and this call runs on {backend.name}")
+        if kind == NUMPY and leaf.dtype.kind not in "biufcV":
+            raise DtypeError(f"{where()} is a NumPy array of dtype {leaf.dtype}, which cannot be differentiated")
+        return backend.import_array(leaf, device=self._device)
+
+
+def _place(label: str, tree: TreeDef, index: int) -> str:
+    """Return how messages call one leaf; only asked for when there is something to say."""
+    return label + tree.paths()[index]
+
+
+def opener_of(backend: Backend) -> NodeOpener:
+    """Return what opens the containers that only the backend knows; arrays and Variables are leaves."""
+
+    def opener(leaf: object) -> Any:
+        return None if backend.is_array(leaf) or isinstance(leaf, Variable) else backend.flatten_node(leaf)
+
+    return opener
+
+
+def _without_variables(argument: Any) -> Any:
+    """Replace the Variables in an argument by what they hold."""
+    if isinstance(argument, Variable):
+        return argument.value
+    leaves, tree = flatten(argument)
+    if not any(isinstance(leaf, Variable) for leaf in leaves):
+        return argument
+    return tree.unflatten([unwrap(leaf) for leaf in leaves])

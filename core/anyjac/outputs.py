@@ -1,0 +1,99 @@
+"""The outputs of one call: what the function returned, taken apart, checked, and put together again untraced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from anyjac_plugins import Array, Backend
+from anyjac_plugins.errors import OutputError
+
+from .dtypes import check_output
+from .selection import NUMPY, kind_of
+from .trees import NodeOpener, TreeDef, flatten
+
+
+@dataclass(slots=True)
+class Carried:
+    """A pytree of anything, whose arrays travel through a differentiation to come back untraced.
+
+    Attributes
+    ----------
+    original
+        The tree as the function made it.
+    arrays
+        Its arrays of the call's backend, in order.
+    """
+
+    original: Any
+    tree: TreeDef
+    leaves: list[Any]
+    is_array: list[bool]
+    arrays: list[Array]
+
+    def around(self, arrays: Sequence[Array]) -> Any:
+        """Return the tree with its arrays replaced, and all else as it was; the very object if it had none."""
+        if not self.arrays:
+            return self.original
+        remaining = iter(arrays)
+        return self.tree.unflatten(
+            [next(remaining) if is_array else leaf for leaf, is_array in zip(self.leaves, self.is_array, strict=True)]
+        )
+
+
+def carry(backend: Backend, opener: NodeOpener | None, value: Any) -> Carried:
+    """Take a pytree apart into the backend's arrays and the rest."""
+    leaves, tree = flatten(value, opener)
+    is_array = [backend.is_array(leaf) for leaf in leaves]
+    return Carried(value, tree, leaves, is_array, [leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes])
+
+
+def split_aux(result: Any) -> tuple[Any, Any]:
+    """Return output and aux data of a function that promised a pair.
+
+    Raises
+    ------
+    OutputError
+        If it returned anything else.
+    """
+    if isinstance(result, (tuple, list)) and len(result) == 2:
+        return result[0], result[1]
+    got = f"{type(result).__name__} of {len(result)}" if isinstance(result, (tuple, list)) else type(result).__qualname__
+    raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned a {got}")
+
+
+def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> None:
+    """Refuse outputs that have no derivative.
+
+    Numbers of Python and NumPy arrays on another framework are constants, whose derivative is zero.
+
+    Raises
+    ------
+    OutputError, DtypeError
+        Naming what was returned, and where in the output.
+    """
+    if not outputs.leaves:
+        raise OutputError(f"the function returned {outputs.original!r}, which holds no array; return what to differentiate")
+    for index, (leaf, is_array) in enumerate(zip(outputs.leaves, outputs.is_array, strict=True)):
+        where = partial(_place, outputs.tree, index)
+        if is_array:
+            check_output(backend, leaf.dtype, where, holomorphic=holomorphic)
+        elif isinstance(leaf, bool) or not isinstance(leaf, (int, float, complex)):
+            _check_constant(backend, leaf, where, holomorphic)
+        elif isinstance(leaf, complex) and not holomorphic:
+            raise OutputError(f"{where()} is {leaf!r}, a complex number; pass holomorphic=True for complex outputs")
+
+
+def _check_constant(backend: Backend, leaf: Any, where: partial[str], holomorphic: bool) -> None:
+    if kind_of(leaf) != NUMPY:
+        raise OutputError(
+            f"{where()} is {leaf!r}, a {type(leaf).__qualname__}, which is no array of {backend.name}; return it as aux data"
+        )
+    check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic)
+
+
+def _place(tree: TreeDef, index: int) -> str:
+    path = tree.paths()[index]
+    return f"output{path}" if path else "the output"

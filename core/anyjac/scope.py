@@ -1,0 +1,248 @@
+"""The scope of a running call: what Variables are worth inside it, and what it will write when all has gone well.
+
+A scope is found through a context variable, so threads and async tasks have their own. Reading a Variable in a scope
+gives its private copy there, traced if it is differentiated; writing changes the copy; `commit` hands the written
+values to the enclosing scope, or to the Variables themselves, all at once. Knows values and backends, nothing of
+derivatives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from anyjac_plugins import Backend
+from anyjac_plugins.errors import MixedBackendsError, TracerLeakError
+
+from . import ownership
+from .selection import NUMPY, kind_of
+from .trees import flatten
+
+if TYPE_CHECKING:
+    from .variable import Variable
+
+_current: ContextVar[Scope | None] = ContextVar("anyjac_scope", default=None)
+
+
+def current_scope() -> Scope | None:
+    """Return the innermost scope of this thread or task, None outside all transforms."""
+    return _current.get()
+
+
+@dataclass(slots=True)
+class Entry:
+    """One Variable in one scope.
+
+    Attributes
+    ----------
+    value
+        Its private copy: what reads give.
+    original
+        What the copy was made from; in-place changes of the copy show against it.
+    written
+        Whether it was assigned in the scope.
+    created
+        Whether the Variable itself was made in the scope.
+    """
+
+    variable: Variable
+    value: Any
+    original: Any
+    written: bool = False
+    created: bool = False
+
+
+@dataclass(slots=True)
+class Write:
+    """A value that is to be committed to a Variable."""
+
+    variable: Variable
+    value: Any
+    created: bool
+
+
+class Scope:
+    """Values of Variables for the length of one call.
+
+    Parameters
+    ----------
+    backend
+        The backend of the call; Variables are read as its arrays.
+    device
+        Where they are put when read; None leaves them where they are.
+    converts
+        Whether Variables of other frameworks are converted (somebody named the backend) or refused.
+    """
+
+    def __init__(self, backend: Backend, device: Any, converts: bool):
+        self.backend = backend
+        self.device = device
+        self.converts = converts
+        self.parent = current_scope()
+        self.root: Scope = self if self.parent is None else self.parent.root
+        self.owned: list[ownership.Owned] = []
+        self.waits_for: ownership.Owned | None = None
+        self._entries: dict[int, Entry] = {}
+
+    def __enter__(self) -> Scope:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._entries.clear()
+        if self.root is self:
+            ownership.release_all(self)
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this the scope in which Variables are read and written."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    # ---- reading and writing -------------------------------------------------------------------------------------
+
+    def value_at_entry(self, variable: Variable) -> Any:
+        """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
+        ownership.acquire(self.root, variable)
+        outside = variable.committed() if self.parent is None else self.parent.read(variable)
+        if variable.backend is self.backend and self.device is None:
+            return outside
+        return self._map(lambda leaf: self._bring_in(variable, leaf), outside)
+
+    def substitute(self, variable: Variable, value: Any) -> None:
+        """Let reads of `variable` give `value`, the traced form of what it held at entry."""
+        self._entries[id(variable)] = Entry(variable, self._copy(value), value)
+
+    def read(self, variable: Variable) -> Any:
+        """Return the Variable's value in this scope."""
+        entry = self._entries.get(id(variable))
+        if entry is None:
+            outside = self.value_at_entry(variable)
+            entry = self._entries[id(variable)] = Entry(variable, self._copy(outside), outside)
+        return entry.value
+
+    def write(self, variable: Variable, value: Any) -> None:
+        """Give the Variable a value, already checked, for later reads and for the commit."""
+        ownership.acquire(self.root, variable)
+        entry = self._entries.get(id(variable))
+        if entry is None:
+            self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True)
+        else:
+            entry.value, entry.written = self._copy(value), True
+
+    def create(self, variable: Variable, value: Any) -> None:
+        """Take in a Variable that is made while the scope is active."""
+        self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
+
+    # ---- the end of the call -----------------------------------------------------------------------------------------
+
+    def writes(self) -> list[Write]:
+        """Return what has been written so far, traced as it is: assignments and in-place changes."""
+        return [
+            Write(entry.variable, entry.value, entry.created)
+            for entry in self._entries.values()
+            if entry.written or self._changed_in_place(entry)
+        ]
+
+    def commit(self, writes: list[Write]) -> None:
+        """Hand untraced values to the enclosing scope or to the Variables: all of them, or none on an error.
+
+        Raises
+        ------
+        TracerLeakError
+            Naming the Variable, if a value still belongs to a trace.
+        """
+        if self.parent is not None:
+            for write in writes:
+                if write.created:
+                    self.parent.create(write.variable, write.value)
+                else:
+                    self.parent.write(write.variable, self.parent._from(self.backend, write))
+            return
+        final = [(write.variable, self._final_value(write)) for write in writes]
+        _assign_all(final)
+
+    def _final_value(self, write: Write) -> Any:
+        leaves, tree = flatten(write.value)
+        if any(self.backend.is_array(leaf) and self.backend.is_traced(leaf) for leaf in leaves):
+            if write.created:  # it lived in a call that an outer trace of the framework records; it ends with that trace
+                return _EXPIRED
+            raise TracerLeakError(
+                f"the value written to {write.variable.label()} belongs to a trace of {self.backend.name} that is still "
+                f"being made, so it cannot be stored; write a constant (stop the gradient, or detach it), or keep the "
+                f"write out of the framework's own jit, vmap, grad and loops"
+            )
+        return tree.unflatten(write.variable.take_back(leaves, self.backend))
+
+    def _from(self, backend: Backend, write: Write) -> Any:
+        if backend is self.backend:
+            return write.value
+        return self._map(lambda leaf: self._bring_in(write.variable, leaf), write.value)
+
+    # ---- values ---------------------------------------------------------------------------------------------------------
+
+    def _bring_in(self, variable: Variable, leaf: Any) -> Any:
+        """Turn one leaf of a Variable into an array of this call, on its device."""
+        if self.backend.is_array(leaf):
+            return leaf if self.device is None else self.backend.asarray(leaf, device=self.device)
+        kind = kind_of(leaf)
+        if not self.converts and kind != NUMPY:
+            raise MixedBackendsError(
+                f"{variable.label()} holds an array of {kind or type(leaf).__qualname__}, and this call runs on "
+                f"{self.backend.name}; name the backend to have it converted, or make the Variable with "
+                f"backend={self.backend.name!r}"
+            )
+        return self.backend.import_array(leaf, device=self.device)
+
+    def _copy(self, value: Any) -> Any:
+        return self._map(self.backend.copy, value)
+
+    def _map(self, function: Callable[[Any], Any], value: Any) -> Any:
+        if self.backend.is_array(value):
+            return function(value)
+        leaves, tree = flatten(value)
+        return tree.unflatten([function(leaf) for leaf in leaves])
+
+    def _changed_in_place(self, entry: Entry) -> bool:
+        if self.backend.is_array(entry.value):
+            return self.backend.changed_in_place(entry.value, entry.original)
+        values, _ = flatten(entry.value)
+        originals, _ = flatten(entry.original)
+        return any(map(self.backend.changed_in_place, values, originals))
+
+
+class _Expired:
+    """What a Variable holds that was made inside a trace of a framework which has ended."""
+
+    def __repr__(self) -> str:
+        return "<expired>"
+
+
+_EXPIRED = _Expired()
+
+
+def is_expired(value: Any) -> bool:
+    """Tell whether a Variable's value went away with the call in which the Variable was made."""
+    return value is _EXPIRED
+
+
+def expired() -> Any:
+    """Return the mark of a Variable that has no value outside the call in which it is made."""
+    return _EXPIRED
+
+
+def _assign_all(final: list[tuple[Variable, Any]]) -> None:
+    """Store all values, or, if an interrupt arrives between two of them, none."""
+    before = [(variable, variable._value) for variable, _ in final]
+    try:
+        for variable, value in final:
+            variable._value = value
+    except BaseException:
+        for variable, value in before:
+            variable._value = value
+        raise

@@ -1,0 +1,235 @@
+"""Choosing the backend and the device: argument, context, environment, arrays, enclosing call, default.
+
+Holds the process's `BackendRegistry`. Reads the types of arrays, never their values, and imports no framework until a
+backend is chosen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from anyjac_plugins import Backend, BackendInfo, BackendRegistry, BackendSpec, environment
+from anyjac_plugins.errors import InputTypeError, MixedBackendsError
+
+NUMPY = "numpy"
+"""What plain NumPy arrays count as: they go with any framework, and alone they mean the backend of this alias."""
+
+
+class Selection(NamedTuple):
+    """A backend, and whether somebody named it (then arrays of other frameworks are converted)."""
+
+    backend: Backend
+    explicit: bool
+
+
+def _adopt_variables(backend: Backend) -> None:
+    from .variable import Variable
+
+    backend.adopt_variable_type(Variable, lambda variable: variable.value)
+
+
+registry = BackendRegistry(on_load=_adopt_variables)
+
+_in_context: ContextVar[str | Backend | None] = ContextVar("anyjac_backend", default=None)
+_default = NUMPY
+_kinds: dict[type, str | None] = {}
+_kinds_generation = -1
+
+
+@contextlib.contextmanager
+def use_backend(backend: str | Backend) -> Iterator[Backend]:
+    """Make a backend the chosen one for a block of code; for this thread or async task alone. Also a decorator.
+
+    Parameters
+    ----------
+    backend
+        A name, such as ``"torch"``, or a `Backend`.
+
+    Yields
+    ------
+    Backend
+        The backend.
+
+    Raises
+    ------
+    UnknownBackendError, BackendUnavailableError
+        On entry, if there is no such backend or it cannot be used.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> with anyjac.use_backend("numpy"):
+    ...     print(anyjac.jacrev(lambda x: x**2)(3.0))
+    6.0
+    """
+    chosen = get_backend(backend)
+    token = _in_context.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _in_context.reset(token)
+
+
+def get_backend(backend: str | Backend | None = None) -> Backend:
+    """Return a backend by name, or the one that is chosen where no arrays are in sight.
+
+    Parameters
+    ----------
+    backend
+        A name or alias, a `Backend` (returned as it is), or None for the choice by context, environment or default.
+
+    Raises
+    ------
+    UnknownBackendError, BackendUnavailableError, PluginError
+        If there is no such backend or it cannot be used; the message says what to do.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> anyjac.get_backend("numpy").name
+    'autograd'
+    """
+    return (_named(backend) or _named(_default)).backend  # type: ignore[union-attr]
+
+
+def set_default_backend(name: str) -> None:
+    """Set the backend that is used where nothing else decides; at first it is ``"numpy"``.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> anyjac.set_default_backend("numpy")
+    """
+    global _default
+    _default = get_backend(name).name
+
+
+def register_backend(backend: Backend | BackendSpec, *, replace: bool = False) -> None:
+    """Add a backend to this process, as an object or as a light spec.
+
+    Parameters
+    ----------
+    backend
+        A `anyjac_plugins.Backend`, or a `anyjac_plugins.BackendSpec` to load it on first use.
+    replace
+        Whether it may take the place of a backend with the same name.
+
+    Raises
+    ------
+    PluginError
+        If it is neither of the two, or the name or an alias is taken.
+    """
+    registry.register(backend, replace=replace)
+
+
+def unregister_backend(name: str) -> None:
+    """Remove a backend that `register_backend` added.
+
+    Raises
+    ------
+    UnknownBackendError
+        If there is none of that name.
+    PluginError
+        If it is an installed plugin.
+    """
+    registry.unregister(name)
+
+
+def backends() -> list[BackendInfo]:
+    """List every backend: name, state, versions, capabilities, and what to do about one that cannot be used.
+
+    Imports no framework.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> [info.name for info in anyjac.backends()][:3]
+    ['autograd', 'jax', 'torch']
+    """
+    return [registry.info(name) for name in registry.names()]
+
+
+def devices(backend: str | Backend | None = None) -> list[str]:
+    """Return the names of the devices that a backend finds, its default first.
+
+    Parameters
+    ----------
+    backend
+        A name or a `Backend`; None for the chosen one.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> anyjac.devices("numpy")
+    ['cpu']
+    """
+    chosen = get_backend(backend)
+    return [chosen.device_name(device) for device in chosen.devices()]
+
+
+def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Backend | None = None) -> Selection:
+    """Choose for a call: what is named, else what the types of `values` say, else `enclosing`, else the default.
+
+    Raises
+    ------
+    MixedBackendsError
+        If nobody named a backend and `values` come from several frameworks.
+    """
+    named = _named(backend)
+    if named is not None:
+        return named
+    kinds = {kind for kind in map(kind_of, values) if kind is not None}
+    frameworks = kinds - {NUMPY}
+    if len(frameworks) > 1:
+        raise MixedBackendsError(
+            f"the arrays of this call come from several frameworks: {', '.join(sorted(frameworks))}; say which one is "
+            f"meant, with backend= or anyjac.use_backend, and the others are converted"
+        )
+    if frameworks:
+        return Selection(registry.get(frameworks.pop()), explicit=False)
+    if enclosing is not None:
+        return Selection(enclosing, explicit=False)
+    return Selection(registry.get(NUMPY if kinds else _default), explicit=False)
+
+
+def select_device(backend: Backend, device: Any) -> Any:
+    """Return the backend's object for `device` or for ``ANYJAC_DEVICE``; None where neither is given."""
+    wanted = environment.read(environment.DEVICE) if device is None else device
+    return None if wanted is None else backend.resolve_device(wanted)
+
+
+def kind_of(value: Any) -> str | None:
+    """Return the backend's name that the type of `value` stands for, ``"numpy"`` for NumPy's own, None for no array."""
+    global _kinds_generation
+    if _kinds_generation != registry.generation:
+        _kinds.clear()
+        _kinds_generation = registry.generation
+    cls = type(value)
+    try:
+        return _kinds[cls]
+    except KeyError:
+        return _kinds.setdefault(cls, _kind_of_type(cls))
+
+
+def _kind_of_type(cls: type) -> str | None:
+    owners = {module: spec.name for spec in registry.specs() for module in spec.array_modules}
+    owners["numpy"] = NUMPY
+    for base in cls.__mro__:
+        owner = owners.get(base.__module__.partition(".")[0])
+        if owner is not None:
+            return owner
+    return None
+
+
+def _named(backend: str | Backend | None) -> Selection | None:
+    wanted = backend if backend is not None else _in_context.get() or environment.read(environment.BACKEND)
+    if wanted is None:
+        return None
+    if isinstance(wanted, Backend):
+        return Selection(wanted, explicit=True)
+    if not isinstance(wanted, str):
+        raise InputTypeError(f"backend must be a name or a Backend, not {wanted!r}")
+    return Selection(registry.get(wanted), explicit=True)

@@ -1,0 +1,195 @@
+"""The settings of a transform: checked once when it is made, then frozen."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anyjac_plugins import Backend
+from anyjac_plugins.errors import InputTypeError, InputValueError
+
+from .trees import TreeDef, flatten
+from .variable import Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a transform was asked for, but its function.
+
+    Attributes
+    ----------
+    variables
+        The leaves of ``grad_vars``, in order; the same Variable may stand there twice.
+    variables_tree
+        The structure of ``grad_vars``; None where it is None or holds no Variable.
+    argnums
+        Positions to differentiate, as given (negative ones count from the end); empty for no argument.
+    single_argument
+        Whether ``argnums`` was one int, so that its Jacobian comes back bare and not in a tuple.
+    """
+
+    variables: tuple[Variable, ...]
+    variables_tree: TreeDef | None
+    argnums: tuple[int, ...]
+    single_argument: bool
+    has_aux: bool
+    return_value: bool
+    holomorphic: bool
+    allow_int: bool
+    backend: str | Backend | None
+    device: Any
+    chunk_size: int | None
+
+    def positions(self, passed: int) -> tuple[int, ...]:
+        """Return `argnums` as positions among `passed` positional arguments.
+
+        Raises
+        ------
+        InputValueError
+            If one is out of range, or two name the same argument.
+        """
+        resolved = tuple(a + passed if a < 0 else a for a in self.argnums)
+        for given, position in zip(self.argnums, resolved, strict=True):
+            if not 0 <= position < passed:
+                raise InputValueError(
+                    f"argnums has {given}, and the function was called with {passed} positional "
+                    f"argument{'' if passed == 1 else 's'}; keyword arguments are not differentiated"
+                )
+        if len(set(resolved)) < len(resolved):
+            raise InputValueError(f"argnums={self.argnums} names an argument twice in a call with {passed}")
+        return resolved
+
+    def variable_labels(self) -> list[str]:
+        """Return where in ``grad_vars`` each Variable stands, for messages."""
+        if self.variables_tree is None:
+            return []
+        places = (f"grad_vars{path}" for path in self.variables_tree.paths())
+        return [
+            f"{place} ({v.name!r})" if v.name else place for place, v in zip(places, self.variables, strict=True)
+        ]
+
+    def describe(self) -> str:
+        """Return the settings that differ from the defaults, as they would be written."""
+        shown: dict[str, str] = {}
+        if self.variables_tree is not None:
+            shown["grad_vars"] = repr(self.variables_tree.unflatten([_Shown(v) for v in self.variables]))
+        if self.argnums and (self.argnums != (0,) or not self.single_argument or self.variables_tree is not None):
+            shown["argnums"] = str(self.argnums[0] if self.single_argument else self.argnums)
+        flags = ("has_aux", "return_value", "holomorphic", "allow_int")
+        shown.update((flag, "True") for flag in flags if getattr(self, flag))
+        options = ("backend", "device", "chunk_size")
+        shown.update((name, repr(getattr(self, name))) for name in options if getattr(self, name) is not None)
+        return "".join(f", {name}={text}" for name, text in shown.items())
+
+
+class _Shown:
+    """A Variable as it stands in a transform's repr: its name, not its value."""
+
+    def __init__(self, variable: Variable):
+        self._text = variable.name or type(variable).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self._text}>"
+
+
+def make_settings(
+    grad_vars: Any,
+    argnums: int | Sequence[int] | None,
+    has_aux: bool | None,
+    return_value: bool,
+    holomorphic: bool,
+    allow_int: bool,
+    backend: str | Backend | None,
+    device: Any,
+    chunk_size: int | None,
+) -> Settings:
+    """Check the arguments of a transform and freeze them.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        Naming the value and the argument.
+    """
+    variables, tree = _flatten_variables(grad_vars)
+    if argnums is None:
+        positions, single = ((), False) if variables else ((0,), True)
+    else:
+        positions, single = _check_argnums(argnums)
+    return Settings(
+        variables=variables,
+        variables_tree=tree,
+        argnums=positions,
+        single_argument=single,
+        has_aux=_check_flag("has_aux", False if has_aux is None else has_aux),
+        return_value=_check_flag("return_value", return_value),
+        holomorphic=_check_flag("holomorphic", holomorphic),
+        allow_int=_check_flag("allow_int", allow_int),
+        backend=_check_backend(backend),
+        device=device,
+        chunk_size=_check_chunk_size(chunk_size),
+    )
+
+
+def _flatten_variables(grad_vars: Any) -> tuple[tuple[Variable, ...], TreeDef | None]:
+    leaves, tree = flatten(grad_vars)
+    for leaf, path in zip(leaves, tree.paths(), strict=True):
+        if not isinstance(leaf, Variable):
+            raise InputTypeError(
+                f"grad_vars{path} is {_short(leaf)}, not a Variable; wrap it in anyjac.Variable, or differentiate an "
+                f"argument with argnums"
+            )
+    return tuple(leaves), tree if leaves else None
+
+
+def _check_argnums(argnums: Any) -> tuple[tuple[int, ...], bool]:
+    if _is_int(argnums):
+        return (operator.index(argnums),), True
+    if isinstance(argnums, np.ndarray) and argnums.ndim == 1:
+        argnums = list(argnums)
+    if isinstance(argnums, (str, bytes)) or not isinstance(argnums, Sequence):
+        raise InputTypeError(f"argnums must be an int or a sequence of ints, not {_short(argnums)}")
+    for index, item in enumerate(argnums):
+        if not _is_int(item):
+            raise InputTypeError(f"argnums[{index}] must be an int, not {_short(item)}")
+    positions = tuple(operator.index(item) for item in argnums)
+    if not positions:
+        raise InputValueError("argnums is empty; name at least one argument, or leave argnums out")
+    if len(set(positions)) < len(positions):
+        raise InputValueError(f"argnums={positions} names an argument twice")
+    return positions, False
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _check_flag(name: str, value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise InputTypeError(f"{name} must be True or False, not {_short(value)}")
+
+
+def _check_backend(backend: Any) -> str | Backend | None:
+    if backend is None or isinstance(backend, (str, Backend)):
+        return backend
+    raise InputTypeError(f"backend must be a name or a Backend, not {_short(backend)}")
+
+
+def _check_chunk_size(chunk_size: Any) -> int | None:
+    if chunk_size is None:
+        return None
+    if not _is_int(chunk_size):
+        raise InputTypeError(f"chunk_size must be a positive int or None, not {_short(chunk_size)}")
+    if chunk_size < 1:
+        raise InputValueError(f"chunk_size must be a positive int or None, not {chunk_size}")
+    return operator.index(chunk_size)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    text = text if len(text) <= 60 else text[:57] + "..."
+    return f"{text} (a {type(value).__qualname__})"

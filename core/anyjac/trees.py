@@ -1,0 +1,127 @@
+"""Pytrees: taking them apart into leaves with paths, and putting them together again.
+
+optree opens the builtin containers, in insertion order for dicts, and whatever is registered with it, globally or in
+the namespace ``"anyjac"``; containers that only the backend's own registry knows are opened through
+`Backend.flatten_node`. None is an empty container and stays in place. Knows nothing of derivatives or Variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import optree
+
+NAMESPACE: Final = "anyjac"
+
+# Insertion order is a setting of a namespace of optree; this one is ours alone, so it is set once, for good.
+optree.dict_insertion_ordered(True, namespace=NAMESPACE).__enter__()
+
+NodeOpener = Callable[[object], "tuple[list[Any], Callable[[Sequence[Any]], Any]] | None"]
+
+
+class TreeDef:
+    """The structure of a pytree: all of it but its leaves."""
+
+    __slots__ = ("_inner", "_spec", "num_leaves")
+
+    def __init__(self, spec: optree.PyTreeSpec | None, inner: tuple[_Opened | None, ...] | None, num_leaves: int):
+        self._spec = spec
+        self._inner = inner
+        self.num_leaves = num_leaves
+
+    def unflatten(self, leaves: Sequence[Any]) -> Any:
+        """Put leaves, of any kind, in their places."""
+        if self._spec is None:
+            return leaves[0]
+        if self._inner is None:
+            return optree.tree_unflatten(self._spec, leaves)
+        remaining = iter(leaves)
+        return optree.tree_unflatten(
+            self._spec, [next(remaining) if node is None else node.rebuild(remaining) for node in self._inner]
+        )
+
+    def paths(self) -> list[str]:
+        """Return where each leaf is, written as Python would reach it: ``['w'][0].x``; empty for a bare leaf."""
+        if self._spec is None:
+            return [""]
+        outer = [accessor.codify("") for accessor in optree.treespec_accessors(self._spec)]
+        if self._inner is None:
+            return outer
+        return [
+            place + deeper
+            for place, node in zip(outer, self._inner, strict=True)
+            for deeper in ([""] if node is None else node.children.paths())
+        ]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TreeDef) and (self._spec, self._inner) == (other._spec, other._inner)
+
+    def __hash__(self) -> int:
+        return hash((self._spec, self.num_leaves))
+
+    def __repr__(self) -> str:
+        return f"TreeDef({self.unflatten(['*'] * self.num_leaves)!r})"
+
+
+class _Opened:
+    """A container that the backend's registry opened, in the place of one of optree's leaves."""
+
+    __slots__ = ("assemble", "children", "kind")
+
+    def __init__(self, kind: type, children: TreeDef, assemble: Callable[[Sequence[Any]], Any]):
+        self.kind = kind
+        self.children = children
+        self.assemble = assemble
+
+    def rebuild(self, remaining: Iterator[Any]) -> Any:
+        own = [next(remaining) for _ in range(self.children.num_leaves)]
+        return self.assemble(self.children.unflatten(own))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Opened) and (self.kind, self.children) == (other.kind, other.children)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+LEAF: Final = TreeDef(None, None, 1)
+"""The structure of a bare leaf."""
+
+
+def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], TreeDef]:
+    """Return the leaves of `tree`, left to right, and its structure.
+
+    Parameters
+    ----------
+    tree
+        Any object; one that is no known container is a leaf.
+    opener
+        Opens containers that optree does not know, usually `Backend.flatten_node`; it returns None for a leaf.
+
+    Examples
+    --------
+    >>> from anyjac.trees import flatten
+    >>> leaves, treedef = flatten({"b": 1.0, "a": [2.0, None]})
+    >>> leaves, treedef.paths()
+    ([1.0, 2.0], ["['b']", "['a'][0]"])
+    >>> treedef.unflatten(["x", "y"])
+    {'b': 'x', 'a': ['y', None]}
+    """
+    leaves, spec = optree.tree_flatten(tree, namespace=NAMESPACE)
+    if opener is None:
+        return leaves, LEAF if spec.is_leaf() else TreeDef(spec, None, len(leaves))
+    flat: list[Any] = []
+    inner: list[_Opened | None] = []
+    for leaf in leaves:
+        opened = opener(leaf)
+        if opened is None:
+            flat.append(leaf)
+            inner.append(None)
+        else:
+            children, assemble = opened
+            deeper, treedef = flatten(children, opener)
+            flat.extend(deeper)
+            inner.append(_Opened(type(leaf), treedef, assemble))
+    if not any(inner):
+        return leaves, LEAF if spec.is_leaf() else TreeDef(spec, None, len(leaves))
+    return flat, TreeDef(spec, tuple(inner), len(flat))

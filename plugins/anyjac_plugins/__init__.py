@@ -1,0 +1,63 @@
+"""The ground floor of anyjac: what the author of a backend imports.
+
+A backend is a module with one hook, `anyjac_backend`, that returns a `BackendSpec`, and a subclass of `Backend` that
+the spec's factory makes. An entry point of the group ``anyjac`` announces the module. Nothing here imports anything
+else of anyjac.
+"""
+
+from .backend import Array, Backend, FlatFunction, Pullback
+from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, JIT, NESTED, VMAP
+from .errors import (
+    AnyjacError,
+    BackendUnavailableError,
+    ConcurrencyError,
+    DeviceError,
+    DtypeError,
+    InputTypeError,
+    InputValueError,
+    MixedBackendsError,
+    NotSupportedError,
+    OutputError,
+    PluginError,
+    TracerLeakError,
+    UnknownBackendError,
+    UnknownEnvironmentVariableWarning,
+    VariableWriteError,
+)
+from .hookspecs import hookimpl
+from .registry import BackendInfo, BackendRegistry
+from .spec import INTERFACE_VERSION, BackendSpec
+
+__all__ = [
+    "BFLOAT16",
+    "CAPABILITIES",
+    "COMPLEX",
+    "FLOAT16",
+    "INTERFACE_VERSION",
+    "JIT",
+    "NESTED",
+    "VMAP",
+    "AnyjacError",
+    "Array",
+    "Backend",
+    "BackendInfo",
+    "BackendRegistry",
+    "BackendSpec",
+    "BackendUnavailableError",
+    "ConcurrencyError",
+    "DeviceError",
+    "DtypeError",
+    "FlatFunction",
+    "InputTypeError",
+    "InputValueError",
+    "MixedBackendsError",
+    "NotSupportedError",
+    "OutputError",
+    "PluginError",
+    "Pullback",
+    "TracerLeakError",
+    "UnknownBackendError",
+    "UnknownEnvironmentVariableWarning",
+    "VariableWriteError",
+    "hookimpl",
+]

@@ -1,0 +1,293 @@
+"""`Backend`: what anyjac asks of an array framework.
+
+Seven members are required and make a complete backend; everything below them has a default in their terms, which a
+backend overrides to be faster or to do more. This module knows NumPy, for scalars, host copies and device codes; it
+knows nothing of transforms, Variables or trees of results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .capabilities import CAPABILITIES
+from .errors import DeviceError, DtypeError, NotSupportedError
+
+Array = Any
+"""An array of the backend's framework, traced or not."""
+
+Pullback = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
+"""Cotangents of all outputs in, cotangents of all primals out; None stands for zero in both."""
+
+FlatFunction = Callable[..., tuple[Sequence[Array], Sequence[Array]]]
+"""A function of flat arrays that returns its outputs and, beside them, arrays that are not differentiated."""
+
+HOST_DEVICE_CODES = (1, 3, 13)
+"""DLPack's device types whose memory the host reads: CPU, pinned CUDA memory, managed CUDA memory."""
+
+
+class Backend(ABC):
+    """One array framework, as seen by anyjac.
+
+    Attributes
+    ----------
+    name
+        What users write in ``backend=``.
+    version
+        Version of the framework.
+    capabilities
+        Names out of `anyjac_plugins.CAPABILITIES`. What is missing here is refused by anyjac with
+        `NotSupportedError`.
+    array_modules
+        Top-level modules of the framework's array types; only needed where the object is registered at run time,
+        without a `BackendSpec`.
+    """
+
+    name: str
+    version: str = ""
+    capabilities: frozenset[str] = frozenset()
+    array_modules: ClassVar[tuple[str, ...]] = ()
+
+    # ---- required ------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def namespace(self) -> Any:
+        """The framework's array-API namespace, whose functions are differentiable."""
+
+    @abstractmethod
+    def is_array(self, value: object) -> bool:
+        """Tell whether `value` is an array of this framework, traced or not."""
+
+    @abstractmethod
+    def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
+        """Make an array of a number, a NumPy array or one of the framework's own, on `device` if given.
+
+        Differentiable where `value` is traced. With ``dtype=None`` a Python number gets the framework's default dtype.
+        """
+
+    @abstractmethod
+    def devices(self) -> Sequence[Any]:
+        """Return the devices that are present, in the framework's own objects, the default one first."""
+
+    @abstractmethod
+    def device_of(self, array: Array) -> Any:
+        """Return the device that holds `array`; for a traced array, the one that its computation runs on."""
+
+    @abstractmethod
+    def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+        """Run `fun` once at `primals` and return how to pull cotangents back through it.
+
+        Parameters
+        ----------
+        fun
+            Takes as many arrays as there are primals and returns ``(outputs, aux)``, two sequences of arrays. Some
+            may not depend on the primals at all.
+        primals
+            Arrays of real or complex floating dtype.
+
+        Returns
+        -------
+        outputs, pullback, aux
+            Outputs and aux without a trace of this differentiation (they may belong to an enclosing one). The pullback
+            may be called any number of times; what it returns has each primal's shape, dtype and device, and is
+            conjugated as in JAX: seeded with 1, it gives ``dy/dz`` for a holomorphic function and
+            ``df/dx - i df/dy`` for a real one.
+        """
+
+    # ---- derived: rows of a Jacobian -------------------------------------------------------------------------------
+
+    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        """Pull back a batch of cotangents: each one that is not None has a leading axis, and so has each result.
+
+        The default calls `pullback` row by row.
+        """
+        xp = self.namespace
+        count = next(c.shape[0] for c in cotangents if c is not None)
+        rows = [pullback([None if c is None else c[i, ...] for c in cotangents]) for i in range(count)]
+        return [self._stack_rows(xp, column) for column in zip(*rows, strict=True)]
+
+    @staticmethod
+    def _stack_rows(xp: Any, column: Sequence[Array | None]) -> Array | None:
+        known = next((row for row in column if row is not None), None)
+        if known is None:
+            return None
+        return xp.stack([xp.zeros_like(known) if row is None else row for row in column])
+
+    def identity_rows(self, like: Array, start: int, stop: int) -> Array:
+        """Return rows `start` to `stop` of the identity on the flattened `like`, each in the shape of `like`."""
+        xp = self.namespace
+        device = self.device_of(like)
+        rows = xp.arange(start, stop, device=device)[:, None]
+        columns = xp.arange(math.prod(like.shape), device=device)[None, :]
+        return xp.reshape(xp.astype(rows == columns, like.dtype), (stop - start, *like.shape))
+
+    def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
+        """Return zeros with the dtype and device of `like`."""
+        return self.namespace.zeros(shape, dtype=like.dtype, device=self.device_of(like))
+
+    # ---- derived: traces and values ----------------------------------------------------------------------------------
+
+    def is_traced(self, value: Array) -> bool:
+        """Tell whether `value` belongs to a trace or graph and so must not be stored in a Variable."""
+        return False
+
+    def copy(self, array: Array) -> Array:
+        """Return an array that later in-place changes of `array` do not reach; differentiable.
+
+        The default suits immutable arrays.
+        """
+        return array
+
+    def constant(self, array: Array) -> Array:
+        """Return a copy of an untraced `array` without any link to where it came from, as a Variable stores it."""
+        return self.copy(array)
+
+    def changed_in_place(self, copy: Array, original: Array) -> bool:
+        """Tell whether `copy`, made by `copy` from `original`, has been written to since."""
+        return False
+
+    def set_index(self, array: Array, index: Any, value: Any) -> Array:
+        """Return `array` with the elements at `index` replaced; differentiable in both."""
+        raise self.unsupported("index assignment")
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        """Return an untraced array as a NumPy array on the host."""
+        return np.asarray(array)
+
+    def stop_gradient(self, array: Array) -> Array:
+        """Return `array` as a constant of the innermost differentiation."""
+        raise self.unsupported("stop_gradient")
+
+    # ---- derived: dtypes -----------------------------------------------------------------------------------------------
+
+    def dtype_kind(self, dtype: Any) -> str:
+        """Return ``"bool"``, ``"integral"``, ``"real floating"`` or ``"complex floating"``.
+
+        Raises
+        ------
+        DtypeError
+            For a dtype of none of these kinds, such as text.
+        """
+        for kind in ("real floating", "complex floating", "integral", "bool"):
+            with contextlib.suppress(TypeError, ValueError):
+                if self.namespace.isdtype(dtype, kind):
+                    return kind
+        raise DtypeError(f"dtype {self.dtype_name(dtype)} is not a numeric dtype of backend {self.name!r}")
+
+    def dtype_name(self, dtype: Any) -> str:
+        """Return the dtype's bare name, such as ``"float32"``."""
+        return str(dtype).rpartition(".")[2]
+
+    # ---- derived: devices --------------------------------------------------------------------------------------------
+
+    def device_name(self, device: Any) -> str:
+        """Return the name under which users ask for `device`, such as ``"cpu"`` or ``"cuda:0"``."""
+        return str(device)
+
+    def resolve_device(self, device: Any) -> Any:
+        """Return the framework's object for `device`, given as that object or as a string.
+
+        A platform without a number means its first device; ``gpu`` and ``cuda`` mean the same.
+
+        Raises
+        ------
+        DeviceError
+            Listing the devices that are present.
+        """
+        present = list(self.devices())
+        if not isinstance(device, str):
+            if device in present:
+                return device
+        else:
+            wanted = _spellings(device)
+            for candidate in present:
+                if wanted & _spellings(self.device_name(candidate)):
+                    return candidate
+        names = ", ".join(self.device_name(d) for d in present)
+        raise DeviceError(f"backend {self.name!r} has no device {device!r}; present: {names}")
+
+    def device_scope(self, device: Any) -> contextlib.AbstractContextManager[Any]:
+        """Return a context in which arrays that `fun` creates are put on `device`."""
+        return contextlib.nullcontext()
+
+    def import_array(self, value: Any, device: Any = None) -> Array:
+        """Convert an array of another framework, given only that it implements DLPack or NumPy's protocol.
+
+        Raises
+        ------
+        DeviceError
+            If the array lies on an accelerator, this framework cannot take it there, and no device was asked for.
+        """
+        value = value.detach() if hasattr(value, "detach") else value
+        if on_host(value):
+            return self.asarray(self._host_copy(value), device=device)
+        try:
+            imported = self.namespace.from_dlpack(value)
+        except Exception as error:
+            raise DeviceError(
+                f"a {type(value).__module__}.{type(value).__qualname__} on device {getattr(value, 'device', '?')} cannot "
+                f"be handed to backend {self.name!r} where it is ({error}); move it to the host first"
+            ) from error
+        return imported if device is None else self.asarray(imported, device=device)
+
+    def _host_copy(self, value: Any) -> Any:
+        try:
+            return np.array(value)
+        except TypeError:  # a dtype that NumPy lacks, such as torch's bfloat16
+            return self.namespace.from_dlpack(value)
+
+    # ---- derived: pytrees, Variables, other derivatives ---------------------------------------------------------------
+
+    def flatten_node(self, node: object) -> tuple[list[Any], Callable[[Sequence[Any]], Any]] | None:
+        """Open one container that only the framework's own registry knows: its children and how to rebuild it.
+
+        Returns None for anything that is no such container.
+        """
+        return None
+
+    def adopt_variable_type(self, cls: type, value_of: Callable[[Any], Any]) -> None:
+        """Make the framework's functions take instances of `cls` for the array that `value_of` finds in them.
+
+        Called once, when the backend is loaded. The default relies on the array protocols that `cls` implements.
+        """
+
+    def jvp(
+        self, fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array]
+    ) -> tuple[list[Array], list[Array], list[Array]]:
+        """Push `tangents` forward through `fun`: outputs, their tangents, aux."""
+        raise self.unsupported("jvp")
+
+    # ---- capabilities ----------------------------------------------------------------------------------------------------
+
+    def supports(self, capability: str) -> bool:
+        """Tell whether the backend declares `capability`."""
+        return capability in self.capabilities
+
+    def unsupported(self, capability: str) -> NotSupportedError:
+        """Return the error for something that this backend does not do; the caller raises it."""
+        what = CAPABILITIES.get(capability)
+        return NotSupportedError(
+            f"backend {self.name!r} does not support {capability!r}" + (f" ({what})" if what else "")
+        )
+
+    def __repr__(self) -> str:
+        return f"<anyjac backend {self.name!r} {self.version}>"
+
+
+def on_host(value: Any) -> bool:
+    """Tell whether NumPy can read `value` where it lies, by DLPack's device code (True where it has none)."""
+    report = getattr(value, "__dlpack_device__", None)
+    return report is None or report()[0] in HOST_DEVICE_CODES
+
+
+def _spellings(name: str) -> frozenset[str]:
+    """Return the ways to write a device: with and without number 0, gpu for cuda and the reverse."""
+    platform, _, number = name.strip().lower().partition(":")
+    platforms = {"gpu", "cuda"} if platform in ("gpu", "cuda") else {platform}
+    return frozenset(f"{p}:{number or 0}" for p in platforms)

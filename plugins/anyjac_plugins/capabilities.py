@@ -1,0 +1,25 @@
+"""What a backend may declare that it can do, as one table.
+
+A capability that is not declared is refused with `NotSupportedError` before any number is computed. This module
+holds names and sentences only.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMPLEX: Final = "complex"
+FLOAT16: Final = "float16"
+BFLOAT16: Final = "bfloat16"
+NESTED: Final = "nested"
+JIT: Final = "jit"
+VMAP: Final = "vmap"
+
+CAPABILITIES: Final[dict[str, str]] = {
+    COMPLEX: "complex inputs, holomorphic functions, and real functions of complex inputs",
+    FLOAT16: "inputs of half precision",
+    BFLOAT16: "inputs of bfloat16",
+    NESTED: "derivatives of derivatives",
+    JIT: "transforms inside the framework's own compiler",
+    VMAP: "transforms inside the framework's own vectorising map",
+}

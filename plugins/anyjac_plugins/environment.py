@@ -1,0 +1,55 @@
+"""The variables of the environment that anyjac reads, as one table, and the search for misspelled ones.
+
+Reads `os.environ`. Does not cache: a variable changed while the program runs is seen by the next call.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+
+from .errors import UnknownEnvironmentVariableWarning
+
+BACKEND = "ANYJAC_BACKEND"
+DEVICE = "ANYJAC_DEVICE"
+DISABLE_PLUGINS = "ANYJAC_DISABLE_PLUGINS"
+
+KNOWN: dict[str, str] = {
+    BACKEND: "name of the backend to use where neither an argument nor a context says which",
+    DEVICE: "device to work on where no `device=` says which, such as `cpu` or `cuda:0`",
+    DISABLE_PLUGINS: "names of backend plugins to leave unloaded, separated by commas",
+}
+
+
+def read(name: str) -> str | None:
+    """Return the variable's text without surrounding blanks, or None where it is unset or empty."""
+    return os.environ.get(name, "").strip() or None
+
+
+def disabled_plugins() -> frozenset[str]:
+    """Return the plugin names that ``ANYJAC_DISABLE_PLUGINS`` blocks."""
+    listed = (read(DISABLE_PLUGINS) or "").split(",")
+    return frozenset(name.strip() for name in listed if name.strip())
+
+
+def in_use() -> dict[str, str]:
+    """Return every variable that begins with ``ANYJAC_``, known or not, with its value."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith("ANYJAC_")}
+
+
+def misspelled() -> dict[str, str | None]:
+    """Return the unknown ``ANYJAC_*`` variables, each with the known name that it resembles most, if any."""
+    unknown = [name for name in in_use() if name not in KNOWN]
+    return {name: next(iter(difflib.get_close_matches(name, KNOWN, n=1)), None) for name in unknown}
+
+
+def warn_about_misspelled() -> None:
+    """Warn once for each unknown ``ANYJAC_*`` variable, naming the one that was probably meant."""
+    for name, meant in misspelled().items():
+        hint = f"; did you mean {meant}?" if meant else f"; known are {', '.join(KNOWN)}"
+        warnings.warn(
+            f"the environment variable {name} means nothing to anyjac{hint}",
+            UnknownEnvironmentVariableWarning,
+            stacklevel=2,
+        )

@@ -1,0 +1,67 @@
+"""Every exception that anyjac raises on its own account.
+
+They stand on the ground floor, so that backends can raise them too; `anyjac` exports them again. Each one also
+subclasses the builtin that a user would catch. This module reads nothing else of ours.
+"""
+
+from __future__ import annotations
+
+
+class AnyjacError(Exception):
+    """Base of all exceptions of anyjac."""
+
+
+class InputTypeError(AnyjacError, TypeError):
+    """A setting or an argument has the wrong type."""
+
+
+class InputValueError(AnyjacError, ValueError):
+    """A setting or an argument has the right type and an unusable value."""
+
+
+class DtypeError(AnyjacError, TypeError):
+    """An array's dtype cannot be differentiated in the way that was asked for."""
+
+
+class OutputError(AnyjacError, TypeError):
+    """The differentiated function returned something that has no derivative, or not the pair that was promised."""
+
+
+class MixedBackendsError(AnyjacError, TypeError):
+    """Arrays of several frameworks meet where nobody said which one is meant."""
+
+
+class UnknownBackendError(AnyjacError, ValueError):
+    """No backend of that name is installed or registered."""
+
+
+class BackendUnavailableError(AnyjacError, ImportError):
+    """The backend is installed, but the framework it stands for is missing, or it is disabled or broken."""
+
+
+class PluginError(AnyjacError, RuntimeError):
+    """A plugin declares itself wrongly: hook names, arguments, return values or names that are taken."""
+
+
+class DeviceError(AnyjacError, ValueError):
+    """A device is unknown or absent, or an array would have to change device in silence."""
+
+
+class NotSupportedError(AnyjacError, NotImplementedError):
+    """The backend does not declare the capability that this call needs."""
+
+
+class VariableWriteError(AnyjacError, ValueError, TypeError):
+    """A Variable was given a value of another shape, dtype or tree than it was made with."""
+
+
+class TracerLeakError(AnyjacError, RuntimeError):
+    """A value that belongs to a trace still being made would have been stored in a Variable."""
+
+
+class ConcurrencyError(AnyjacError, RuntimeError):
+    """Two calls wait for each other's Variables; this one was refused so that the other can finish."""
+
+
+class UnknownEnvironmentVariableWarning(UserWarning):
+    """A variable of the environment begins with ``ANYJAC_`` and means nothing."""

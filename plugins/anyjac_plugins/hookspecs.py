@@ -1,0 +1,21 @@
+"""The hooks that a plugin implements, and the markers for both sides."""
+
+from __future__ import annotations
+
+import pluggy
+
+from .spec import BackendSpec
+
+PROJECT = "anyjac"
+"""Name of pluggy's project and of the entry-point group."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec(firstresult=True)
+def anyjac_backend() -> BackendSpec:  # type: ignore[empty-body]
+    """Describe the backend that this plugin brings.
+
+    The module that holds the implementation must import nothing heavy: it is loaded to list what is installed.
+    """
