@@ -1,0 +1,33 @@
+"""Settings for the whole test session, made before any framework is imported."""
+
+import os
+
+os.environ["JAX_ENABLE_X64"] = "1"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+for name in [name for name in os.environ if name.startswith("ANYJAC_")]:
+    del os.environ[name]
+
+import numpy as np
+import pytest
+
+import anyjac
+
+BACKENDS = ("autograd", "jax", "torch")
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> anyjac.Backend:
+    """Each first-party backend in turn; never skipped: the frameworks are part of the test extra."""
+    return anyjac.get_backend(request.param)
+
+
+@pytest.fixture
+def xp(backend: anyjac.Backend):
+    """The backend's array namespace."""
+    return backend.namespace
+
+
+@pytest.fixture
+def array(backend: anyjac.Backend):
+    """Make a float64 array of the backend."""
+    return lambda value: backend.asarray(np.asarray(value, dtype=np.float64))
