@@ -1,0 +1,1 @@
+"""The scenarios, one module for each subject of the contract. In each, `scenario` is the collection."""

@@ -1,0 +1,234 @@
+"""Scenarios: transforms within transforms, and beside the framework's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anyjac import InputTypeError, InputValueError, Variable, jacrev
+
+from ..answers import Raises
+from ..lab import Lab
+from ..scenario import Collection, Scenario
+
+scenario = Collection()
+
+
+# ---- once --------------------------------------------------------------------------------------------------------------
+
+for _name, _settings in {
+    "plain": {},
+    "in chunks": {"chunk_size": 2},
+    "row by row": {"chunk_size": 1},
+    "with value": {"return_value": True},
+}.items():
+
+    def _count_runs(lab: Lab, settings: dict[str, Any] = _settings) -> int:
+        runs = []
+
+        def f(x: Any) -> Any:
+            runs.append(x)
+            return {"a": x * x, "b": lab.xp.sin(x)}
+
+        jacrev(f, **settings)(lab.array([1.0, 2.0, 3.0]))
+        return len(runs)
+
+    scenario.add(Scenario(_name, "composition/once", _count_runs, 1))
+
+
+@scenario("composition/once", answer=1)
+def without_anything_to_differentiate(lab: Lab) -> Any:
+    runs = []
+    jacrev(lambda n: runs.append(n) or lab.array([1.0]), allow_int=True)(lab.array(1, "int64"))  # type: ignore[func-returns-value]
+    return len(runs)
+
+
+@scenario("composition/once", answer=1)
+def where_the_output_does_not_depend_on_the_input(lab: Lab) -> Any:
+    runs = []
+    jacrev(lambda x: runs.append(x) or lab.array([1.0, 2.0]))(lab.array([1.0]))  # type: ignore[func-returns-value]
+    return len(runs)
+
+
+# ---- chunks ------------------------------------------------------------------------------------------------------------
+
+MATRIX = np.arange(35.0).reshape(7, 5)
+
+for _size in (1, 2, 3, 6, 7, 8, np.int64(3), None):
+    scenario.add(
+        Scenario(
+            f"of {_size!r}",
+            "composition/chunks",
+            lambda lab, size=_size: jacrev(lambda x: lab.array(MATRIX) @ x, chunk_size=size)(lab.array(np.ones(5))),  # type: ignore[misc]
+            MATRIX,
+        )
+    )
+
+for _bad, (_value, _kind) in {
+    "zero": (0, InputValueError),
+    "a negative": (-2, InputValueError),
+    "a float": (2.0, InputTypeError),
+    "a bool": (True, InputTypeError),
+    "text": ("all", InputTypeError),
+}.items():
+    scenario.add(
+        Scenario(
+            f"{_bad} is refused",
+            "composition/chunks",
+            lambda lab, size=_value: jacrev(lambda x: x, chunk_size=size),  # type: ignore[misc]
+            Raises(_kind, "chunk_size", repr(_value)),
+        )
+    )
+
+
+# ---- nested ------------------------------------------------------------------------------------------------------------
+
+# f(x) = sum(x^3): the Hessian is diag(6 x), the third derivative 6 on its diagonal
+THIRD = np.zeros((2, 2, 2))
+THIRD[0, 0, 0] = THIRD[1, 1, 1] = 6.0
+
+
+@scenario("composition/nested", answer=np.diag([6.0, 12.0]), requires=("nested",))
+def a_hessian(lab: Lab) -> Any:
+    return jacrev(jacrev(lambda x: lab.xp.sum(x**3)))(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/nested", answer=THIRD, requires=("nested",))
+def a_third_derivative(lab: Lab) -> Any:
+    return jacrev(jacrev(jacrev(lambda x: lab.xp.sum(x**3))))(lab.array([1.0, 2.0]))
+
+
+# f(w, x) = w^2 x^3 at w = 3, x = 2: d2f/dw dx = 6 w x^2 = 72
+@scenario("composition/nested", answer=(np.array(72.0), np.array(72.0)), requires=("nested",))
+def variables_at_one_level_and_arguments_at_the_other(lab: Lab) -> Any:
+    w, x = Variable(lab.array(3.0)), lab.array(2.0)
+    f = lambda x: w**2 * x**3  # noqa: E731
+    return jacrev(jacrev(f), w)(x), jacrev(jacrev(f, w), argnums=0)(x)
+
+
+@scenario("composition/nested", answer=((np.array(16.0), np.array(72.0)), np.array(48.0)), requires=("nested",))
+def variables_at_both_levels(lab: Lab) -> Any:
+    w, x = Variable(lab.array(3.0)), lab.array(2.0)
+    f = lambda x: w**2 * x**3  # noqa: E731
+    return jacrev(jacrev(f, w), w, 0, return_value=True)(x)
+
+
+# The inner derivative is constant in y: d/dx of x * d(x y)/dy = d(x^2)/dx. A confused perturbation gives another number.
+@scenario("composition/nested", answer=np.array(6.0), requires=("nested",))
+def an_inner_function_that_closes_over_the_outer_argument(lab: Lab) -> Any:
+    return jacrev(lambda x: x * jacrev(lambda y: x * y)(lab.array(1.0)))(lab.array(3.0))
+
+
+@scenario("composition/nested", answer=(np.array(12.0), np.array(8.0), np.array(3.0)), requires=("nested",))
+def states_written_at_both_levels(lab: Lab) -> Any:
+    inner_state, outer_state = Variable(lab.array(0.0)), Variable(lab.array(0.0))
+
+    def inner(x: Any) -> Any:
+        inner_state.value = x**3
+        return x**3
+
+    def outer(x: Any) -> Any:
+        slope = jacrev(inner)(x)
+        outer_state.value = slope / 4
+        return slope
+
+    return jacrev(outer)(lab.array(2.0)), inner_state.value, outer_state.value
+
+
+@scenario("composition/nested", answer={"h": {"a": {"a": np.array(2.0), "b": np.array(1.0)}}}, requires=("nested",))
+def trees_at_each_level(lab: Lab) -> Any:
+    f = lambda tree: {"h": tree["a"] ** 2 + tree["a"] * tree["b"]}  # noqa: E731
+    point = {"a": lab.array(1.0), "b": lab.array(1.0)}
+    hessian = jacrev(jacrev(f))(point)
+    return {"h": {"a": hessian["h"]["a"]}}
+
+
+@scenario("composition/nested", answer=(np.array([3.0, 12.0]), np.diag([6.0, 12.0])), requires=("nested",))
+def the_value_of_the_outer_is_the_derivative_of_the_inner(lab: Lab) -> Any:
+    second, first = jacrev(jacrev(lambda x: lab.xp.sum(x**3)), return_value=True)(lab.array([1.0, 2.0]))
+    return first, second
+
+
+@scenario("composition/nested", answer=np.diag(6 * np.array([1 + 1j, 2.0])), requires=("nested", "complex"))
+def holomorphic_twice(lab: Lab) -> Any:
+    inner = jacrev(lambda z: lab.xp.sum(z**3), holomorphic=True)
+    return jacrev(inner, holomorphic=True)(lab.array([1 + 1j, 2.0], "complex128"))
+
+
+# ---- beside the framework's own ----------------------------------------------------------------------------------------
+
+
+@scenario("composition/native-grad", answer=np.array([6.0, 12.0]), requires=("grad", "nested"))
+def around_a_transform(lab: Lab) -> Any:
+    sum_of_slopes = lambda x: lab.xp.sum(jacrev(lambda y: y**3)(x))  # noqa: E731
+    return lab.backend.grad(sum_of_slopes)(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-grad", answer=np.diag([6.0, 12.0]), requires=("grad", "nested"))
+def inside_a_transform(lab: Lab) -> Any:
+    return jacrev(lab.backend.grad(lambda x: lab.xp.sum(x**3)))(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-grad", answer={"w": np.array([6.0, 24.0])}, requires=("grad", "nested"))
+def inside_a_transform_of_a_variable(lab: Lab) -> Any:
+    w = Variable(lab.array(2.0))
+    slope = lab.backend.grad(lambda x: lab.xp.sum(w * x**3))
+    return jacrev(lambda x: slope(x) * 2.0, {"w": w})(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-grad", answer=np.array([18.0, 36.0]), requires=("grad", "nested"))
+def around_a_transform_that_reads_a_variable(lab: Lab) -> Any:
+    w = Variable(lab.array(3.0))
+    return lab.backend.grad(lambda x: lab.xp.sum(jacrev(lambda y: w * y**3)(x)))(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-jit", answer=np.diag([2.0, 4.0]), requires=("jit",))
+def a_compiled_transform(lab: Lab) -> Any:
+    return lab.backend.compile(jacrev(lambda x: x**2))(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-jit", answer=(np.diag([2.0, 4.0]), np.diag([3.0, 3.0])), requires=("jit",))
+def a_transform_of_a_compiled_function(lab: Lab) -> Any:
+    w = Variable(lab.array(3.0))
+    square = lab.backend.compile(lambda x: x**2)
+    scale = jacrev(lambda x: lab.backend.compile(lambda y, k: k * y)(x, w.value))
+    return jacrev(square)(lab.array([1.0, 2.0])), scale(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-jit", answer=(np.diag([3.0, 3.0]), np.diag([1.0, 2.0])), requires=("jit",))
+def a_compiled_transform_that_reads_a_variable(lab: Lab) -> Any:
+    w = Variable(lab.array([3.0, 3.0]))
+    of_argument = lab.backend.compile(jacrev(lambda x: w * x))
+    of_variable = lab.backend.compile(jacrev(lambda x: w * x, w))
+    return of_argument(lab.array([1.0, 2.0])), of_variable(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-jit", answer=np.diag([6.0, 12.0]), requires=("jit", "nested"))
+def compiled_at_every_level(lab: Lab) -> Any:
+    jit = lab.backend.compile
+    return jit(jacrev(jit(jacrev(jit(lambda x: lab.xp.sum(x**3))))))(lab.array([1.0, 2.0]))
+
+
+SQUARES = np.stack([np.diag([2.0, 4.0]), np.diag([6.0, 8.0])])
+
+
+@scenario("composition/native-vmap", answer=SQUARES, requires=("vmap",))
+def a_mapped_transform(lab: Lab) -> Any:
+    return lab.backend.vmap(jacrev(lambda x: x**2))(lab.array([[1.0, 2.0], [3.0, 4.0]]))
+
+
+@scenario("composition/native-vmap", answer=3 * SQUARES, requires=("vmap",))
+def a_mapped_transform_that_reads_a_variable(lab: Lab) -> Any:
+    w = Variable(lab.array(3.0))
+    return lab.backend.vmap(jacrev(lambda x: w * x**2))(lab.array([[1.0, 2.0], [3.0, 4.0]]))
+
+
+@scenario("composition/native-vmap", answer=np.diag([2.0, 4.0]), requires=("vmap",))
+def a_transform_of_a_mapped_function(lab: Lab) -> Any:
+    return jacrev(lab.backend.vmap(lambda x: x**2))(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-vmap", answer=np.stack([np.diag([6.0, 12.0])] * 2), requires=("vmap", "nested"))
+def a_mapped_hessian(lab: Lab) -> Any:
+    return lab.backend.vmap(jacrev(jacrev(lambda x: lab.xp.sum(x**3))))(lab.array([[1.0, 2.0], [1.0, 2.0]]))

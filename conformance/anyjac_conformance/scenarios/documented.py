@@ -1,0 +1,158 @@
+"""Scenarios: what the documentation that this contract comes from shows and promises, with its own functions.
+
+The vector function of two vectors, alone and as two outputs; the model of two trained numbers and a product; the
+linear readout. Each in every form of return that is documented.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anyjac import TrainVar, Variable, jacrev
+
+from ..lab import Lab
+from ..scenario import Collection, Scenario
+
+scenario = Collection()
+
+X, Y = np.array([1.0, 2.0, 3.0]), np.array([10.0, 5.0])
+
+# d/dx and d/dy of (x0 y0, 5 x2 y1, 4 x1^2 - 2 x2, x2 sin x0) at x = (1, 2, 3), y = (10, 5)
+OF_X = np.array([[10.0, 0.0, 0.0], [0.0, 0.0, 25.0], [0.0, 16.0, -2.0], [3 * np.cos(1.0), 0.0, np.sin(1.0)]])
+OF_Y = np.array([[1.0, 0.0], [0.0, 15.0], [0.0, 0.0], [0.0, 0.0]])
+VALUE = np.array([10.0, 75.0, 10.0, 3 * np.sin(1.0)])
+
+
+def _entries(xp: Any, x: Any, y: Any) -> list[Any]:
+    return [x[0] * y[0], 5 * x[2] * y[1], 4 * x[1] ** 2 - 2 * x[2], x[2] * xp.sin(x[0])]
+
+
+def _observe(lab: Lab, form: str, **settings: Any) -> Any:
+    xp = lab.xp
+    forms = {
+        "one": lambda x, y: xp.asarray(_entries(xp, x, y)),
+        "two": lambda x, y: (xp.asarray(_entries(xp, x, y)[:2]), xp.asarray(_entries(xp, x, y)[2:])),
+        "aux": lambda x, y: (xp.asarray(_entries(xp, x, y)), xp.stack([x[0], y[0]])),
+    }
+    return jacrev(forms[form], **settings)(lab.array(X), lab.array(Y))
+
+
+PURE: dict[str, tuple[str, dict[str, Any], Any]] = {
+    # name                             form, settings, what is documented
+    "of the first argument": ("one", {}, OF_X),
+    "of both": ("one", {"argnums": (0, 1)}, (OF_X, OF_Y)),
+    "two outputs": ("two", {}, (OF_X[:2], OF_X[2:])),
+    "two outputs of both": ("two", {"argnums": (0, 1)}, ((OF_X[:2], OF_Y[:2]), (OF_X[2:], OF_Y[2:]))),
+    "with value": ("one", {"return_value": True}, (OF_X, VALUE)),
+    "with value of both": ("one", {"argnums": (0, 1), "return_value": True}, ((OF_X, OF_Y), VALUE)),
+    "two outputs with value": ("two", {"return_value": True}, ((OF_X[:2], OF_X[2:]), (VALUE[:2], VALUE[2:]))),
+    "with aux": ("aux", {"has_aux": True}, (OF_X, np.array([1.0, 10.0]))),
+    "with aux and value": ("aux", {"has_aux": True, "return_value": True}, (OF_X, VALUE, np.array([1.0, 10.0]))),
+    "with aux of both": ("aux", {"argnums": (0, 1), "has_aux": True}, ((OF_X, OF_Y), np.array([1.0, 10.0]))),
+}
+
+for _name, (_form, _settings, _answer) in PURE.items():
+    scenario.add(
+        Scenario(
+            f"the vector function {_name}",
+            "packing/returns",
+            lambda lab, form=_form, settings=_settings: _observe(lab, form, **settings),  # type: ignore[misc]
+            _answer,
+        )
+    )
+
+
+class Entries:
+    """The same function as a functor, with its vectors in trained Variables."""
+
+    def __init__(self, lab: Lab, *, aux: bool = False) -> None:
+        self.x, self.y = TrainVar(lab.array(X)), TrainVar(lab.array(Y))
+        self.xp, self.aux = lab.xp, aux
+
+    def __call__(self, z: Any = 0.0) -> Any:
+        """Return the four entries, shifted by `z`, with the string "aux" beside them if asked for."""
+        entries = self.xp.asarray(_entries(self.xp, self.x, self.y)) + z
+        return (entries, "aux") if self.aux else entries
+
+
+OF_Z = np.ones(4)
+FORMS: dict[str, tuple[Any, Any]] = {
+    # grad_vars                                    var_grads
+    "one Variable": (lambda m: m.x, OF_X),
+    "a list": (lambda m: [m.x, m.y], [OF_X, OF_Y]),
+    "a tuple": (lambda m: (m.y, m.x), (OF_Y, OF_X)),
+    "a dict": (lambda m: {"x": m.x, "y": m.y}, {"x": OF_X, "y": OF_Y}),
+}
+
+
+def _observe_functor(lab: Lab, grad_vars: Any, argnums: int | None, has_aux: bool, return_value: bool) -> Any:
+    model = Entries(lab, aux=has_aux)
+    transform = jacrev(model, grad_vars(model), argnums, has_aux=has_aux, return_value=return_value)
+    return transform() if argnums is None else transform(lab.array(0.0))
+
+
+def _pack(g: Any, has_aux: bool, return_value: bool) -> Any:
+    rest = ((VALUE,) if return_value else ()) + (("aux",) if has_aux else ())
+    return (g, *rest) if rest else g
+
+
+for _name, (_grad_vars, _var_grads) in FORMS.items():
+    for _argnums, _g in ((None, _var_grads), (0, (_var_grads, OF_Z))):
+        for _has_aux in (False, True):
+            for _return_value in (False, True):
+                scenario.add(
+                    Scenario(
+                        f"the functor with {_name}, argnums={_argnums}, has_aux={_has_aux}, "
+                        f"return_value={_return_value}",
+                        "packing/returns",
+                        lambda lab, v=_grad_vars, n=_argnums, a=_has_aux, r=_return_value: _observe_functor(  # type: ignore[misc]
+                            lab, v, n, a, r
+                        ),
+                        _pack(_g, _has_aux, _return_value),
+                    )
+                )
+
+
+# ---- a model with a product of two trained numbers -------------------------------------------------------------------
+
+# loss(c, d) = mean(2 a b + c d) with a = b = 1, c = 10, d = (1, 2, 3, 4): d/da = d/db = 2, d/dc = mean(d), d/dd = c / 4
+MODEL: dict[str, tuple[dict[str, Any], Any]] = {
+    "of its Variables": ({}, {"a": np.array([2.0]), "b": np.array([2.0])}),
+    "of an argument too": ({"argnums": 0}, ({"a": np.array([2.0]), "b": np.array([2.0])}, np.array(2.5))),
+    "of both arguments too": (
+        {"argnums": [0, 1]},
+        ({"a": np.array([2.0]), "b": np.array([2.0])}, (np.array(2.5), np.full(4, 2.5))),
+    ),
+    "with its loss": ({"return_value": True}, ({"a": np.array([2.0]), "b": np.array([2.0])}, np.array(27.0))),
+}
+
+
+def _observe_model(lab: Lab, **settings: Any) -> Any:
+    a, b = TrainVar(lab.array([1.0])), TrainVar(lab.array([1.0]))
+    loss = lambda c, d: lab.xp.mean(2 * (a * b) + c * d)  # noqa: E731
+    return jacrev(loss, {"a": a, "b": b}, **settings)(lab.array(10.0), lab.array([1.0, 2.0, 3.0, 4.0]))
+
+
+for _name, (_settings, _answer) in MODEL.items():
+    scenario.add(
+        Scenario(
+            f"the product model {_name}",
+            "packing/returns",
+            lambda lab, settings=_settings: _observe_model(lab, **settings),  # type: ignore[misc]
+            _answer,
+        )
+    )
+
+
+@scenario("packing/returns", answer=({"w": np.array([[[1.0, 2.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 2.0]]])}, np.array([5.0, 11.0])))
+def the_linear_readout_of_a_state_that_it_keeps(lab: Lab) -> Any:
+    w, last = TrainVar(lab.array([[1.0, 2.0], [3.0, 4.0]])), Variable(lab.array([0.0, 0.0]))
+
+    def readout(x: Any) -> Any:
+        last.value = lab.xp.matmul(w.value, x)
+        return last.value
+
+    grads = jacrev(readout, {"w": w})(lab.array([1.0, 2.0]))
+    return grads, last.value

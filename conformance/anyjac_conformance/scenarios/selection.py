@@ -1,0 +1,126 @@
+"""Scenarios: how the backend is chosen.
+
+The backend under test is set against "numpy", which is always installed; a result tells by its array who made it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import anyjac
+from anyjac import UnknownBackendError, Variable, jacrev
+
+from ..answers import Raises
+from ..lab import Lab
+from ..scenario import Collection
+
+scenario = Collection()
+
+NUMPY = "numpy"
+
+
+def _maker(value: Any) -> str:
+    """Return the name of the backend whose array `value` is."""
+    kind = anyjac.get_backend(NUMPY)
+    if kind.is_array(value):
+        return kind.name
+    return next(info.name for info in anyjac.backends() if info.state == "loaded" and _is_of(info.name, value))
+
+
+def _is_of(name: str, value: Any) -> bool:
+    return anyjac.get_backend(name).is_array(value)
+
+
+def _square(x: Any) -> Any:
+    return x * x
+
+
+@scenario("selection/argument", answer=lambda lab: (lab.backend.name, lab.backend.name))
+def by_name_and_by_object_before_context_and_environment(lab: Lab) -> Any:
+    with anyjac.use_backend(NUMPY), lab.environment(ANYJAC_BACKEND=NUMPY):
+        by_name = jacrev(_square, backend=lab.backend.name)(3.0)
+        by_object = jacrev(_square, backend=lab.backend)(np.array(3.0))
+    return _maker(by_name), _maker(by_object)
+
+
+@scenario("selection/argument", answer=lambda lab: lab.backend.name)
+def of_a_variable(lab: Lab) -> Any:
+    with anyjac.use_backend(NUMPY):
+        return Variable(3.0, backend=lab.backend.name).backend.name
+
+
+@scenario("selection/context", answer=lambda lab: (lab.backend.name, "autograd"))
+def before_the_environment_and_only_for_the_block(lab: Lab) -> Any:
+    def choose() -> Any:
+        with lab.environment(ANYJAC_BACKEND=NUMPY):
+            with anyjac.use_backend(lab.backend.name):
+                inside = jacrev(_square)(3.0)
+            return _maker(inside), _maker(jacrev(_square)(3.0))
+
+    return lab.unnamed(choose)
+
+
+@scenario("selection/environment", answer=lambda lab: (lab.backend.name, lab.backend.name))
+def before_the_arrays(lab: Lab) -> Any:
+    def choose() -> Any:
+        with lab.environment(ANYJAC_BACKEND=lab.backend.name):
+            return _maker(jacrev(_square)(np.array(3.0))), anyjac.get_backend().name
+
+    return lab.unnamed(choose)
+
+
+@scenario("selection/inferred", answer=lambda lab: (lab.backend.name,) * 4)
+def by_arguments_keywords_and_variables(lab: Lab) -> Any:
+    x = lab.array(3.0)
+    v = Variable(x)
+
+    def choose() -> Any:
+        with lab.environment(ANYJAC_BACKEND=""):
+            return (
+                _maker(jacrev(_square)(x)),
+                _maker(jacrev(lambda x, *, scale: x * scale)(3.0, scale=x)),
+                _maker(jacrev(_square)({"x": [x]}["x"][0])),
+                _maker(jacrev(lambda: v * v, v)()),
+            )
+
+    return lab.unnamed(choose)
+
+
+@scenario("selection/default", answer=("autograd", "autograd"))
+def numbers_and_numpy_arrays_mean_numpy(lab: Lab) -> Any:
+    def choose() -> Any:
+        with lab.environment(ANYJAC_BACKEND=""):
+            return _maker(jacrev(_square)(3.0)), _maker(jacrev(_square)(np.array([3.0])))
+
+    return lab.unnamed(choose)
+
+
+@scenario("selection/default", answer=lambda lab: lab.backend.name)
+def the_default_can_be_configured(lab: Lab) -> Any:
+    def choose() -> Any:
+        with lab.environment(ANYJAC_BACKEND=""):
+            anyjac.set_default_backend(lab.backend.name)
+            try:
+                return _maker(jacrev(_square)(3.0))
+            finally:
+                anyjac.set_default_backend(NUMPY)
+
+    return lab.unnamed(choose)
+
+
+@scenario("selection/unknown", answer=lambda lab: Raises(UnknownBackendError, "'nonesuch'", lab.backend.name))
+def it_lists_what_is_installed(lab: Lab) -> Any:
+    return jacrev(_square, backend="nonesuch")(3.0)
+
+
+@scenario("selection/unknown", answer=lambda lab: Raises(UnknownBackendError, f"did you mean {lab.backend.name!r}"))
+def a_misspelled_name_is_mended(lab: Lab) -> Any:
+    return anyjac.get_backend(lab.backend.name + "x")
+
+
+@scenario("selection/listed", answer=lambda lab: ("loaded", None, tuple(sorted(lab.backend.capabilities))))
+def state_error_and_capabilities(lab: Lab) -> Any:
+    info = next(info for info in anyjac.backends() if info.name == lab.backend.name)
+    return info.state, info.error, info.capabilities
