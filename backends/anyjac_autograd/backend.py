@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
+import autograd
 import autograd.numpy as anp
 import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import getval, isbox
 
-from anyjac_plugins import COMPLEX, FLOAT16, NESTED, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins import COMPLEX, FLOAT16, GRAD, NESTED, Array, Backend, FlatFunction, Pullback
 from anyjac_plugins.errors import DtypeError
 
-from . import differentiation
+from . import differentiation, variables
 from .indexing import set_index
 from .namespace import build_namespace
 from .tracing import make_tracing_thread_safe
@@ -27,7 +28,7 @@ class AutogradBackend(Backend):
 
     name = "autograd"
     version = version("autograd")
-    capabilities = frozenset({COMPLEX, FLOAT16, NESTED})
+    capabilities = frozenset({COMPLEX, FLOAT16, NESTED, GRAD})
 
     def __init__(self) -> None:
         make_tracing_thread_safe()
@@ -94,3 +95,11 @@ class AutogradBackend(Backend):
         count = next(len(c) for c in cotangents if c is not None)
         rows = [pullback([None if c is None else c[i] for c in cotangents]) for i in range(count)]
         return [None if column[0] is None else anp.stack(list(column)) for column in zip(*rows, strict=True)]
+
+    def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        return autograd.grad(fun)
+
+    # ---- Variables ----------------------------------------------------------------------------------------------------
+
+    def adopt_variable_type(self, cls: type, value_of: Callable[[Any], Any]) -> None:
+        variables.adopt(cls, value_of)

@@ -20,6 +20,7 @@ from anyjac_plugins.errors import NotSupportedError
 
 from . import traced
 from .differentiation import innermost
+from .variables import unwrap
 
 Function = Callable[..., Any]
 
@@ -57,6 +58,8 @@ def _choosing(name: str, plain: Function, differentiable: Function | None) -> Fu
 
     @functools.wraps(plain)
     def function(*args: Any, **kwargs: Any) -> Any:
+        args = tuple(map(unwrap, args))
+        kwargs = {key: unwrap(value) for key, value in kwargs.items()}
         if not _any_box(args) and not _any_box(kwargs.values()):
             return plain(*args, **kwargs)
         if name in traced.CONSTANT:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, JIT, NESTED, VMAP, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, GRAD, JIT, NESTED, VMAP, Array, Backend, FlatFunction, Pullback
 
 from . import differentiation
 
@@ -21,7 +21,7 @@ class JaxBackend(Backend):
 
     name = "jax"
     version = jax.__version__
-    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, JIT, VMAP})
+    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP})
 
     # ---- arrays -----------------------------------------------------------------------------------------------------
 
@@ -77,6 +77,15 @@ class JaxBackend(Backend):
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
         return differentiation.pullback_rows(pullback, cotangents)
+
+    def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        return jax.grad(fun)
+
+    def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        return jax.jit(fun)
+
+    def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        return jax.vmap(fun)
 
     # ---- trees --------------------------------------------------------------------------------------------------------
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import array_api_compat.torch as xp
 import numpy as np
 import torch
 
-from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, JIT, NESTED, VMAP, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, GRAD, JIT, NESTED, VMAP, Array, Backend, FlatFunction, Pullback
 from anyjac_plugins.errors import DtypeError
 
 from . import differentiation
+from .namespace import build_namespace
 
 
 class TorchBackend(Backend):
@@ -21,13 +21,16 @@ class TorchBackend(Backend):
 
     name = "torch"
     version = torch.__version__
-    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, JIT, VMAP})
+    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP})
+
+    def __init__(self) -> None:
+        self._namespace = build_namespace()
 
     # ---- arrays -----------------------------------------------------------------------------------------------------
 
     @property
     def namespace(self) -> Any:
-        return xp
+        return self._namespace
 
     def is_array(self, value: object) -> bool:
         return isinstance(value, torch.Tensor)
@@ -92,3 +95,12 @@ class TorchBackend(Backend):
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
         return differentiation.pullback_rows(pullback, cotangents)
+
+    def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        return torch.func.grad(fun)
+
+    def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        return torch.compile(fun)
+
+    def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        return torch.func.vmap(fun)

@@ -7,6 +7,7 @@ in and gradients on their way out; for real tensors that does nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 
 import torch
 
@@ -49,16 +50,36 @@ def _conjugated(tensor: Array | None) -> Array | None:
 # ---- on the graph of torch.autograd ------------------------------------------------------------------------------
 
 
+_depth: ContextVar[int] = ContextVar("anyjac_torch_depth", default=0)
+"""How many differentiations on the graph run around the current code."""
+
+
 def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
     outside = torch.is_grad_enabled()
-    with torch.enable_grad():
-        # A view of a tensor that belongs to an outer graph stays connected to it: that is how transforms nest.
-        roots = [p.view_as(p) if outside and p.requires_grad else p.detach().requires_grad_() for p in primals]
-        outputs, aux = fun(*roots)
-        traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
-    graph = _OuterGraph(roots) if outside else None
+    depth = _depth.get() + 1
+    token = _depth.set(depth)
+    try:
+        with torch.enable_grad():
+            roots = [_root(primal, depth, outside) for primal in primals]
+            outputs, aux = fun(*roots)
+            traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
+    finally:
+        _depth.reset(token)
+    graph = _OuterGraph(depth) if outside else None
     pullback = _GraphPullback(roots, traced, graph is not None and any(map(graph.reaches, (*traced, *roots))))
     return [_untraced(t, graph) for t in traced], pullback, [_untraced(t, graph) for t in aux]
+
+
+def _root(primal: Array, depth: int, outside: bool) -> Array:
+    """Return the tensor to differentiate: a new leaf, marked with its depth, or a view of one in an outer graph.
+
+    The view stays connected to that graph: that is how transforms nest.
+    """
+    if outside and primal.requires_grad:
+        return primal.view_as(primal)
+    root = primal.detach().requires_grad_()
+    root._anyjac_depth = depth
+    return root
 
 
 def _is_root(output: Array, roots: Sequence[Array]) -> bool:
@@ -71,18 +92,26 @@ def _untraced(tensor: Array, graph: _OuterGraph | None) -> Array:
 
 
 class _OuterGraph:
-    """Finds out whether a tensor depends on anything that requires gradients besides our own roots."""
+    """Finds out whether a tensor depends on a leaf that outlives the differentiation at `depth`.
 
-    def __init__(self, roots: Sequence[Array]):
-        self._own = {id(root) for root in roots if root.is_leaf}
+    Such are the leaves of differentiations around it, and the user's own. Those of the differentiation itself, and of
+    inner ones that have ended, are not.
+    """
+
+    def __init__(self, depth: int):
+        self._depth = depth
         self._known: dict[object, bool] = {}
 
     def reaches(self, tensor: Array) -> bool:
         if not tensor.requires_grad:
             return False
         if tensor.grad_fn is None:
-            return id(tensor) not in self._own
+            return self._outlives(tensor)
         return self._node_reaches(tensor.grad_fn)
+
+    def _outlives(self, leaf: Array) -> bool:
+        depth: int = getattr(leaf, "_anyjac_depth", 0)
+        return depth < self._depth
 
     def _node_reaches(self, start: torch.autograd.graph.Node) -> bool:
         known = self._known
@@ -98,7 +127,7 @@ class _OuterGraph:
                 pending.extend(unknown)
                 continue
             leaf = getattr(node, "variable", None)
-            known[node] = (leaf is not None and id(leaf) not in self._own) or any(known[parent] for parent in parents)
+            known[node] = (leaf is not None and self._outlives(leaf)) or any(known[parent] for parent in parents)
             pending.pop()
         return known[start]
 

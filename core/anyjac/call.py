@@ -19,7 +19,7 @@ from .scope import Scope, Write, current_scope
 from .selection import Selection, select, select_device
 from .settings import Settings
 from .trees import flatten
-from .variable import Variable
+from .variable import Variable, without_variables
 
 
 def call(
@@ -73,7 +73,7 @@ class FlatRun:
         with self._scope.active():
             result = self._func(*args, **self._kwargs)
             value, aux = split_aux(result) if self._settings.has_aux else (result, None)
-            self.output = carry(backend, opener, _values_of(value))
+            self.output = carry(backend, opener, without_variables(value))
             check_outputs(backend, self.output, holomorphic=self._settings.holomorphic)
         self.aux = carry(backend, opener, aux)
         self._writes = [(write, carry(backend, None, write.value)) for write in self._scope.writes()]
@@ -109,16 +109,6 @@ def _all_leaves(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, 
             yield leaf
     for variable in settings.variables:
         yield from flatten(variable.value)[0]
-
-
-def _values_of(output: Any) -> Any:
-    """Replace Variables that the function returned by what they hold in its scope."""
-    if isinstance(output, Variable):
-        return output.value
-    leaves, tree = flatten(output)
-    if not any(isinstance(leaf, Variable) for leaf in leaves):
-        return output
-    return tree.unflatten([leaf.value if isinstance(leaf, Variable) else leaf for leaf in leaves])
 
 
 def _pack(

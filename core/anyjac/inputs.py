@@ -16,12 +16,11 @@ from anyjac_plugins import NESTED, Array, Backend
 from anyjac_plugins.errors import DtypeError, InputTypeError, MixedBackendsError
 
 from .dtypes import check_input, float0
-from .operators import unwrap
 from .scope import Scope
 from .selection import NUMPY, kind_of
 from .settings import Settings
 from .trees import NodeOpener, TreeDef, flatten
-from .variable import Variable
+from .variable import Variable, without_variables
 
 
 @dataclass(slots=True)
@@ -102,7 +101,7 @@ def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> In
             known[id(variable)] = gather.take(scope.value_at_entry(variable), label)
         variables.append((variable, known[id(variable)]))
     arguments = [
-        (position, gather.take(_without_variables(args[position]), f"argument {position}"))
+        (position, gather.take(without_variables(args[position]), f"argument {position}"))
         for position in settings.positions(len(args))
     ]
     if scope.parent is not None and not scope.backend.supports(NESTED) and any(map(scope.backend.is_traced, gather.primals)):
@@ -169,12 +168,3 @@ def opener_of(backend: Backend) -> NodeOpener:
 
     return opener
 
-
-def _without_variables(argument: Any) -> Any:
-    """Replace the Variables in an argument by what they hold."""
-    if isinstance(argument, Variable):
-        return argument.value
-    leaves, tree = flatten(argument)
-    if not any(isinstance(leaf, Variable) for leaf in leaves):
-        return argument
-    return tree.unflatten([unwrap(leaf) for leaf in leaves])

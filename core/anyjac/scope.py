@@ -177,7 +177,7 @@ class Scope:
                 f"being made, so it cannot be stored; write a constant (stop the gradient, or detach it), or keep the "
                 f"write out of the framework's own jit, vmap, grad and loops"
             )
-        return tree.unflatten(write.variable.take_back(leaves, self.backend))
+        return tree.unflatten(write.variable.take_back(leaves, self.backend, moved=self.device is not None))
 
     def _from(self, backend: Backend, write: Write) -> Any:
         if backend is self.backend:

@@ -115,8 +115,7 @@ class Variable(ArrayOperators):
         allow_reshape: bool = False,
     ) -> None:
         scope = current_scope()
-        leaves, tree = flatten(value)
-        leaves = [unwrap(leaf) for leaf in leaves]
+        leaves, tree = flatten(without_variables(value))
         chosen = select(backend, leaves, None if scope is None else scope.backend).backend
         self.backend = chosen
         self.name = name
@@ -169,16 +168,26 @@ class Variable(ArrayOperators):
             )
         return value
 
-    def take_back(self, leaves: Sequence[Any], backend: Backend) -> list[Any]:
-        """Turn untraced arrays of a call into ones of this Variable's own backend, with its dtypes."""
+    def take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
+        """Turn untraced arrays of a call into ones of this Variable's own backend, with its dtypes.
+
+        `moved` says that the call worked on a device of its own; the Variable stays where it was.
+        """
         own = self.backend
-        if backend is own:
-            return [own.constant(leaf) for leaf in leaves]
-        imported = [own.import_array(leaf) for leaf in leaves]
-        if self.allow_reshape:
-            return imported
-        dtypes = [getattr(own.namespace, fixed.dtype) for fixed in self._leaf_types]
-        return [own.asarray(leaf, dtype=dtype) for leaf, dtype in zip(imported, dtypes, strict=True)]
+        if backend is not own:
+            leaves = [own.import_array(leaf) for leaf in leaves]
+            if not self.allow_reshape:
+                dtypes = [getattr(own.namespace, fixed.dtype) for fixed in self._leaf_types]
+                leaves = [own.asarray(leaf, dtype=dtype) for leaf, dtype in zip(leaves, dtypes, strict=True)]
+        if moved:
+            home = self._home()
+            leaves = [own.asarray(leaf, device=home) for leaf in leaves]
+        return [own.constant(leaf) for leaf in leaves]
+
+    def _home(self) -> Any:
+        """Return the device of what the Variable holds; None where it holds nothing."""
+        leaves, _ = flatten(self._value)
+        return self.backend.device_of(leaves[0]) if leaves else None
 
     def label(self) -> str:
         """Return how messages call this Variable."""
@@ -214,8 +223,7 @@ class Variable(ArrayOperators):
 
     def _accept(self, new: Any, backend: Backend) -> Any:
         """Turn what is assigned into arrays of `backend`, of the fixed shapes, dtypes and tree."""
-        leaves, tree = flatten(unwrap(new))
-        leaves = [unwrap(leaf) for leaf in leaves]
+        leaves, tree = flatten(without_variables(new))
         if self.allow_reshape:
             return self._accept_any(leaves, tree, backend)
         if tree != self._tree or (tree.num_leaves > 1 and tree.paths() != self._tree.paths()):
@@ -338,6 +346,16 @@ class Variable(ArrayOperators):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _blank, (type(self),), self.__getstate__()
+
+
+def without_variables(tree: Any) -> Any:
+    """Return a pytree with the Variables in it replaced by what they hold; the very object if it has none."""
+    if isinstance(tree, Variable):
+        return tree.value
+    leaves, treedef = flatten(tree)
+    if not any(isinstance(leaf, Variable) for leaf in leaves):
+        return tree
+    return treedef.unflatten([leaf.value if isinstance(leaf, Variable) else leaf for leaf in leaves])
 
 
 def _blank(cls: type[Variable]) -> Variable:

@@ -6,7 +6,7 @@ else of anyjac.
 """
 
 from .backend import Array, Backend, FlatFunction, Pullback
-from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, JIT, NESTED, VMAP
+from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, GRAD, JIT, NESTED, VMAP
 from .errors import (
     AnyjacError,
     BackendUnavailableError,
@@ -33,6 +33,7 @@ __all__ = [
     "CAPABILITIES",
     "COMPLEX",
     "FLOAT16",
+    "GRAD",
     "INTERFACE_VERSION",
     "JIT",
     "NESTED",

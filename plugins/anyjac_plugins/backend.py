@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .capabilities import CAPABILITIES
+from .capabilities import CAPABILITIES, GRAD, JIT, VMAP
 from .errors import DeviceError, DtypeError, NotSupportedError
 
 Array = Any
@@ -262,6 +262,20 @@ class Backend(ABC):
     ) -> tuple[list[Array], list[Array], list[Array]]:
         """Push `tangents` forward through `fun`: outputs, their tangents, aux."""
         raise self.unsupported("jvp")
+
+    # ---- derived: the framework's own transforms --------------------------------------------------------------------
+
+    def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        """Return the framework's own gradient of a scalar function of one array."""
+        raise self.unsupported(GRAD)
+
+    def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `fun` compiled by the framework's own compiler."""
+        raise self.unsupported(JIT)
+
+    def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `fun` mapped over the leading axis of its arguments by the framework's own means."""
+        raise self.unsupported(VMAP)
 
     # ---- capabilities ----------------------------------------------------------------------------------------------------
 

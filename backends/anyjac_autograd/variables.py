@@ -1,0 +1,70 @@
+"""Variables among the arguments of autograd's functions.
+
+autograd's primitives take the boxes of the innermost trace out of their arguments and know nothing of objects that
+hold boxes. A Variable beside a box would lose its derivative without a word, so ufuncs, and with them all operators,
+are left to the Variable, which puts its value in its place; other functions refuse it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from autograd import tracer
+from autograd.numpy.numpy_boxes import ArrayBox
+
+from anyjac_plugins.errors import InputTypeError
+
+_value_of: dict[type, Callable[[Any], Any]] = {}
+_ufunc_of_boxes = ArrayBox.__array_ufunc__
+_item_of_boxes = ArrayBox.__getitem__
+_find_top_boxed_args = tracer.find_top_boxed_args
+
+
+def adopt(cls: type, value_of: Callable[[Any], Any]) -> None:
+    """Let instances of `cls` and its subclasses stand among the arguments of autograd's functions."""
+    _value_of[cls] = value_of
+    ArrayBox.__array_ufunc__ = _ufunc
+    ArrayBox.__getitem__ = _item
+    tracer.find_top_boxed_args = _find_boxes
+
+
+def unwrap(value: Any) -> Any:
+    """Return what a Variable holds, also within lists and tuples; anything else as it is."""
+    if type(value) in (list, tuple):
+        return type(value)(map(unwrap, value))
+    for cls, value_of in _value_of.items():
+        if isinstance(value, cls):
+            return value_of(value)
+    return value
+
+
+def _is_adopted(value: Any) -> bool:
+    return isinstance(value, tuple(_value_of))
+
+
+def _ufunc(self: ArrayBox, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    if any(map(_is_adopted, inputs)):
+        return NotImplemented  # NumPy asks the Variable next
+    return _ufunc_of_boxes(self, ufunc, method, *inputs, **kwargs)
+
+
+def _item(self: ArrayBox, index: Any) -> Any:
+    return _item_of_boxes(self, unwrap(index))
+
+
+def _find_boxes(args: tuple[Any, ...]) -> Any:
+    boxes, *rest = _find_top_boxed_args(args)
+    if boxes and any(map(_is_adopted, args)):
+        boxes = _RefusedBoxes(boxes)
+    return boxes, *rest
+
+
+class _RefusedBoxes(list[Any]):
+    """The boxes beside a Variable: ufuncs do not look at them, all other functions do."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise InputTypeError(
+            "a function of autograd.numpy was given a Variable beside a traced array; give it the Variable's .value, "
+            "or use the functions of anyjac.array_namespace"
+        )
