@@ -1,4 +1,4 @@
-"""NumPy, differentiated by autograd, as a backend of anyjac. This module holds the hook alone, imports nothing heavy."""
+"""NumPy, differentiated by autograd, as a backend of anyjac. This module holds the hook alone."""
 
 from anyjac_plugins import Backend, BackendSpec, hookimpl
 

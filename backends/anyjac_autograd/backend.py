@@ -1,4 +1,4 @@
-"""The autograd backend: NumPy arrays, and the boxes that autograd traces them with. Derivatives are in `differentiation`."""
+"""The autograd backend: NumPy arrays, and autograd's boxes around them. Derivatives are in `differentiation`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AutogradBackend(Backend):
         make_tracing_thread_safe()
         self._namespace = build_namespace()
 
-    # ---- arrays -----------------------------------------------------------------------------------------------------
+    # ---- arrays ----------------------------------------------------------------------------------------------------
 
     @property
     def namespace(self) -> Any:
@@ -76,9 +76,9 @@ class AutogradBackend(Backend):
         return _KINDS[kind]
 
     def dtype_name(self, dtype: Any) -> str:
-        return np.dtype(dtype).name
+        return str(np.dtype(dtype).name)
 
-    # ---- devices ----------------------------------------------------------------------------------------------------
+    # ---- devices ---------------------------------------------------------------------------------------------------
 
     def devices(self) -> Sequence[Any]:
         return ["cpu"]
@@ -86,7 +86,7 @@ class AutogradBackend(Backend):
     def device_of(self, array: Array) -> Any:
         return "cpu"
 
-    # ---- derivatives --------------------------------------------------------------------------------------------------
+    # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
@@ -97,9 +97,10 @@ class AutogradBackend(Backend):
         return [None if column[0] is None else anp.stack(list(column)) for column in zip(*rows, strict=True)]
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        return autograd.grad(fun)
+        gradient: Callable[[Array], Array] = autograd.grad(fun)
+        return gradient
 
-    # ---- Variables ----------------------------------------------------------------------------------------------------
+    # ---- Variables -------------------------------------------------------------------------------------------------
 
     def adopt_variable_type(self, cls: type, value_of: Callable[[Any], Any]) -> None:
         variables.adopt(cls, value_of)

@@ -21,7 +21,7 @@ def set_index(array: Array, index: Any, value: Any) -> Array:
     return _replaced(array, index, value)
 
 
-@primitive
+@primitive  # type: ignore[untyped-decorator]
 def _replaced(array: Array, index: Any, value: Any) -> Array:
     changed = np.array(array)
     changed[index] = value

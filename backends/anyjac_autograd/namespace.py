@@ -74,9 +74,7 @@ def _choosing(name: str, plain: Function, differentiable: Function | None) -> Fu
 
 
 def _any_box(values: Any) -> bool:
-    return any(
-        isinstance(value, ArrayBox) or (isinstance(value, list | tuple) and _any_box(value)) for value in values
-    )
+    return any(isinstance(value, ArrayBox) or (isinstance(value, list | tuple) and _any_box(value)) for value in values)
 
 
 def _plain(value: Any) -> Any:

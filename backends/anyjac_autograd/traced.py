@@ -20,14 +20,51 @@ from .differentiation import innermost
 
 Array = Any
 Axis = int | tuple[int, ...] | None
+Function = Callable[..., Any]
 
 CONSTANT: Final = frozenset(
-    """
-    all any argmax argmin argsort can_cast ceil count_nonzero empty_like equal finfo floor floor_divide greater
-    greater_equal iinfo isdtype isfinite isinf isnan less less_equal logical_and logical_not logical_or logical_xor
-    nonzero not_equal ones_like result_type round searchsorted sign signbit trunc unique_all unique_counts
-    unique_inverse unique_values zeros_like
-    """.split()
+    {
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "argsort",
+        "can_cast",
+        "ceil",
+        "count_nonzero",
+        "empty_like",
+        "equal",
+        "finfo",
+        "floor",
+        "floor_divide",
+        "greater",
+        "greater_equal",
+        "iinfo",
+        "isdtype",
+        "isfinite",
+        "isinf",
+        "isnan",
+        "less",
+        "less_equal",
+        "logical_and",
+        "logical_not",
+        "logical_or",
+        "logical_xor",
+        "nonzero",
+        "not_equal",
+        "ones_like",
+        "result_type",
+        "round",
+        "searchsorted",
+        "sign",
+        "signbit",
+        "trunc",
+        "unique_all",
+        "unique_counts",
+        "unique_inverse",
+        "unique_values",
+        "zeros_like",
+    }
 )
 """Functions whose result does not change with their arguments, almost everywhere: computed on plain values."""
 
@@ -72,7 +109,7 @@ ELEMENTWISE: Final = {
 }
 
 
-# ---- creation and dtype ----------------------------------------------------------------------------------------------
+# ---- creation and dtype --------------------------------------------------------------------------------------------
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
@@ -98,14 +135,14 @@ def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
 
 
 def tril(x: Array, /, *, k: int = 0) -> Array:
-    return anp.where(np.tri(*x.shape[-2:], k=k, dtype=bool), x, np.zeros((), x.dtype))
+    return anp.where(np.tri(x.shape[-2], x.shape[-1], k=k, dtype=bool), x, np.zeros((), x.dtype))
 
 
 def triu(x: Array, /, *, k: int = 0) -> Array:
-    return anp.where(np.tri(*x.shape[-2:], k=k - 1, dtype=bool), np.zeros((), x.dtype), x)
+    return anp.where(np.tri(x.shape[-2], x.shape[-1], k=k - 1, dtype=bool), np.zeros((), x.dtype), x)
 
 
-# ---- elementwise -----------------------------------------------------------------------------------------------------
+# ---- elementwise ---------------------------------------------------------------------------------------------------
 
 
 def positive(x: Array, /) -> Array:
@@ -129,7 +166,7 @@ def where(condition: Array, x1: Array, x2: Array, /) -> Array:
     return anp.where(innermost(condition), x1, x2)
 
 
-# ---- shapes ------------------------------------------------------------------------------------------------------------
+# ---- shapes --------------------------------------------------------------------------------------------------------
 
 
 def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
@@ -210,7 +247,8 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
 
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-    order = compat.argsort(np.asarray(innermost(x)), axis=axis, descending=descending, stable=stable)
+    argsort: Function = vars(compat)["argsort"]
+    order = argsort(np.asarray(innermost(x)), axis=axis, descending=descending, stable=stable)
     return take_along_axis(x, order, axis=axis)
 
 
@@ -226,7 +264,7 @@ def _along(x: Array, axis: int, index: Any) -> Array:
     return x[(slice(None),) * (axis % x.ndim) + (index,)]
 
 
-# ---- reductions --------------------------------------------------------------------------------------------------------
+# ---- reductions ----------------------------------------------------------------------------------------------------
 
 
 def sum_(x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
@@ -267,9 +305,7 @@ def min_(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     return anp.min(x, axis=axis, keepdims=keepdims)
 
 
-def cumulative_sum(
-    x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
-) -> Array:
+def cumulative_sum(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
     axis = _only_axis(x, axis, "cumulative_sum")
     y = anp.cumsum(x if dtype is None else astype(x, dtype), axis=axis)
     return anp.concatenate([np.zeros(_with_length(y, axis, 1), y.dtype), y], axis) if include_initial else y
@@ -277,7 +313,7 @@ def cumulative_sum(
 
 def _only_axis(x: Array, axis: int | None, name: str) -> int:
     if axis is not None:
-        return axis % x.ndim
+        return int(axis % x.ndim)
     if x.ndim != 1:
         raise ValueError(f"{name} needs an axis for an array of {x.ndim} dimensions")
     return 0
@@ -287,7 +323,7 @@ def _with_length(x: Array, axis: int, length: int) -> tuple[int, ...]:
     return (*x.shape[:axis], length, *x.shape[axis + 1 :])
 
 
-# ---- linear algebra ----------------------------------------------------------------------------------------------------
+# ---- linear algebra ------------------------------------------------------------------------------------------------
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
@@ -339,7 +375,9 @@ def slogdet(x: Array, /) -> Any:
 
 def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
     if ord != 2:
-        raise NotSupportedError(f"the backend 'autograd' has no derivative for 'vector_norm' with ord={ord}; only ord=2")
+        raise NotSupportedError(
+            f"the backend 'autograd' has no derivative for 'vector_norm' with ord={ord}; only ord=2"
+        )
     return anp.sqrt(anp.sum(anp.real(x * anp.conj(x)), axis=axis, keepdims=keepdims))
 
 

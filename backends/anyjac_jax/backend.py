@@ -23,7 +23,7 @@ class JaxBackend(Backend):
     version = jax.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP})
 
-    # ---- arrays -----------------------------------------------------------------------------------------------------
+    # ---- arrays ----------------------------------------------------------------------------------------------------
 
     @property
     def namespace(self) -> Any:
@@ -51,10 +51,10 @@ class JaxBackend(Backend):
     def dtype_kind(self, dtype: Any) -> str:
         return _dtype_kind(super().dtype_kind, np.dtype(dtype))
 
-    # ---- devices ----------------------------------------------------------------------------------------------------
+    # ---- devices ---------------------------------------------------------------------------------------------------
 
     def devices(self) -> Sequence[Any]:
-        default = jax.local_devices()
+        default: list[Any] = jax.local_devices()
         hosts = jax.local_devices(backend="cpu")
         return default + [device for device in hosts if device not in default]
 
@@ -70,7 +70,7 @@ class JaxBackend(Backend):
     def device_scope(self, device: Any) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext() if device is None else jax.default_device(device)
 
-    # ---- derivatives --------------------------------------------------------------------------------------------------
+    # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
@@ -87,10 +87,10 @@ class JaxBackend(Backend):
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return jax.vmap(fun)
 
-    # ---- trees --------------------------------------------------------------------------------------------------------
+    # ---- trees -----------------------------------------------------------------------------------------------------
 
     def flatten_node(self, node: object) -> tuple[list[Any], Callable[[Sequence[Any]], Any]] | None:
-        treedef = jax.tree.structure(node, is_leaf=lambda other: other is not node)
+        treedef: Any = jax.tree.structure(node, is_leaf=lambda other: other is not node)
         if jax.tree_util.treedef_is_leaf(treedef):
             return None
         return jax.tree.leaves(node, is_leaf=lambda other: other is not node), treedef.unflatten

@@ -26,7 +26,7 @@ class TorchBackend(Backend):
     def __init__(self) -> None:
         self._namespace = build_namespace()
 
-    # ---- arrays -----------------------------------------------------------------------------------------------------
+    # ---- arrays ----------------------------------------------------------------------------------------------------
 
     @property
     def namespace(self) -> Any:
@@ -41,7 +41,7 @@ class TorchBackend(Backend):
         return torch.as_tensor(value, dtype=dtype, device=device)
 
     def is_traced(self, value: Array) -> bool:
-        return value.grad_fn is not None or differentiation.is_wrapped(value)
+        return bool(value.grad_fn is not None) or differentiation.is_wrapped(value)
 
     def copy(self, array: Array) -> Array:
         return array.clone()
@@ -50,7 +50,7 @@ class TorchBackend(Backend):
         return array.detach().clone()
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
-        return copy._version > 0
+        return bool(copy._version > 0)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         changed = array.clone()
@@ -71,7 +71,7 @@ class TorchBackend(Backend):
             return "bool"
         return "complex floating" if dtype.is_complex else "real floating" if dtype.is_floating_point else "integral"
 
-    # ---- devices ----------------------------------------------------------------------------------------------------
+    # ---- devices ---------------------------------------------------------------------------------------------------
 
     def devices(self) -> Sequence[Any]:
         accelerators = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
@@ -88,7 +88,7 @@ class TorchBackend(Backend):
     def device_scope(self, device: Any) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext() if device is None else torch.device(device)
 
-    # ---- derivatives --------------------------------------------------------------------------------------------------
+    # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)

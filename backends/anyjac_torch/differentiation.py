@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 
@@ -47,7 +48,7 @@ def _conjugated(tensor: Array | None) -> Array | None:
     return tensor.conj().resolve_conj() if tensor is not None and tensor.is_complex() else tensor
 
 
-# ---- on the graph of torch.autograd ------------------------------------------------------------------------------
+# ---- on the graph of torch.autograd --------------------------------------------------------------------------------
 
 
 _depth: ContextVar[int] = ContextVar("anyjac_torch_depth", default=0)
@@ -167,7 +168,7 @@ class _GraphPullback:
         return [_conjugated(gradient) for gradient in gradients]
 
 
-# ---- within transforms of torch.func ------------------------------------------------------------------------------
+# ---- within transforms of torch.func -------------------------------------------------------------------------------
 
 
 def _vjp_within_functorch(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
@@ -175,7 +176,8 @@ def _vjp_within_functorch(fun: FlatFunction, primals: Sequence[Array]) -> tuple[
         outputs, aux = fun(*tensors)
         return tuple(outputs), list(aux)
 
-    outputs, pull, aux = torch.func.vjp(paired, *primals, has_aux=True)
+    vjp: Callable[..., Any] = torch.func.vjp
+    outputs, pull, aux = vjp(paired, *primals, has_aux=True)
     return list(outputs), _FunctorchPullback(pull, outputs), list(aux)
 
 

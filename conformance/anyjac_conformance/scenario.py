@@ -61,7 +61,9 @@ class Collection:
     def __init__(self) -> None:
         self._scenarios: list[Scenario] = []
 
-    def __call__(self, clause: str, *, answer: Any, requires: tuple[str, ...] = ()) -> Callable[[Observation], Observation]:
+    def __call__(
+        self, clause: str, *, answer: Any, requires: tuple[str, ...] = ()
+    ) -> Callable[[Observation], Observation]:
         """Add the decorated function as a scenario, named as it is."""
 
         def add(observe: Observation) -> Observation:

@@ -12,7 +12,7 @@ from typing import Any
 from anyjac_plugins import Array, Backend
 
 from .derivative import Derivative
-from .inputs import Input, Inputs, gather_inputs, opener_of
+from .inputs import Inputs, gather_inputs, opener_of
 from .outputs import Carried, carry, check_outputs, split_aux
 from .packing import DERIVATIVES, PACKING
 from .scope import Scope, Write, current_scope

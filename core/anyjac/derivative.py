@@ -49,7 +49,7 @@ def reverse_jacobian(
 
     References
     ----------
-    .. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, chapter 3: the vector reverse mode.
+    .. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, chapter 3.
     """
     if not primals:
         outputs, aux = fun()

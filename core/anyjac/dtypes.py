@@ -44,7 +44,8 @@ def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holom
         raise DtypeError(
             f"{where()} is {name}, which has no derivative; make it a float, or pass allow_int=True for zeros of float0"
         )
-    for capability, needed in ((COMPLEX, kind == COMPLEX_KIND), (FLOAT16, name == FLOAT16), (BFLOAT16, name == BFLOAT16)):
+    needs = {COMPLEX: kind == COMPLEX_KIND, FLOAT16: name == FLOAT16, BFLOAT16: name == BFLOAT16}
+    for capability, needed in needs.items():
         if needed and not backend.supports(capability):
             raise backend.unsupported(capability)
     return True
@@ -65,5 +66,6 @@ def check_output(backend: Backend, dtype: Any, where: Callable[[], str], *, holo
         raise DtypeError(f"holomorphic=True needs complex outputs, and {where()} is {name}")
     if not holomorphic and kind == COMPLEX_KIND:
         raise DtypeError(
-            f"{where()} is {name}; for a holomorphic function pass holomorphic=True, else return real and imaginary parts"
+            f"{where()} is {name}; for a holomorphic function pass holomorphic=True, else return real and imaginary "
+            f"parts"
         )

@@ -104,7 +104,8 @@ def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> In
         (position, gather.take(without_variables(args[position]), f"argument {position}"))
         for position in settings.positions(len(args))
     ]
-    if scope.parent is not None and not scope.backend.supports(NESTED) and any(map(scope.backend.is_traced, gather.primals)):
+    nested = scope.parent is not None and any(map(scope.backend.is_traced, gather.primals))
+    if nested and not scope.backend.supports(NESTED):
         raise scope.backend.unsupported(NESTED)
     return Inputs(variables, arguments, gather.primals)
 
@@ -167,4 +168,3 @@ def opener_of(backend: Backend) -> NodeOpener:
         return None if backend.is_array(leaf) or isinstance(leaf, Variable) else backend.flatten_node(leaf)
 
     return opener
-

@@ -25,7 +25,7 @@ class ArrayOperators:
 
     value: Any
 
-    # ---- binary -------------------------------------------------------------------------------------------------
+    # ---- binary ----------------------------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Any:
         return self.value + unwrap(other)
@@ -111,7 +111,7 @@ class ArrayOperators:
     def __rrshift__(self, other: Any) -> Any:
         return other >> self.value
 
-    # ---- comparison ---------------------------------------------------------------------------------------------
+    # ---- comparison ------------------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> Any:
         return self.value == unwrap(other)
@@ -168,7 +168,7 @@ class ArrayOperators:
     def __format__(self, spec: str) -> str:
         return format(self.value, spec) if spec else str(self)
 
-    # ---- containers ----------------------------------------------------------------------------------------------
+    # ---- containers ------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.value)
@@ -182,7 +182,7 @@ class ArrayOperators:
     def __getitem__(self, index: Any) -> Any:
         return self.value[unwrap(index)]
 
-    # ---- in place: all of them write the Variable ---------------------------------------------------------------------
+    # ---- in place: all of them write the Variable ------------------------------------------------------------------
 
     def __iadd__(self, other: Any) -> Any:
         self.value = self + other
@@ -228,7 +228,7 @@ class ArrayOperators:
         self.value = self ^ other
         return self
 
-    # ---- protocols ---------------------------------------------------------------------------------------------------
+    # ---- protocols -------------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         values = [unwrap(item) for item in inputs]

@@ -60,7 +60,7 @@ def split_aux(result: Any) -> tuple[Any, Any]:
     """
     if isinstance(result, (tuple, list)) and len(result) == 2:
         return result[0], result[1]
-    got = f"{type(result).__name__} of {len(result)}" if isinstance(result, (tuple, list)) else type(result).__qualname__
+    got = type(result).__qualname__ + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
     raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned a {got}")
 
 
@@ -75,7 +75,9 @@ def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> N
         Naming what was returned, and where in the output.
     """
     if not outputs.leaves:
-        raise OutputError(f"the function returned {outputs.original!r}, which holds no array; return what to differentiate")
+        raise OutputError(
+            f"the function returned {outputs.original!r}, which holds no array; return what to differentiate"
+        )
     for index, (leaf, is_array) in enumerate(zip(outputs.leaves, outputs.is_array, strict=True)):
         where = partial(_place, outputs.tree, index)
         if is_array:
@@ -89,7 +91,8 @@ def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> N
 def _check_constant(backend: Backend, leaf: Any, where: partial[str], holomorphic: bool) -> None:
     if kind_of(leaf) != NUMPY:
         raise OutputError(
-            f"{where()} is {leaf!r}, a {type(leaf).__qualname__}, which is no array of {backend.name}; return it as aux data"
+            f"{where()} is {leaf!r}, a {type(leaf).__qualname__}, which is no array of {backend.name}; return it as "
+            f"aux data"
         )
     check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic)
 

@@ -104,7 +104,7 @@ class Scope:
         finally:
             _current.reset(token)
 
-    # ---- reading and writing -------------------------------------------------------------------------------------
+    # ---- reading and writing ---------------------------------------------------------------------------------------
 
     def value_at_entry(self, variable: Variable) -> Any:
         """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
@@ -139,7 +139,7 @@ class Scope:
         """Take in a Variable that is made while the scope is active."""
         self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
 
-    # ---- the end of the call -----------------------------------------------------------------------------------------
+    # ---- the end of the call ---------------------------------------------------------------------------------------
 
     def writes(self) -> list[Write]:
         """Return what has been written so far, traced as it is: assignments and in-place changes."""
@@ -170,12 +170,12 @@ class Scope:
     def _final_value(self, write: Write) -> Any:
         leaves, tree = flatten(write.value)
         if any(self.backend.is_array(leaf) and self.backend.is_traced(leaf) for leaf in leaves):
-            if write.created:  # it lived in a call that an outer trace of the framework records; it ends with that trace
+            if write.created:  # it lived in a call that a trace of the framework records, and ends with that trace
                 return _EXPIRED
             raise TracerLeakError(
-                f"the value written to {write.variable.label()} belongs to a trace of {self.backend.name} that is still "
-                f"being made, so it cannot be stored; write a constant (stop the gradient, or detach it), or keep the "
-                f"write out of the framework's own jit, vmap, grad and loops"
+                f"the value written to {write.variable.label()} belongs to a trace of {self.backend.name} that is "
+                f"still being made, so it cannot be stored; write a constant (stop the gradient, or detach it), or "
+                f"keep the write out of the framework's own jit, vmap, grad and loops"
             )
         return tree.unflatten(write.variable.take_back(leaves, self.backend, moved=self.device is not None))
 
@@ -184,7 +184,7 @@ class Scope:
             return write.value
         return self._map(lambda leaf: self._bring_in(write.variable, leaf), write.value)
 
-    # ---- values ---------------------------------------------------------------------------------------------------------
+    # ---- values ----------------------------------------------------------------------------------------------------
 
     def _bring_in(self, variable: Variable, leaf: Any) -> Any:
         """Turn one leaf of a Variable into an array of this call, on its device."""

@@ -68,9 +68,7 @@ class Settings:
         if self.variables_tree is None:
             return []
         places = (f"grad_vars{path}" for path in self.variables_tree.paths())
-        return [
-            f"{place} ({v.name!r})" if v.name else place for place, v in zip(places, self.variables, strict=True)
-        ]
+        return [f"{place} ({v.name!r})" if v.name else place for place, v in zip(places, self.variables, strict=True)]
 
     def describe(self) -> str:
         """Return the settings that differ from the defaults, as they would be written."""
@@ -115,10 +113,7 @@ def make_settings(
         Naming the value and the argument.
     """
     variables, tree = _flatten_variables(grad_vars)
-    if argnums is None:
-        positions, single = ((), False) if variables else ((0,), True)
-    else:
-        positions, single = _check_argnums(argnums)
+    positions, single = _default_argnums(variables) if argnums is None else _check_argnums(argnums)
     return Settings(
         variables=variables,
         variables_tree=tree,
@@ -143,6 +138,10 @@ def _flatten_variables(grad_vars: Any) -> tuple[tuple[Variable, ...], TreeDef | 
                 f"argument with argnums"
             )
     return tuple(leaves), tree if leaves else None
+
+
+def _default_argnums(variables: Sequence[Variable]) -> tuple[tuple[int, ...], bool]:
+    return ((), False) if variables else ((0,), True)
 
 
 def _check_argnums(argnums: Any) -> tuple[tuple[int, ...], bool]:

@@ -93,7 +93,17 @@ class Variable(ArrayOperators):
     Variable(array(4.))
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_leaf_types", "_owner", "_tree", "_value", "allow_reshape", "backend", "name")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_leaf_types",
+        "_owner",
+        "_tree",
+        "_value",
+        "allow_reshape",
+        "backend",
+        "name",
+    )
 
     trainable: ClassVar[bool] = False
 
@@ -163,8 +173,8 @@ class Variable(ArrayOperators):
         value = self._value
         if is_expired(value):
             raise TracerLeakError(
-                f"{self.label()} was made inside a call that failed, or that the framework was tracing; it has no value "
-                f"outside that call"
+                f"{self.label()} was made inside a call that failed, or that the framework was tracing; it has no "
+                f"value outside that call"
             )
         return value
 
@@ -195,7 +205,7 @@ class Variable(ArrayOperators):
         shown = ", ".join(map(str, self._leaf_types))
         return f"{kind} {self.name!r}" if self.name else f"an unnamed {kind} of {shown}"
 
-    # ---- checks --------------------------------------------------------------------------------------------------------
+    # ---- checks ----------------------------------------------------------------------------------------------------
 
     def _first_value(self, leaf: Any, path: str, device: Any) -> Any:
         backend = self.backend
@@ -228,15 +238,15 @@ class Variable(ArrayOperators):
             return self._accept_any(leaves, tree, backend)
         if tree != self._tree or (tree.num_leaves > 1 and tree.paths() != self._tree.paths()):
             raise VariableWriteError(
-                f"{self.label()} holds the tree {self._tree!r} and was given {tree!r}; give it the same tree, or make it "
-                f"with allow_reshape=True"
+                f"{self.label()} holds the tree {self._tree!r} and was given {tree!r}; give it the same tree, or make "
+                f"it with allow_reshape=True"
             )
         paths = self._tree.paths() if tree.num_leaves > 1 else [""] * tree.num_leaves
         checked = map(self._accept_leaf, leaves, self._types_in(backend), paths, [backend] * len(leaves))
         return tree.unflatten(list(checked))
 
     def _types_in(self, backend: Backend) -> tuple[_LeafType, ...]:
-        """Return the fixed types as a call on `backend` sees them: another framework may lack a dtype, such as JAX int64."""
+        """Return the fixed types as a call on `backend` sees them: another framework may lack one of the dtypes."""
         scope = current_scope()
         if backend is self.backend or scope is None:
             return self._leaf_types
@@ -244,11 +254,13 @@ class Variable(ArrayOperators):
 
     def _accept_any(self, leaves: list[Any], tree: TreeDef, backend: Backend) -> Any:
         paths = tree.paths()
-        arrays = [
-            backend.asarray(leaf) if isinstance(leaf, (bool, int, float, complex)) else self._to_array(leaf, path, backend)
-            for leaf, path in zip(leaves, paths, strict=True)
-        ]
+        arrays = [self._any_array(leaf, path, backend) for leaf, path in zip(leaves, paths, strict=True)]
         return tree.unflatten(arrays)
+
+    def _any_array(self, leaf: Any, path: str, backend: Backend) -> Any:
+        if isinstance(leaf, (bool, int, float, complex)):
+            return backend.asarray(leaf)
+        return self._to_array(leaf, path, backend)
 
     def _accept_leaf(self, leaf: Any, fixed: _LeafType, path: str, backend: Backend) -> Any:
         if type(leaf) in _PYTHON_KINDS:
@@ -266,7 +278,8 @@ class Variable(ArrayOperators):
             return leaf
         if kind_of(leaf) is None:
             raise VariableWriteError(
-                f"{self.label()}{path} was given {leaf!r}, a {type(leaf).__qualname__}; a Variable holds numbers and arrays"
+                f"{self.label()}{path} was given {leaf!r}, a {type(leaf).__qualname__}; a Variable holds numbers and "
+                f"arrays"
             )
         return backend.import_array(leaf)
 
@@ -322,7 +335,7 @@ class Variable(ArrayOperators):
         scope = current_scope()
         return self._value if scope is None else scope.read(self)
 
-    # ---- copying and pickling ----------------------------------------------------------------------------------------
+    # ---- copying and pickling --------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         return {

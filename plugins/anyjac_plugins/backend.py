@@ -53,7 +53,7 @@ class Backend(ABC):
     capabilities: frozenset[str] = frozenset()
     array_modules: ClassVar[tuple[str, ...]] = ()
 
-    # ---- required ------------------------------------------------------------------------------------------------
+    # ---- required --------------------------------------------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -131,7 +131,7 @@ class Backend(ABC):
         """Return zeros with the dtype and device of `like`."""
         return self.namespace.zeros(shape, dtype=like.dtype, device=self.device_of(like))
 
-    # ---- derived: traces and values ----------------------------------------------------------------------------------
+    # ---- derived: traces and values --------------------------------------------------------------------------------
 
     def is_traced(self, value: Array) -> bool:
         """Tell whether `value` belongs to a trace or graph and so must not be stored in a Variable."""
@@ -164,7 +164,7 @@ class Backend(ABC):
         """Return `array` as a constant of the innermost differentiation."""
         raise self.unsupported("stop_gradient")
 
-    # ---- derived: dtypes -----------------------------------------------------------------------------------------------
+    # ---- derived: dtypes -------------------------------------------------------------------------------------------
 
     def dtype_kind(self, dtype: Any) -> str:
         """Return ``"bool"``, ``"integral"``, ``"real floating"`` or ``"complex floating"``.
@@ -184,7 +184,7 @@ class Backend(ABC):
         """Return the dtype's bare name, such as ``"float32"``."""
         return str(dtype).rpartition(".")[2]
 
-    # ---- derived: devices --------------------------------------------------------------------------------------------
+    # ---- derived: devices ------------------------------------------------------------------------------------------
 
     def device_name(self, device: Any) -> str:
         """Return the name under which users ask for `device`, such as ``"cpu"`` or ``"cuda:0"``."""
@@ -231,8 +231,8 @@ class Backend(ABC):
             imported = self.namespace.from_dlpack(value)
         except Exception as error:
             raise DeviceError(
-                f"a {type(value).__module__}.{type(value).__qualname__} on device {getattr(value, 'device', '?')} cannot "
-                f"be handed to backend {self.name!r} where it is ({error}); move it to the host first"
+                f"a {type(value).__module__}.{type(value).__qualname__} on device {getattr(value, 'device', '?')} "
+                f"cannot be handed to backend {self.name!r} where it is ({error}); move it to the host first"
             ) from error
         return imported if device is None else self.asarray(imported, device=device)
 
@@ -242,7 +242,7 @@ class Backend(ABC):
         except TypeError:  # a dtype that NumPy lacks, such as torch's bfloat16
             return self.namespace.from_dlpack(value)
 
-    # ---- derived: pytrees, Variables, other derivatives ---------------------------------------------------------------
+    # ---- derived: pytrees, Variables, other derivatives ------------------------------------------------------------
 
     def flatten_node(self, node: object) -> tuple[list[Any], Callable[[Sequence[Any]], Any]] | None:
         """Open one container that only the framework's own registry knows: its children and how to rebuild it.
@@ -251,7 +251,7 @@ class Backend(ABC):
         """
         return None
 
-    def adopt_variable_type(self, cls: type, value_of: Callable[[Any], Any]) -> None:
+    def adopt_variable_type(self, cls: type, value_of: Callable[[Any], Any]) -> None:  # noqa: B027 - optional
         """Make the framework's functions take instances of `cls` for the array that `value_of` finds in them.
 
         Called once, when the backend is loaded. The default relies on the array protocols that `cls` implements.
@@ -263,7 +263,7 @@ class Backend(ABC):
         """Push `tangents` forward through `fun`: outputs, their tangents, aux."""
         raise self.unsupported("jvp")
 
-    # ---- derived: the framework's own transforms --------------------------------------------------------------------
+    # ---- derived: the framework's own transforms -------------------------------------------------------------------
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         """Return the framework's own gradient of a scalar function of one array."""
@@ -277,7 +277,7 @@ class Backend(ABC):
         """Return `fun` mapped over the leading axis of its arguments by the framework's own means."""
         raise self.unsupported(VMAP)
 
-    # ---- capabilities ----------------------------------------------------------------------------------------------------
+    # ---- capabilities ----------------------------------------------------------------------------------------------
 
     def supports(self, capability: str) -> bool:
         """Tell whether the backend declares `capability`."""

@@ -182,12 +182,14 @@ class BackendRegistry:
         with self._lock:
             entry = self._entry(name)
             if entry.source is not None:
-                raise PluginError(f"{name!r} is an installed plugin; block it with {environment.DISABLE_PLUGINS}={name}")
+                raise PluginError(
+                    f"{name!r} is an installed plugin; block it with {environment.DISABLE_PLUGINS}={name}"
+                )
             del self._found()[entry.name]
             self._found().update({n: e for n, e in _discover().items() if n == entry.name})
             self.generation += 1
 
-    # ---- stages of one entry -----------------------------------------------------------------------------------------
+    # ---- stages of one entry ---------------------------------------------------------------------------------------
 
     def _found(self) -> dict[str, _Entry]:
         if self._entries is None:
@@ -208,9 +210,8 @@ class BackendRegistry:
 
     def _spec(self, entry: _Entry) -> BackendSpec:
         if entry.name in environment.disabled_plugins():
-            raise BackendUnavailableError(
-                f"backend {entry.name!r} is disabled by {environment.DISABLE_PLUGINS}={environment.read(environment.DISABLE_PLUGINS)}"
-            )
+            setting = f"{environment.DISABLE_PLUGINS}={environment.read(environment.DISABLE_PLUGINS)}"
+            raise BackendUnavailableError(f"backend {entry.name!r} is disabled by {setting}")
         if entry.spec is None:
             if entry.error is not None:
                 raise entry.error

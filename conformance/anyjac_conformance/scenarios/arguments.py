@@ -18,7 +18,7 @@ from ..scenario import Collection, Scenario
 scenario = Collection()
 
 
-# ---- pytrees -----------------------------------------------------------------------------------------------------------
+# ---- pytrees -------------------------------------------------------------------------------------------------------
 
 
 @scenario("arguments/pytrees", answer={"a": [np.array(2.0), (np.array(3.0), None)], "b": np.array([4.0, 4.0])})
@@ -56,7 +56,7 @@ def text_in_a_differentiated_argument_is_refused_with_its_path(lab: Lab) -> Any:
     return jacrev(lambda tree: tree["x"])({"x": lab.array(1.0), "name": "neuron"})
 
 
-# ---- the others --------------------------------------------------------------------------------------------------------
+# ---- the others ----------------------------------------------------------------------------------------------------
 
 
 @scenario("arguments/untouched", answer=(np.array([[1.0, 0.0], [0.0, 1.0]]), [True] * 6))
@@ -88,7 +88,7 @@ def an_int_is_good_for_a_shape(lab: Lab) -> Any:
     return jacrev(lambda x, n: lab.xp.broadcast_to(x, (n,)))(lab.array(1.0), 3)
 
 
-# ---- argnums -----------------------------------------------------------------------------------------------------------
+# ---- argnums -------------------------------------------------------------------------------------------------------
 
 # f(x, y, z) = x + 2 y + 3 z
 ARGNUMS: dict[str, tuple[Any, Any]] = {
@@ -146,7 +146,7 @@ def a_keyword_does_not_count_as_a_position(lab: Lab) -> Any:
     return jacrev(lambda x: x)(x=lab.array(1.0))
 
 
-# ---- the border --------------------------------------------------------------------------------------------------------
+# ---- the border ----------------------------------------------------------------------------------------------------
 
 
 @scenario("arguments/border", answer=np.array([[2.0, 0.0], [0.0, 4.0]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,26 +16,29 @@ from ..scenario import Collection, Scenario
 scenario = Collection()
 
 
-# ---- once --------------------------------------------------------------------------------------------------------------
+# ---- once ----------------------------------------------------------------------------------------------------------
 
-for _name, _settings in {
+WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "in chunks": {"chunk_size": 2},
     "row by row": {"chunk_size": 1},
     "with value": {"return_value": True},
-}.items():
+}
 
-    def _count_runs(lab: Lab, settings: dict[str, Any] = _settings) -> int:
-        runs = []
 
-        def f(x: Any) -> Any:
-            runs.append(x)
-            return {"a": x * x, "b": lab.xp.sin(x)}
+def _count_runs(settings: dict[str, Any], lab: Lab) -> int:
+    runs = []
 
-        jacrev(f, **settings)(lab.array([1.0, 2.0, 3.0]))
-        return len(runs)
+    def f(x: Any) -> Any:
+        runs.append(x)
+        return {"a": x * x, "b": lab.xp.sin(x)}
 
-    scenario.add(Scenario(_name, "composition/once", _count_runs, 1))
+    jacrev(f, **settings)(lab.array([1.0, 2.0, 3.0]))
+    return len(runs)
+
+
+for _name, _settings in WAYS.items():
+    scenario.add(Scenario(_name, "composition/once", functools.partial(_count_runs, _settings), 1))
 
 
 @scenario("composition/once", answer=1)
@@ -51,7 +55,7 @@ def where_the_output_does_not_depend_on_the_input(lab: Lab) -> Any:
     return len(runs)
 
 
-# ---- chunks ------------------------------------------------------------------------------------------------------------
+# ---- chunks --------------------------------------------------------------------------------------------------------
 
 MATRIX = np.arange(35.0).reshape(7, 5)
 
@@ -82,7 +86,7 @@ for _bad, (_value, _kind) in {
     )
 
 
-# ---- nested ------------------------------------------------------------------------------------------------------------
+# ---- nested --------------------------------------------------------------------------------------------------------
 
 # f(x) = sum(x^3): the Hessian is diag(6 x), the third derivative 6 on its diagonal
 THIRD = np.zeros((2, 2, 2))
@@ -114,7 +118,7 @@ def variables_at_both_levels(lab: Lab) -> Any:
     return jacrev(jacrev(f, w), w, 0, return_value=True)(x)
 
 
-# The inner derivative is constant in y: d/dx of x * d(x y)/dy = d(x^2)/dx. A confused perturbation gives another number.
+# The inner derivative is constant in y: d/dx of x * d(x y)/dy = d(x^2)/dx. Confused perturbations give another number.
 @scenario("composition/nested", answer=np.array(6.0), requires=("nested",))
 def an_inner_function_that_closes_over_the_outer_argument(lab: Lab) -> Any:
     return jacrev(lambda x: x * jacrev(lambda y: x * y)(lab.array(1.0)))(lab.array(3.0))
@@ -156,7 +160,7 @@ def holomorphic_twice(lab: Lab) -> Any:
     return jacrev(inner, holomorphic=True)(lab.array([1 + 1j, 2.0], "complex128"))
 
 
-# ---- beside the framework's own ----------------------------------------------------------------------------------------
+# ---- beside the framework's own ------------------------------------------------------------------------------------
 
 
 @scenario("composition/native-grad", answer=np.array([6.0, 12.0]), requires=("grad", "nested"))

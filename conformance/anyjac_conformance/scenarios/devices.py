@@ -48,7 +48,10 @@ def the_work_runs_there(lab: Lab) -> Any:
     return all(places), return_value
 
 
-@scenario("devices/argument", answer=lambda lab: Array(np.array(6.0), "float64", lab.backend.device_name(lab.backend.devices()[0])))
+@scenario(
+    "devices/argument",
+    answer=lambda lab: Array(np.array(6.0), "float64", lab.backend.device_name(lab.backend.devices()[0])),
+)
 def a_platform_alone_means_its_first_device(lab: Lab) -> Any:
     platform = lab.backend.device_name(lab.backend.devices()[0]).partition(":")[0]
     return jacrev(lambda x: x * x, device=platform)(lab.array(3.0))
@@ -65,7 +68,10 @@ def its_block_is_where_it_is(lab: Lab) -> Any:
     return jacrev(lambda: v * v, v)()
 
 
-@scenario("devices/variable", answer=lambda lab: Array(np.array(6.0), "float64", lab.backend.device_name(lab.backend.devices()[0])))
+@scenario(
+    "devices/variable",
+    answer=lambda lab: Array(np.array(6.0), "float64", lab.backend.device_name(lab.backend.devices()[0])),
+)
 def a_call_on_another_device_writes_back_to_its_own(lab: Lab) -> Any:
     v = Variable(lab.array(2.0), device=lab.backend.devices()[0])
 
@@ -77,13 +83,18 @@ def a_call_on_another_device_writes_back_to_its_own(lab: Lab) -> Any:
     return v.value
 
 
-@scenario("devices/environment", answer=lambda lab: (_on_last_device(np.array(6.0))(lab), _on_last_device(np.array(1.0))(lab)))
+@scenario(
+    "devices/environment", answer=lambda lab: (_on_last_device(np.array(6.0))(lab), _on_last_device(np.array(1.0))(lab))
+)
 def of_calls_and_variables(lab: Lab) -> Any:
     with lab.environment(ANYJAC_DEVICE=_name(lab)):
         return jacrev(lambda x: x * x)(lab.array(3.0)), Variable(lab.array(1.0)).value
 
 
-@scenario("devices/unknown", answer=lambda lab: Raises(DeviceError, "'tpu:77'", lab.backend.name, *anyjac.devices(lab.backend)))
+@scenario(
+    "devices/unknown",
+    answer=lambda lab: Raises(DeviceError, "'tpu:77'", lab.backend.name, *anyjac.devices(lab.backend)),
+)
 def in_a_call(lab: Lab) -> Any:
     return jacrev(lambda x: x, device="tpu:77")(lab.array(3.0))
 

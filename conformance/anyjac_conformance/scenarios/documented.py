@@ -115,7 +115,7 @@ for _name, (_grad_vars, _var_grads) in FORMS.items():
                 )
 
 
-# ---- a model with a product of two trained numbers -------------------------------------------------------------------
+# ---- a model with a product of two trained numbers -----------------------------------------------------------------
 
 # loss(c, d) = mean(2 a b + c d) with a = b = 1, c = 10, d = (1, 2, 3, 4): d/da = d/db = 2, d/dc = mean(d), d/dd = c / 4
 MODEL: dict[str, tuple[dict[str, Any], Any]] = {
@@ -146,7 +146,10 @@ for _name, (_settings, _answer) in MODEL.items():
     )
 
 
-@scenario("packing/returns", answer=({"w": np.array([[[1.0, 2.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 2.0]]])}, np.array([5.0, 11.0])))
+@scenario(
+    "packing/returns",
+    answer=({"w": np.array([[[1.0, 2.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 2.0]]])}, np.array([5.0, 11.0])),
+)
 def the_linear_readout_of_a_state_that_it_keeps(lab: Lab) -> Any:
     w, last = TrainVar(lab.array([[1.0, 2.0], [3.0, 4.0]])), Variable(lab.array([0.0, 0.0]))
 

@@ -19,7 +19,7 @@ def _float0(*shape: int) -> Any:
     return np.zeros(shape, float0)
 
 
-# ---- real --------------------------------------------------------------------------------------------------------------
+# ---- real ----------------------------------------------------------------------------------------------------------
 
 for _dtype, _requires in {
     "float64": (),
@@ -49,7 +49,7 @@ def a_variable_of_half_precision_in_a_wider_output(lab: Lab) -> Any:
     return jacrev(lambda x: lab.xp.astype(w.value, lab.xp.float64) * x, {"w": w})(lab.array([2.0]))
 
 
-# ---- integers ----------------------------------------------------------------------------------------------------------
+# ---- integers ------------------------------------------------------------------------------------------------------
 
 for _dtype in ("int32", "int64", "uint8", "bool"):
     scenario.add(
@@ -104,7 +104,7 @@ def integers_stay_integers_inside(lab: Lab) -> Any:
     return jacrev(f, allow_int=True)(index), jacrev(g, allow_int=True)(index), kinds == ["integral"]
 
 
-# ---- outputs -----------------------------------------------------------------------------------------------------------
+# ---- outputs -------------------------------------------------------------------------------------------------------
 
 
 @scenario("dtypes/integer-output", answer=Raises(DtypeError, "int64", "output['n']"))
@@ -143,7 +143,7 @@ def alone_it_gives_zeros_and_stays_a_number(lab: Lab) -> Any:
     return jacrev(lambda x: 7.0, return_value=True)(lab.array([1.0, 2.0]))
 
 
-# ---- complex -----------------------------------------------------------------------------------------------------------
+# ---- complex -------------------------------------------------------------------------------------------------------
 
 Z = np.array([1 + 2j, 3 - 1j])
 
@@ -163,9 +163,7 @@ def single_precision_stays_single(lab: Lab) -> Any:
     return jacrev(lambda z: z * z, holomorphic=True)(lab.array([1 + 2j], "complex64"))
 
 
-@scenario(
-    "dtypes/holomorphic", answer=({"w": np.array(1 + 2j)}, np.array(3 + 1j)), requires=("complex",)
-)
+@scenario("dtypes/holomorphic", answer=({"w": np.array(1 + 2j)}, np.array(3 + 1j)), requires=("complex",))
 def of_variables_and_arguments(lab: Lab) -> Any:
     w = Variable(lab.array(3 + 1j, "complex128"))
     return jacrev(lambda z: w * z, {"w": w}, 0, holomorphic=True)(lab.array(1 + 2j, "complex128"))
@@ -176,12 +174,16 @@ def a_real_input_is_refused(lab: Lab) -> Any:
     return jacrev(lambda z: z * 1j, holomorphic=True)(lab.array([1.0]))
 
 
-@scenario("dtypes/holomorphic", answer=Raises(DtypeError, "holomorphic=True", "float64", "output"), requires=("complex",))
+@scenario(
+    "dtypes/holomorphic", answer=Raises(DtypeError, "holomorphic=True", "float64", "output"), requires=("complex",)
+)
 def a_real_output_is_refused(lab: Lab) -> Any:
     return jacrev(lambda z: lab.xp.real(z), holomorphic=True)(lab.array([1j], "complex128"))
 
 
-@scenario("dtypes/holomorphic-leaves", answer=Raises(DtypeError, "argument 0[1]['r']", "float32"), requires=("complex",))
+@scenario(
+    "dtypes/holomorphic-leaves", answer=Raises(DtypeError, "argument 0[1]['r']", "float32"), requires=("complex",)
+)
 def one_real_leaf_is_named(lab: Lab) -> Any:
     tree = [lab.array(1j, "complex128"), {"r": lab.array(1.0, "float32")}]
     return jacrev(lambda z: z[0] * z[1]["r"], holomorphic=True)(tree)
@@ -221,7 +223,11 @@ def a_real_input_by_way_of_complex_numbers_has_a_real_block(lab: Lab) -> Any:
     return jacrev(lambda x: lab.xp.real((x + 1j) * (x - 1j)))(lab.array(2.0))
 
 
-@scenario("dtypes/complex-output", answer=Raises(DtypeError, "holomorphic=True", "complex128", "output"), requires=("complex",))
+@scenario(
+    "dtypes/complex-output",
+    answer=Raises(DtypeError, "holomorphic=True", "complex128", "output"),
+    requires=("complex",),
+)
 def of_a_complex_input(lab: Lab) -> Any:
     return jacrev(lambda z: z * z)(lab.array([1j], "complex128"))
 
@@ -231,7 +237,7 @@ def of_a_real_input(lab: Lab) -> Any:
     return jacrev(lambda x: x * lab.array(1j, "complex128"))(lab.array([1.0]))
 
 
-# ---- shapes ------------------------------------------------------------------------------------------------------------
+# ---- shapes --------------------------------------------------------------------------------------------------------
 
 
 @scenario("dtypes/empty", answer=(np.zeros((0, 3)), np.zeros((3, 0)), np.zeros((0, 0)), np.zeros((2, 0, 2, 0))))

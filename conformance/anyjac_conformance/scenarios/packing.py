@@ -18,7 +18,7 @@ from ..scenario import Collection, Scenario
 scenario = Collection()
 
 
-# ---- the table, for each kind of derivative ----------------------------------------------------------------------------
+# ---- the table, for each kind of derivative ------------------------------------------------------------------------
 #
 # f(x) = w x, with w = (3, 4) a Variable and x = (1, 2): df/dw = diag(x), df/dx = diag(w), f = (3, 8).
 
@@ -63,7 +63,7 @@ for _kind, (_settings, _g) in KINDS.items():
         )
 
 
-# ---- kinds and forms -------------------------------------------------------------------------------------------------
+# ---- kinds and forms -----------------------------------------------------------------------------------------------
 
 
 @scenario("packing/kinds", answer=((np.array(2.0), np.array(5.0)), (np.array(3.0), np.array(7.0))))
@@ -79,7 +79,8 @@ def without_variables_it_is_the_first_argument(lab: Lab) -> Any:
 
 @scenario("packing/argnums-default", answer=[np.array(5.0)] * 4)
 def empty_grad_vars_count_as_none(lab: Lab) -> Any:
-    transforms = [jacrev(lambda x: 5 * x, grad_vars=empty) for empty in ([], (), {}, [None])]
+    empty: list[Any] = [[], (), {}, [None]]
+    transforms = [jacrev(lambda x: 5 * x, grad_vars=none) for none in empty]
     return [transform(lab.array(2.0)) for transform in transforms]
 
 
@@ -146,7 +147,7 @@ def a_block_is_on_the_device_of_its_input(lab: Lab) -> Any:
     return jacrev(lambda x: x * x)(x)
 
 
-# ---- trees -------------------------------------------------------------------------------------------------------------
+# ---- trees ---------------------------------------------------------------------------------------------------------
 
 
 @scenario(
@@ -174,7 +175,7 @@ class Pair(NamedTuple):
     second: Any
 
 
-@optree.dataclasses.dataclass(namespace="anyjac")
+@optree.dataclasses.dataclass(namespace="anyjac")  # type: ignore[call-overload]
 class Point:
     """A dataclass that the tree library knows."""
 
@@ -249,7 +250,7 @@ def the_pair_equals_the_single_results(lab: Lab) -> Any:
     return jacrev(f, grad_vars, 0)(x), (jacrev(f, grad_vars)(x), jacrev(f, argnums=0)(x))
 
 
-# ---- aux and value -----------------------------------------------------------------------------------------------------
+# ---- aux and value -------------------------------------------------------------------------------------------------
 
 
 @scenario("packing/aux-pair", answer=(np.array(2.0), "aux"))

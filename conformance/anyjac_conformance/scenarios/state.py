@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from ..scenario import Collection, Scenario
 scenario = Collection()
 
 
-# ---- writes ------------------------------------------------------------------------------------------------------------
+# ---- writes --------------------------------------------------------------------------------------------------------
 
 
 @scenario("variables/write-visible", answer=(np.array(6.0), np.array(12.0)))
@@ -202,16 +203,16 @@ def in_an_inner_call_too(lab: Lab) -> Any:
     return jacrev(lambda x: jacrev(inner)(x))(lab.array(3.0)), kept[0].value
 
 
-# ---- errors ------------------------------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------------------------
 
 
-class Stop(Exception):
+class HaltedError(Exception):
     """What the functions below raise."""
 
 
 def _raises(v: Variable, x: Any) -> Any:
     v.value = v + x
-    raise Stop
+    raise HaltedError
 
 
 def _returns(result: Callable[[Any], Any]) -> Callable[[Variable, Any], Any]:
@@ -234,8 +235,8 @@ def _inner_raises(v: Variable, x: Any) -> Any:
 
 
 FAILURES: dict[str, tuple[Callable[[Variable, Any], Any], type[Exception], dict[str, Any]]] = {
-    "an exception in the function": (_raises, Stop, {}),
-    "an exception in a nested call": (_inner_raises, Stop, {}),
+    "an exception in the function": (_raises, HaltedError, {}),
+    "an exception in a nested call": (_inner_raises, HaltedError, {}),
     "a write of another shape": (_writes_wrongly, VariableWriteError, {}),
     "aux that is no pair": (_returns(lambda x: (x, 1, 2)), OutputError, {"has_aux": True}),
     "an integer output": (_returns(lambda x: x > 0), DtypeError, {}),
@@ -289,21 +290,19 @@ def an_inner_failure_that_is_caught_loses_only_the_inner_writes(lab: Lab) -> Any
 
     def inner(x: Any) -> Any:
         w.value = x * 9
-        raise Stop
+        raise HaltedError
 
     def outer(x: Any) -> Any:
         v.value = x
-        try:
+        with contextlib.suppress(HaltedError):
             jacrev(inner)(x)
-        except Stop:
-            pass
         return x * w.value
 
     jacrev(outer)(lab.array(5.0))
     return v.value, w.value
 
 
-# ---- threads -----------------------------------------------------------------------------------------------------------
+# ---- threads -------------------------------------------------------------------------------------------------------
 
 
 def _in_threads(count: int, work: Callable[[int], None]) -> None:
@@ -362,7 +361,7 @@ def nested_calls_in_threads_do_not_see_each_other(lab: Lab) -> Any:
     return results
 
 
-# ---- nothing is remembered ---------------------------------------------------------------------------------------------
+# ---- nothing is remembered -----------------------------------------------------------------------------------------
 
 
 @scenario("variables/nothing-stale", answer=[2.0, 3.0, 4.0, 5.0, 6.0])

@@ -88,7 +88,9 @@ def it_looks_like_its_function(lab: Lab) -> Any:
     return transform.__wrapped__ is square, transform.__name__, transform.__doc__
 
 
-@scenario("transform/object", answer="jacrev(square, grad_vars={'k': <stiffness>}, argnums=(0,), has_aux=True, chunk_size=2)")
+@scenario(
+    "transform/object", answer="jacrev(square, grad_vars={'k': <stiffness>}, argnums=(0,), has_aux=True, chunk_size=2)"
+)
 def its_repr_is_how_it_was_made(lab: Lab) -> Any:
     k = Variable(1.0, name="stiffness")
     return repr(jacrev(square, {"k": k}, argnums=[0], has_aux=True, chunk_size=2))

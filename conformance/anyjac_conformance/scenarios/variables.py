@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..scenario import Collection, Scenario
 scenario = Collection()
 
 
-# ---- what it holds -----------------------------------------------------------------------------------------------------
+# ---- what it holds -------------------------------------------------------------------------------------------------
 
 
 @scenario("variables/pytree", answer={"w": np.diag([2.0, 2.0]), "b": [np.array([3.0, 3.0])]})
@@ -60,7 +61,7 @@ def the_array_it_was_made_of_is_copied(lab: Lab) -> Any:
     return v.value
 
 
-# ---- as an array -------------------------------------------------------------------------------------------------------
+# ---- as an array ---------------------------------------------------------------------------------------------------
 
 BINARY: dict[str, Any] = {
     # name: operator on (v, x) with v = (2, 5), x = (3, 4); dtype follows
@@ -130,7 +131,7 @@ def it_is_a_place_and_can_be_a_key(lab: Lab) -> Any:
     return {v: "v", w: "w"}[v] == "v" and len({v, w}) == 2
 
 
-# ---- protocols ---------------------------------------------------------------------------------------------------------
+# ---- protocols -----------------------------------------------------------------------------------------------------
 
 
 @scenario("variables/protocols", answer=np.diag(np.cos([1.0, 2.0])))
@@ -212,10 +213,12 @@ def numpy_reads_it(lab: Lab) -> Any:
     return host
 
 
-# ---- in place ----------------------------------------------------------------------------------------------------------
+# ---- in place ------------------------------------------------------------------------------------------------------
 
 
-@scenario("variables/in-place", answer=(np.array([1.0, 9.0, 3.0]), np.array([0.0, 0.0, 3.0]), np.array([0.0, 0.0, 6.0])))
+@scenario(
+    "variables/in-place", answer=(np.array([1.0, 9.0, 3.0]), np.array([0.0, 0.0, 3.0]), np.array([0.0, 0.0, 6.0]))
+)
 def index_and_operator_outside_a_call(lab: Lab) -> Any:
     v = Variable(lab.array([1.0, 2.0, 3.0]))
     v[1] = 9.0
@@ -264,7 +267,7 @@ for _name, (_op, _result) in INPLACE.items():
     scenario.add(Scenario(_name, "variables/in-place", functools.partial(_in_place, _op), (True, np.array(_result))))
 
 
-# ---- kinds and types ---------------------------------------------------------------------------------------------------
+# ---- kinds and types -----------------------------------------------------------------------------------------------
 
 
 @scenario("variables/train-var", answer=(True, False, True, {"w": np.array(2.0)}))
@@ -323,7 +326,9 @@ def a_float_does_not_go_into_an_integer(lab: Lab) -> Any:
     Variable(lab.array(1, "int64")).value = 2.5
 
 
-@scenario("variables/allow-reshape", answer=(np.array([1.0, 2.0, 3.0]), Array(np.array(1.0), "float32"), {"a": np.array(2.0)}))
+@scenario(
+    "variables/allow-reshape", answer=(np.array([1.0, 2.0, 3.0]), Array(np.array(1.0), "float32"), {"a": np.array(2.0)})
+)
 def shape_dtype_and_tree_may_change(lab: Lab) -> Any:
     v = Variable(lab.array(1.0), allow_reshape=True)
     seen = []
@@ -344,7 +349,7 @@ def inside_a_call_too(lab: Lab) -> Any:
     return jacrev(f, v)(), v.value
 
 
-# ---- finding Variables -------------------------------------------------------------------------------------------------
+# ---- finding Variables ---------------------------------------------------------------------------------------------
 
 
 class Cell:
@@ -368,7 +373,9 @@ def each_once_by_path(lab: Lab) -> Any:
     return list(anyjac.variables(cell)), list(anyjac.train_vars(cell))
 
 
-@scenario("variables/collect", answer={"gate": np.array(21.0), "states[0]": np.array(14.0), "states[1]['c']": np.array(1.0)})
+@scenario(
+    "variables/collect", answer={"gate": np.array(21.0), "states[0]": np.array(14.0), "states[1]['c']": np.array(1.0)}
+)
 def ready_for_grad_vars(lab: Lab) -> Any:
     cell = Cell(lab)
     return jacrev(cell, anyjac.variables(cell))(lab.array(7.0))
@@ -388,5 +395,5 @@ def functions_lambdas_partials_methods_and_instances(lab: Lab) -> Any:
     def function(x: Any) -> Any:
         return cell(x)
 
-    callables = [function, lambda x: cell(x), functools.partial(cell), cell.__call__, cell]
+    callables: list[Callable[..., Any]] = [function, lambda x: cell(x), functools.partial(cell), cell.__call__, cell]
     return [jacrev(each)(lab.array(1.0)) for each in callables]
