@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -100,7 +102,11 @@ class TorchBackend(Backend):
         return torch.func.grad(fun)
 
     def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
-        return torch.compile(fun)
+        """Return `fun` compiled by `torch.compile`; without code generation where no C++ compiler is installed."""
+        names = (os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl")
+        compilers = [name for name in names if name and shutil.which(name)]
+        compiled: Callable[..., Any] = torch.compile(fun, backend="inductor" if compilers else "aot_eager")
+        return compiled
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)

@@ -131,6 +131,11 @@ def the_output_shape_comes_before_the_input_shape(lab: Lab) -> Any:
     return jacrev(lambda x: reshape(weights @ reshape(x, (12,)), (2, 1)))(lab.array(np.ones((3, 4))))
 
 
+@scenario("packing/block", answer=np.array([[1.0, 2.0], [3.0, 4.0]]))
+def a_row_for_each_output_a_column_for_each_input(lab: Lab) -> Any:
+    return jacrev(lambda x: lab.xp.stack([x[0] + 2 * x[1], 3 * x[0] + 4 * x[1]]))(lab.array([1.0, 1.0]))
+
+
 @scenario("packing/block", answer=(Array([[2.0]], "float32"), Array([[3.0]], "float64")))
 def each_block_has_the_dtype_of_its_input(lab: Lab) -> Any:
     x, y = lab.array([3.0], "float32"), lab.array([2.0], "float64")

@@ -1,0 +1,189 @@
+"""Backends that are broken on purpose, one for each kind of fault: each is rejected by the scenario meant for it."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+import anyjac
+from anyjac import Backend
+from anyjac_conformance import FAILED, all_scenarios, check_backend
+
+
+class Broken(Backend):
+    """A backend that passes everything on to a real one."""
+
+    def __init__(self, real: Backend) -> None:
+        self.name = f"broken-{real.name}"
+        self.version = real.version
+        self.capabilities = real.capabilities
+        self.real = real
+
+    def __getattribute__(self, name: str) -> Any:
+        own = object.__getattribute__(self, "__dict__")
+        if name in own or name.startswith("__") or name in type(self).__dict__:
+            return object.__getattribute__(self, name)
+        return getattr(own["real"], name)
+
+    namespace = property(lambda self: self.real.namespace)
+
+    def is_array(self, value: object) -> bool:
+        return self.real.is_array(value)
+
+    def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+        return self.real.asarray(value, dtype=dtype, device=device)
+
+    def devices(self) -> Any:
+        return self.real.devices()
+
+    def device_of(self, array: Any) -> Any:
+        return self.real.device_of(array)
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        return self.real.vjp(fun, primals)
+
+
+class Transposed(Broken):
+    """Gives each square block's rows in the place of its columns."""
+
+    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+        rows = self.real.pullback_rows(pullback, cotangents)
+        square = [row is not None and row.ndim == 2 and row.shape[0] == row.shape[1] for row in rows]
+        return [row.T if yes else row for row, yes in zip(rows, square, strict=True)]
+
+
+class Conjugated(Broken):
+    """Gives the conjugate of every complex derivative."""
+
+    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+        conj = self.real.namespace.conj
+        rows = self.real.pullback_rows(pullback, cotangents)
+        return [row if row is None or "complex" not in str(row.dtype) else conj(row) for row in rows]
+
+
+class Zeros(Broken):
+    """Gives zeros for everything."""
+
+    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+        return [None if row is None else row * 0 for row in self.real.pullback_rows(pullback, cotangents)]
+
+
+class SwappedRows(Broken):
+    """Gives the rows of a chunk in reverse order."""
+
+    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+        flip = self.real.namespace.flip
+        return [None if row is None else flip(row, axis=0) for row in self.real.pullback_rows(pullback, cotangents)]
+
+
+class SwappedPrimals(Broken):
+    """Gives the derivatives of the primals in reverse order."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        outputs, pullback, aux = self.real.vjp(lambda *reversed_: fun(*reversed(reversed_)), list(reversed(primals)))
+        return outputs, pullback, aux
+
+
+class Single(Broken):
+    """Computes in float32 where float64 was asked for."""
+
+    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+        xp = self.real.namespace
+        rows = self.real.pullback_rows(pullback, cotangents)
+        return [row if row is None or row.dtype != xp.float64 else xp.astype(row, xp.float32) for row in rows]
+
+
+class RunsTwice(Broken):
+    """Runs the function once more than it should."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        fun(*primals)
+        return self.real.vjp(fun, primals)
+
+
+class DropsAux(Broken):
+    """Gives zeros for the aux arrays."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        outputs, pullback, aux = self.real.vjp(fun, primals)
+        return outputs, pullback, [array * 0 for array in aux]
+
+
+class LeavesTracers(Broken):
+    """Hands aux arrays out as they were inside the function, traced."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        inside: list[Any] = []
+
+        def spied(*arrays: Any) -> Any:
+            outputs, aux = fun(*arrays)
+            inside.extend(aux)
+            return outputs, aux
+
+        outputs, pullback, _ = self.real.vjp(spied, primals)
+        return outputs, pullback, inside
+
+
+class Transparent(Broken):
+    """Does not see that a value is traced."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        return LeavesTracers.vjp(self, fun, primals)  # type: ignore[arg-type]
+
+    def is_traced(self, value: Any) -> bool:
+        return False
+
+
+class IgnoresDevices(Broken):
+    """Leaves every array where it is."""
+
+    def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+        return self.real.asarray(value, dtype=dtype)
+
+    def device_scope(self, device: Any) -> Any:
+        return contextlib.nullcontext()
+
+
+class UnderstatesItself(Broken):
+    """Does not declare the vectorising map, and has it all the same."""
+
+    def __init__(self, real: Backend) -> None:
+        super().__init__(real)
+        self.capabilities = real.capabilities - {"vmap"}
+
+
+FAULTS: dict[type[Broken], tuple[str, str]] = {
+    # backend          framework, clause that rejects it
+    Transposed: ("jax", "packing/block"),
+    Conjugated: ("jax", "dtypes/complex-input"),
+    Zeros: ("torch", "dtypes/scalars"),
+    SwappedRows: ("jax", "composition/chunks"),
+    SwappedPrimals: ("jax", "packing/arg-grads"),
+    Single: ("torch", "dtypes/real"),
+    RunsTwice: ("torch", "composition/once"),
+    DropsAux: ("jax", "packing/aux-untouched"),
+    LeavesTracers: ("torch", "packing/aux-untouched"),
+    Transparent: ("torch", "variables/no-tracer"),
+    IgnoresDevices: ("jax", "devices/argument"),
+    UnderstatesItself: ("jax", "composition/native-vmap"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "framework", "clause"),
+    [(kind, *fault) for kind, fault in FAULTS.items()],
+    ids=lambda x: getattr(x, "__name__", x),
+)
+def test_a_broken_backend_is_rejected_by_the_scenario_meant_for_it(
+    kind: type[Broken], framework: str, clause: str
+) -> None:
+    meant = [scenario for scenario in all_scenarios() if scenario.clause == clause]
+    results = check_backend(kind(anyjac.get_backend(framework)), scenarios=meant)
+    assert any(result.status == FAILED for result in results)
+
+
+def test_what_merely_passes_everything_on_is_not_rejected() -> None:
+    meant = [scenario for scenario in all_scenarios() if scenario.clause in {c for _, c in FAULTS.values()}]
+    results = check_backend(Broken(anyjac.get_backend("jax")), scenarios=meant)
+    assert [(r.scenario.id, r.faults) for r in results if r.status == FAILED] == []
