@@ -102,5 +102,5 @@ class AutogradBackend(Backend):
 
     # ---- Variables -------------------------------------------------------------------------------------------------
 
-    def adopt_variable_type(self, cls: type, value_of: Callable[[Any], Any]) -> None:
-        variables.adopt(cls, value_of)
+    def adopt_variable_type(self, cls: type, view: type) -> None:
+        variables.adopt(cls)

@@ -7,7 +7,7 @@ are left to the Variable, which puts its value in its place; other functions ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from autograd import tracer
@@ -15,15 +15,16 @@ from autograd.numpy.numpy_boxes import ArrayBox
 
 from anyjac_plugins.errors import InputTypeError
 
-_value_of: dict[type, Callable[[Any], Any]] = {}
+_adopted: tuple[type, ...] = ()
 _ufunc_of_boxes = ArrayBox.__array_ufunc__
 _item_of_boxes = ArrayBox.__getitem__
 _find_top_boxed_args = tracer.find_top_boxed_args
 
 
-def adopt(cls: type, value_of: Callable[[Any], Any]) -> None:
+def adopt(cls: type) -> None:
     """Let instances of `cls` and its subclasses stand among the arguments of autograd's functions."""
-    _value_of[cls] = value_of
+    global _adopted
+    _adopted = (*_adopted, cls)
     ArrayBox.__array_ufunc__ = _ufunc
     ArrayBox.__getitem__ = _item
     tracer.find_top_boxed_args = _find_boxes
@@ -33,14 +34,11 @@ def unwrap(value: Any) -> Any:
     """Return what a Variable holds, also within lists and tuples; anything else as it is."""
     if type(value) in (list, tuple):
         return type(value)(map(unwrap, value))
-    for cls, value_of in _value_of.items():
-        if isinstance(value, cls):
-            return value_of(value)
-    return value
+    return value.value if _is_adopted(value) else value
 
 
 def _is_adopted(value: Any) -> bool:
-    return isinstance(value, tuple(_value_of))
+    return isinstance(value, _adopted)
 
 
 def _ufunc(self: ArrayBox, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -75,6 +75,15 @@ class JaxBackend(Backend):
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
 
+    def identity_rows(self, like: Array, start: int, stop: int) -> Array:
+        """Return rows of the identity that are bound to no device, so that they follow a sharded `like` too."""
+        rows = jnp.eye(stop - start, like.size, k=start, dtype=like.dtype)
+        return jnp.reshape(rows, (stop - start, *like.shape))
+
+    def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
+        device = self.device_of(like)
+        return jnp.zeros(shape, like.dtype, device=device if isinstance(device, jax.Device) else None)
+
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
         return differentiation.pullback_rows(pullback, cotangents)
 
@@ -95,37 +104,17 @@ class JaxBackend(Backend):
             return None
         return jax.tree.leaves(node, is_leaf=lambda other: other is not node), treedef.unflatten
 
-    def adopt_variable_type(self, cls: type, value_of: Callable[[Any], Any]) -> None:
+    def adopt_variable_type(self, cls: type, view: type) -> None:
         """Register Variables as pytrees: the one way in which JAX's jitted functions take a foreign object."""
-        with contextlib.suppress(ValueError):  # registered before, by another registry in this process
-            jax.tree_util.register_pytree_node(
-                cls, lambda variable: ((value_of(variable),), None), lambda _, children: _View(children[0])
-            )
+        for registered in (cls, view):
+            with contextlib.suppress(ValueError):  # registered before, by another registry in this process
+                jax.tree_util.register_pytree_node(registered, _open_variable, lambda _, children: view(*children))
+
+
+def _open_variable(variable: Any) -> tuple[tuple[Any], None]:
+    return (variable.value,), None
 
 
 @functools.cache
 def _dtype_kind(ask: Callable[[Any], str], dtype: Any) -> str:
     return ask(dtype)
-
-
-@jax.tree_util.register_pytree_node_class
-class _View:
-    """What JAX sees in place of a Variable inside its own transformations: the value, traced, and nothing to write."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def tree_flatten(self) -> tuple[tuple[Any], None]:
-        return (self.value,), None
-
-    @classmethod
-    def tree_unflatten(cls, _: None, children: tuple[Any]) -> _View:
-        return cls(children[0])
-
-    def __jax_array__(self) -> Any:
-        return self.value
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.value, name)

@@ -7,12 +7,16 @@ backend is chosen.
 from __future__ import annotations
 
 import contextlib
+import sys
+import types
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from anyjac_plugins import Backend, BackendInfo, BackendRegistry, BackendSpec, environment
-from anyjac_plugins.errors import InputTypeError, MixedBackendsError
+from anyjac_plugins.errors import AnyjacError, InputTypeError, MixedBackendsError
+
+from .trees import flatten
 
 NUMPY = "numpy"
 """What plain NumPy arrays count as: they go with any framework, and alone they mean the backend of this alias."""
@@ -27,14 +31,16 @@ class Selection(NamedTuple):
 
 def _adopt_variables(backend: Backend) -> None:
     from .variable import Variable
+    from .view import VariableView
 
-    backend.adopt_variable_type(Variable, lambda variable: variable.value)
+    backend.adopt_variable_type(Variable, VariableView)
 
 
 registry = BackendRegistry(on_load=_adopt_variables)
 
 _in_context: ContextVar[str | Backend | None] = ContextVar("anyjac_backend", default=None)
 _default = NUMPY
+_PLAIN = (str, bytes, int, float, complex, type(None), types.FunctionType, types.MethodType, type)
 _kinds: dict[type, str | None] = {}
 _kinds_generation = -1
 
@@ -181,7 +187,7 @@ def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Back
     named = _named(backend)
     if named is not None:
         return named
-    kinds = {kind for kind in map(kind_of, values) if kind is not None}
+    kinds = {kind for value in values for kind in _kinds_in(value)}
     frameworks = kinds - {NUMPY}
     if len(frameworks) > 1:
         raise MixedBackendsError(
@@ -212,6 +218,26 @@ def kind_of(value: Any) -> str | None:
         return _kinds[cls]
     except KeyError:
         return _kinds.setdefault(cls, _kind_of_type(cls))
+
+
+def _kinds_in(value: Any) -> Iterator[str]:
+    """Yield the kind of a leaf; or those in a container that only the registry of an imported framework knows."""
+    kind = kind_of(value)
+    if kind is not None:
+        yield kind
+    elif not isinstance(value, _PLAIN):
+        for backend in _imported_backends():
+            opened = backend.flatten_node(value)
+            if opened is not None:
+                yield from (kind for leaf in flatten(opened[0])[0] for kind in _kinds_in(leaf))
+                return
+
+
+def _imported_backends() -> Iterator[Backend]:
+    for spec in registry.specs():
+        if any(module in sys.modules for module in spec.array_modules):
+            with contextlib.suppress(AnyjacError):
+                yield registry.get(spec.name)
 
 
 def _kind_of_type(cls: type) -> str | None:

@@ -251,10 +251,11 @@ class Backend(ABC):
         """
         return None
 
-    def adopt_variable_type(self, cls: type, value_of: Callable[[Any], Any]) -> None:  # noqa: B027 - optional
-        """Make the framework's functions take instances of `cls` for the array that `value_of` finds in them.
+    def adopt_variable_type(self, cls: type, view: type) -> None:  # noqa: B027 - optional
+        """Make the framework's functions take Variables, instances of `cls`, for what their ``.value`` holds.
 
-        Called once, when the backend is loaded. The default relies on the array protocols that `cls` implements.
+        Called once, when the backend is loaded. The default relies on the array protocols that `cls` implements. A
+        framework that takes objects apart puts them together as ``view(value)``, which reads as a Variable does.
         """
 
     def jvp(

@@ -1,0 +1,153 @@
+"""What is JAX's alone: compiled code inside and around, its own trees, custom rules, control flow, devices."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import anyjac
+from anyjac import Variable, jacrev
+
+
+def test_compiled_around_a_call_that_writes_a_variable_the_write_is_refused_by_name() -> None:
+    state = Variable(jnp.zeros(2), name="state")
+
+    def f(x: Any) -> Any:
+        state.value = 2 * x
+        return x * x
+
+    with pytest.raises(anyjac.TracerLeakError, match="'state'"):
+        jax.jit(jacrev(f))(jnp.ones(2))
+    assert np.array_equal(state.value, [0.0, 0.0])
+
+
+def test_a_write_inside_an_inner_jit_is_refused_by_name_and_nothing_is_stored() -> None:
+    state = Variable(jnp.zeros(2), name="state")
+
+    def f(x: Any) -> Any:
+        @jax.jit
+        def inner(y: Any) -> Any:
+            state.value = 2 * y
+            return y * y
+
+        return inner(x)
+
+    with pytest.raises(anyjac.TracerLeakError, match="'state'"):
+        jacrev(f)(jnp.ones(2))
+    assert np.array_equal(state.value, [0.0, 0.0])
+
+
+def test_a_counter_under_jit_is_refused_since_it_would_count_traces_and_not_calls() -> None:
+    count = Variable(jnp.asarray(0), name="count")
+
+    def f(x: Any) -> Any:
+        count.value += 1
+        return x * x
+
+    with pytest.raises(anyjac.TracerLeakError, match="'count'"):
+        jax.jit(jacrev(f))(jnp.ones(2))
+    assert count.value == 0
+
+
+@pytest.mark.parametrize("inner", [jax.grad, jax.jacrev, jax.jacfwd])
+def test_transforms_of_jax_inside_and_around(inner: Any) -> None:
+    f = lambda x: x**3  # noqa: E731
+    assert inner(jacrev(f))(jnp.asarray(2.0)) == 12.0
+    assert jacrev(inner(f))(jnp.asarray(2.0)) == 12.0
+
+
+def test_vmap_of_a_call_with_variables_in_both_places() -> None:
+    w = Variable(jnp.asarray([2.0, 3.0]))
+    of_w, of_x = jax.vmap(jacrev(lambda x: w * x, w, 0))(jnp.asarray([[1.0, 2.0], [3.0, 4.0]]))
+    assert np.array_equal(of_w, np.stack([np.diag([1.0, 2.0]), np.diag([3.0, 4.0])]))
+    assert np.array_equal(of_x, np.stack([np.diag([2.0, 3.0])] * 2))
+
+
+def test_loops_and_branches_of_jax() -> None:
+    def f(x: Any) -> Any:
+        y, _ = jax.lax.scan(lambda carry, _: (carry * x, None), x, length=2)
+        return jax.lax.cond(x[0] > 0, lambda: y, lambda: 2 * y)
+
+    assert np.array_equal(jacrev(f)(jnp.asarray([2.0, 3.0])), np.diag([12.0, 27.0]))
+    assert np.array_equal(jacrev(f)(jnp.asarray([-2.0, 3.0])), np.diag([24.0, 54.0]))
+
+
+def test_a_variable_read_inside_a_loop_is_differentiated() -> None:
+    w = Variable(jnp.asarray(2.0))
+    f = lambda x: jax.lax.fori_loop(0, 3, lambda _, y: y * w.value, x)  # noqa: E731
+    of_w, of_x = jacrev(f, w, 0)(5.0)
+    assert (of_w, of_x) == (60.0, 8.0)
+
+
+def test_custom_rules_are_used() -> None:
+    @jax.custom_vjp
+    def f(x: Any) -> Any:
+        return x
+
+    f.defvjp(lambda x: (x, None), lambda _, g: (7 * g,))
+    assert np.array_equal(jacrev(f)(jnp.ones(2)), 7 * np.eye(2))
+
+
+def test_a_function_that_branches_on_values_works() -> None:
+    f = lambda x: x * 2 if x[0] > 0 else x * 3  # noqa: E731
+    assert np.array_equal(jacrev(f)(jnp.asarray([1.0, 1.0])), 2 * np.eye(2))
+    assert np.array_equal(jacrev(f)(jnp.asarray([-1.0, 1.0])), 3 * np.eye(2))
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class State:
+    """A container that only JAX's registry knows."""
+
+    def __init__(self, v: Any, name: str) -> None:
+        self.v, self.name = v, name
+
+    def tree_flatten_with_keys(self) -> Any:
+        return [(jax.tree_util.GetAttrKey("v"), self.v)], self.name
+
+    @classmethod
+    def tree_unflatten(cls, name: str, children: Any) -> "State":
+        return cls(*children, name)
+
+
+def test_containers_of_jax_s_registry_are_trees() -> None:
+    f = lambda state: State(3 * state.v["a"], "out")  # noqa: E731
+    jacobian, value = jacrev(f, return_value=True)(State({"a": jnp.ones(2)}, "in"))
+    assert isinstance(jacobian, State)
+    assert jacobian.name == "out"
+    assert jacobian.v.name == "in"
+    assert np.array_equal(jacobian.v.v["a"], 3 * np.eye(2))
+    assert np.array_equal(value.v, [3.0, 3.0])
+
+
+def test_functions_of_jax_numpy_take_variables_traced_and_plain() -> None:
+    v = Variable(jnp.asarray([1.0, 2.0]))
+    assert np.allclose(jnp.sin(v), np.sin([1.0, 2.0]))
+    assert np.allclose(jacrev(lambda: jnp.sin(v), v)(), np.diag(np.cos([1.0, 2.0])))
+    assert np.allclose(jax.jit(lambda w: w * 2)(v), [2.0, 4.0])
+
+
+def test_prng_keys_and_other_arguments_pass_untouched() -> None:
+    key = jax.random.key(0)
+    f = lambda x, key: x * jax.random.normal(key, x.shape)  # noqa: E731
+    assert np.allclose(jacrev(f)(jnp.ones(2), key), np.diag(jax.random.normal(key, (2,))))
+
+
+def test_without_64_bit_a_python_float_is_float32() -> None:
+    with jax.enable_x64(False):
+        assert jacrev(lambda x: x * 2, backend="jax")(1.0).dtype == np.float32
+
+
+def test_arrays_of_another_device_are_never_moved_in_silence() -> None:
+    here, there = jax.devices("cpu")[:2]
+    x = jax.device_put(jnp.asarray([1.0, 2.0]), there)
+    assert jacrev(lambda x: x * 2)(x).devices() == {there}
+    assert jacrev(lambda x: x * 2, device=here)(x).devices() == {here}
+
+
+def test_sharded_arrays_give_the_right_jacobian() -> None:
+    mesh = jax.make_mesh((4,), ("i",))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("i"))
+    x = jax.device_put(jnp.arange(4.0), sharding)
+    assert np.array_equal(jacrev(lambda x: x**2)(x), np.diag([0.0, 2.0, 4.0, 6.0]))

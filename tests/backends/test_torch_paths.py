@@ -1,0 +1,203 @@
+"""What is PyTorch's alone: graphs around a call, operators that cannot be batched, functorch, in-place changes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import anyjac
+from anyjac import Variable, jacrev
+
+F64 = torch.float64
+
+
+def tensor(values: Any, *, requires_grad: bool = False) -> torch.Tensor:
+    return torch.tensor(values, dtype=F64, requires_grad=requires_grad)
+
+
+def test_a_result_is_no_part_of_a_graph_where_none_is_around() -> None:
+    result, value = jacrev(lambda x: x**2, return_value=True)(tensor([1.0, 2.0]))
+    assert not result.requires_grad
+    assert not value.requires_grad
+
+
+def test_a_leaf_of_the_users_graph_can_be_differentiated_through_the_jacobian() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    jacrev(lambda x: x**3)(x).sum().backward()
+    assert torch.equal(x.grad, tensor([6.0, 12.0]))
+
+
+def test_a_closed_over_parameter_stays_connected() -> None:
+    w = tensor(3.0, requires_grad=True)
+    jacobian, value = jacrev(lambda x: w * x**2, return_value=True)(tensor([1.0, 2.0]))
+    (jacobian.sum() + value.sum()).backward()
+    assert w.grad.item() == (2 + 4) + (1 + 4)
+
+
+def test_under_no_grad_a_result_is_a_constant() -> None:
+    x = tensor([1.0, 2.0], requires_grad=True)
+    with torch.no_grad():
+        jacobian = jacrev(lambda x: x**3)(x)
+    assert not jacobian.requires_grad
+    assert torch.equal(jacobian, torch.diag(tensor([3.0, 12.0])))
+
+
+def test_the_gradients_of_the_users_leaves_are_left_alone() -> None:
+    x, w = tensor([1.0], requires_grad=True), tensor(2.0, requires_grad=True)
+    jacrev(lambda x: w * x)(x)
+    assert x.grad is None
+    assert w.grad is None
+
+
+class RowByRow(torch.autograd.Function):
+    """A square whose backward needs a number on the host, which no vmap gives."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        assert isinstance(float(gradient.sum()), float)
+        return 2 * x * gradient
+
+
+def test_a_backward_that_cannot_be_batched_is_run_row_by_row() -> None:
+    runs = []
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        runs.append(1)
+        return RowByRow.apply(x)
+
+    assert torch.equal(jacrev(f)(tensor([1.0, 2.0, 3.0])), torch.diag(tensor([2.0, 4.0, 6.0])))
+    assert runs == [1]
+
+
+class FailingBackward(torch.autograd.Function):
+    """Raises in its backward, batched or not."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x * 1
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no derivative here")
+
+
+def test_an_error_in_a_backward_reaches_the_user_and_leaves_variables_alone() -> None:
+    v = Variable(tensor(1.0))
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        v.value = tensor(2.0)
+        return FailingBackward.apply(x)
+
+    with pytest.raises(RuntimeError, match="no derivative here"):
+        jacrev(f)(tensor([1.0]))
+    assert v.value.item() == 1.0
+
+
+@pytest.mark.parametrize("transform", [torch.func.grad, torch.func.jacrev, torch.func.jacfwd])
+def test_transforms_of_torch_func_around_a_call(transform: Any) -> None:
+    result = transform(lambda x: jacrev(lambda y: y**3)(x))(tensor(2.0))
+    assert result.item() == 12.0
+
+
+def test_torch_func_inside_a_call() -> None:
+    jacobian = jacrev(torch.func.jacrev(lambda x: x**3))(tensor([1.0, 2.0]))
+    assert torch.equal(torch.einsum("iij->ij", jacobian), torch.diag(tensor([6.0, 12.0])))
+
+
+def test_vmap_of_a_call_with_variables_in_both_places() -> None:
+    w = Variable(tensor([2.0, 3.0]))
+    of_w, of_x = torch.func.vmap(jacrev(lambda x: w * x, w, 0))(tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert torch.equal(of_w, torch.stack([torch.diag(tensor([1.0, 2.0])), torch.diag(tensor([3.0, 4.0]))]))
+    assert torch.equal(of_x, torch.stack([torch.diag(tensor([2.0, 3.0]))] * 2))
+
+
+def test_the_complex_convention_holds_within_functorch_too() -> None:
+    z = torch.tensor([1 + 2j, 3 - 1j])
+    gradient = torch.func.vmap(jacrev(lambda z: (z * z.conj()).real))(z)
+    assert torch.allclose(gradient, 2 * z.conj())
+
+
+def test_in_place_changes_in_the_function_are_differentiated() -> None:
+    def f(x: torch.Tensor) -> torch.Tensor:
+        y = x * 1
+        y[0] = y[0] * 10
+        return y.mul_(2)
+
+    assert torch.equal(jacrev(f)(tensor([1.0, 2.0])), torch.diag(tensor([20.0, 2.0])))
+
+
+def test_an_in_place_change_of_a_variable_is_a_write() -> None:
+    v = Variable(tensor([1.0, 2.0]))
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        v.value.mul_(2)
+        v.value[0] = x
+        return v.value * 1
+
+    of_v, of_x = jacrev(f, v, 0)(tensor(5.0))
+    assert torch.equal(of_v, torch.diag(tensor([0.0, 2.0])))
+    assert torch.equal(of_x, tensor([1.0, 0.0]))
+    assert torch.equal(v.value, tensor([5.0, 4.0]))
+
+
+def test_an_in_place_change_is_undone_by_an_exception() -> None:
+    v = Variable(tensor([1.0, 2.0]))
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        v.value.add_(1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        jacrev(f)(tensor(1.0))
+    assert torch.equal(v.value, tensor([1.0, 2.0]))
+
+
+def test_a_list_of_tensors_keeps_its_derivative_in_the_namespace() -> None:
+    xp = anyjac.get_backend("torch").namespace
+    f = lambda x: xp.asarray([[x[0] * x[1], 2.0], [x[1], x[0]]])  # noqa: E731
+    assert torch.equal(jacrev(f)(tensor([3.0, 5.0]))[0, 0], tensor([5.0, 3.0]))
+    assert xp.asarray([1.0, 2.0]).shape == (2,)
+    assert xp.asarray([[tensor(1.0)], (2,)]).dtype == F64
+
+
+def test_a_tensor_of_a_graph_is_refused_by_a_variable_with_the_mend() -> None:
+    attached = tensor(1.0, requires_grad=True) * 2
+    with pytest.raises(anyjac.TracerLeakError, match="detach"):
+        Variable(attached)
+    v = Variable(tensor(1.0))
+    with pytest.raises(anyjac.TracerLeakError, match="detach"):
+        v.value = attached
+    v.value = attached.detach()
+    assert v.value.item() == 2.0
+
+
+def test_a_leaf_that_requires_a_gradient_is_copied_as_a_constant() -> None:
+    parameter = torch.nn.Parameter(tensor([1.0, 2.0]))
+    v = Variable(parameter)
+    assert not v.value.requires_grad
+    assert torch.equal(jacrev(lambda: v * v, v)(), torch.diag(tensor([2.0, 4.0])))
+
+
+def test_modules_can_be_called_in_a_function() -> None:
+    linear = torch.nn.Linear(2, 3, dtype=F64)
+    jacobian = jacrev(linear)(tensor([1.0, 2.0]))
+    assert torch.equal(jacobian.detach(), linear.weight.detach())
+    assert jacobian.requires_grad  # the layer's weights are leaves of the user's graph
+
+
+def test_float32_stays_float32_beside_numpy_constants() -> None:
+    x = torch.tensor([1.0, 2.0])
+    assert jacrev(lambda x: x * torch.as_tensor(np.float32(2.0)))(x).dtype == torch.float32
+
+
+def test_a_compiled_transform_is_right_on_every_call() -> None:
+    compiled = anyjac.get_backend("torch").compile(jacrev(lambda x: x**2))
+    for point in ([1.0, 2.0], [3.0, 4.0]):
+        assert torch.equal(compiled(tensor(point)), torch.diag(2 * tensor(point)))
