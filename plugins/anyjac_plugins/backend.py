@@ -238,7 +238,7 @@ class Backend(ABC):
 
     def _host_copy(self, value: Any) -> Any:
         try:
-            return np.array(value)
+            return np.asarray(value).copy()
         except TypeError:  # a dtype that NumPy lacks, such as torch's bfloat16
             return self.namespace.from_dlpack(value)
 

@@ -1,0 +1,103 @@
+"""Collecting Variables: through attributes, slots, containers, closures, bound objects and cycles."""
+
+import functools
+from collections import namedtuple
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import anyjac
+from anyjac import TrainVar, Variable, jacrev, train_vars, variables
+
+Pair = namedtuple("Pair", ["first", "second"])
+SHARED = Variable(1.0, name="global")
+
+
+def test_attributes_containers_and_nested_objects() -> None:
+    @dataclass
+    class Layer:
+        w: Variable = field(default_factory=lambda: Variable(1.0))
+        rest: Any = None
+
+    model = Layer(rest={"list": [Layer(), 3, "text"], "pair": Pair(Variable(2.0), None), "set": {Variable(3.0)}})
+    assert list(variables(model)) == [
+        "w",
+        "rest['list'][0].w",
+        "rest['pair'].first",
+        "rest['set'][0]",
+    ]
+
+
+def test_slots_and_inherited_slots() -> None:
+    class Base:
+        __slots__ = ("a",)
+
+    class Derived(Base):
+        __slots__ = "b"
+
+    model = Derived()
+    model.a, model.b = Variable(1.0), Variable(2.0)
+    assert sorted(variables(model)) == ["a", "b"]
+
+
+def test_cycles_and_shared_variables_are_listed_once() -> None:
+    class Node:
+        pass
+
+    one, other = Node(), Node()
+    one.next, other.next = other, one
+    one.v = other.v = Variable(1.0)
+    assert list(variables(one)) == ["next.v"]
+
+
+def test_closures_globals_and_defaults() -> None:
+    inner = Variable(1.0)
+
+    def f(x: Any, default: Variable = Variable(2.0)) -> Any:  # noqa: B008
+        return x * inner * SHARED * default
+
+    assert list(variables(f)) == ["inner", "SHARED", "default"]
+
+
+def test_bound_methods_partials_and_transforms() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.w = TrainVar(1.0)
+
+        def run(self, x: Any) -> Any:
+            return self.w * x
+
+    model = Model()
+    assert list(variables(model.run)) == ["__self__.w"]
+    assert list(variables(functools.partial(model.run, 1.0))) == ["func.__self__.w"]
+    assert list(variables(jacrev(model.run))) == ["__wrapped__.__self__.w"]
+
+
+def test_a_variable_alone_and_nothing_at_all() -> None:
+    v = Variable(1.0)
+    assert variables(v) == {"value": v}
+    assert variables(np) == {}
+    assert variables(3) == {}
+    assert variables("text") == {}
+    assert variables(None) == {}
+
+
+def test_train_vars_are_those_that_are_trainable() -> None:
+    model = {"w": TrainVar(1.0), "state": Variable(2.0)}
+    assert list(train_vars(model)) == ["['w']"]
+
+
+def test_what_is_collected_is_ready_for_grad_vars() -> None:
+    model = {"w": TrainVar(2.0), "b": TrainVar(1.0)}
+    grads = jacrev(lambda x: model["w"] * x + model["b"], variables(model))(5.0)
+    assert {path: float(block) for path, block in grads.items()} == {"['w']": 5.0, "['b']": 1.0}
+
+
+def test_a_recursive_function_and_a_cell_that_is_not_filled_yet() -> None:
+    def recursive(n: int) -> Any:
+        return later * recursive(n - 1)
+
+    assert variables(recursive) == {}
+    later = anyjac.Variable(1.0)
+    assert list(variables(recursive)) == ["later"]
