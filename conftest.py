@@ -1,0 +1,52 @@
+"""Runs the examples of README.md, of docs/ and of the docstrings as tests, beside those of tests/."""
+
+from collections.abc import Callable
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+from pathlib import Path
+from typing import Any
+
+from sybil import Document, Example, Region, Sybil
+from sybil.document import PythonDocStringDocument
+from sybil.integration.pytest import pytest_integration
+from sybil.parsers.markdown import PythonCodeBlockParser
+from sybil.parsers.rest import DocTestParser
+
+FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
+SOURCE_ROOTS = ("plugins", "core", "backends", "conformance")
+
+
+class Docstrings(PythonDocStringDocument):
+    """The docstrings of one module; the examples of each stand alone, as a reader types them into a new session."""
+
+    def __init__(self, text: str, path: str) -> None:
+        Document.__init__(self, text, path)  # the base class would let examples see the module's own imports
+
+    @classmethod
+    def parse(cls, path: str, *parsers: Any, encoding: str = "utf-8") -> Document:
+        """Read a module and collect the examples in its docstrings."""
+        document = cls(Path(path).read_text(encoding), path)
+        for start, _, text in cls.extract_docstrings(document.text):
+            regions = [region for parser in parsers for region in parser(Document(text, path))]
+            for index, region in enumerate(sorted(regions)):
+                evaluator = region.evaluator if index else _in_a_new_session(region.evaluator)
+                document.add(Region(region.start + start, region.end + start, region.parsed, evaluator))
+        return document
+
+
+def _in_a_new_session(evaluate: Callable[[Example], Any]) -> Callable[[Example], Any]:
+    def evaluate_first(example: Example) -> Any:
+        example.namespace.clear()
+        return evaluate(example)
+
+    return evaluate_first
+
+
+pytest_collect_file = pytest_integration(
+    Sybil([PythonCodeBlockParser(doctest_optionflags=FLAGS)], patterns=["README.md", "docs/*.md"]),
+    Sybil([DocTestParser(FLAGS)], patterns=["docs/*.rst"]),
+    Sybil(
+        [DocTestParser(FLAGS)],
+        patterns=[f"{root}/**/*.py" for root in SOURCE_ROOTS],
+        document_types={".py": Docstrings},
+    ),
+)

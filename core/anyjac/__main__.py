@@ -1,0 +1,7 @@
+"""``python -m anyjac`` is ``anyjac``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

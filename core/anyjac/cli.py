@@ -1,0 +1,159 @@
+"""The command line: ``anyjac demo``, ``anyjac backends``, ``anyjac info``.
+
+Parses arguments and prints; the work is done elsewhere. rich is imported only when something is printed with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from anyjac_plugins.errors import AnyjacError
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+"""Exit statuses: an error, a wrong command line, Ctrl-C."""
+
+STYLES = {"loaded": "green", "ready": "green", "missing": "yellow", "disabled": "yellow", "broken": "red"}
+"""Colours of a backend's states."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    Parameters
+    ----------
+    arguments
+        Those after the program's name; None for those of the process.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            options.run(options)
+        sys.stdout.flush()
+    except AnyjacError as error:
+        print(f"anyjac: {error}", file=sys.stderr)
+        return FAILURE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def _show_warning(message: Warning | str, *rest: Any, **more: Any) -> None:
+    print(f"anyjac: warning: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="anyjac", description="Jacobians of stateful Python code, on any array backend."
+    )
+    parser.add_argument("--version", action="version", version=f"anyjac {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    demo = commands.add_parser("demo", help="the resting state of a nerve membrane, by its Jacobian")
+    demo.add_argument("--backend", metavar="NAME", help="backend to print in full (default: the chosen one)")
+    demo.set_defaults(run=_demo)
+
+    listing = commands.add_parser("backends", help="list the backends: versions, states, capabilities")
+    listing.set_defaults(run=_backends)
+
+    info = commands.add_parser("info", help="versions, backends, devices and settings, for a bug report")
+    info.add_argument("--json", action="store_true", help="print JSON")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+# ---- demo ------------------------------------------------------------------------------------------------------------
+
+
+def _demo(options: argparse.Namespace) -> None:
+    os.environ.setdefault("JAX_ENABLE_X64", "1")  # before JAX is imported: the demo is in double precision
+    from .demo.report import print_comparison, print_rest
+    from .demo.rest import analyse_rest
+    from .inspection import loaded_backends
+    from .selection import get_backend
+
+    console = _console()
+    chosen = analyse_rest(get_backend(options.backend).name)
+    print_rest(console, chosen)
+    others = [info for info in loaded_backends() if info.name != chosen.backend]
+    print_comparison(console, [chosen, *(analyse_rest(info.name) for info in others if info.error is None)])
+    for info in others:
+        if info.error is not None:
+            console.print(f"not run: {info.error}", markup=False)
+
+
+# ---- backends --------------------------------------------------------------------------------------------------------
+
+
+def _backends(options: argparse.Namespace) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from .inspection import loaded_backends
+
+    console = _console()
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("backend", "also", "state", "framework", "capabilities"):
+        table.add_column(heading, overflow="fold")
+    infos = loaded_backends()
+    for info in infos:
+        state = f"[{STYLES[info.state]}]{info.state}[/]"
+        table.add_row(info.name, ", ".join(info.aliases), state, info.framework_version, ", ".join(info.capabilities))
+    console.print(table)
+    for info in infos:
+        if info.error is not None:
+            console.print(f"{info.name}: {info.error}", markup=False)
+
+
+# ---- info ------------------------------------------------------------------------------------------------------------
+
+
+def _info(options: argparse.Namespace) -> None:
+    from .inspection import information
+
+    found = information()
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        _print_information(_console(), found)
+
+
+def _print_information(console: Console, found: dict[str, Any]) -> None:
+    for name in ("anyjac", "python", "platform"):
+        console.print(f"{name:<10} {found[name]}", markup=False)
+    console.print("\nbackends")
+    for info in found["backends"]:
+        about = f"{info['framework_version']} on {', '.join(info['devices'])}" if info["devices"] else info["error"]
+        origin = f"{info['distribution']} {info['version']}".strip()
+        console.print(f"  {info['name']:<10} {info['state']}: {about or ''} (from {origin})", markup=False)
+    console.print("\nenvironment")
+    for name, setting in found["environment"].items():
+        console.print(f"  {name}={setting['value']}{_remark(setting)}", markup=False)
+    if not found["environment"]:
+        console.print("  no variable that begins with ANYJAC_ is set")
+
+
+def _remark(setting: dict[str, Any]) -> str:
+    if setting["known"]:
+        return ""
+    return f"  (unknown; did you mean {setting['meant']}?)" if setting["meant"] else "  (unknown)"
