@@ -1,0 +1,69 @@
+"""The examples reach their certified and reference results on each backend."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import anyjac
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_thurber_s_parameters_are_certified_to_six_digits(backend: anyjac.Backend) -> None:
+    thurber = _load("thurber_regression")
+    for fit in thurber.main(backend.name):
+        certified, deviations = np.array(thurber.CERTIFIED).T
+        assert np.all(np.abs(fit.parameters / certified - 1) < 5e-7)
+        assert np.all(np.abs(fit.deviations / deviations - 1) < 5e-6)
+        assert abs(fit.sum_of_squares / thurber.CERTIFIED_SUM_OF_SQUARES - 1) < 1e-10
+
+
+def test_thurber_s_data_give_the_certified_sum_of_squares() -> None:
+    thurber = _load("thurber_regression")
+    certified = np.array([value for value, _ in thurber.CERTIFIED])
+    residuals = thurber.residuals(certified, thurber.DENSITY, thurber.MOBILITY)
+    assert abs(np.sum(residuals**2) / thurber.CERTIFIED_SUM_OF_SQUARES - 1) < 1e-10
+
+
+def test_robertson_s_concentrations_are_the_reference_ones(backend: anyjac.Backend) -> None:
+    robertson = _load("robertson")
+    solution = robertson.main(backend.name)
+    for found, reference in zip(solution.concentrations, robertson.REFERENCES.values(), strict=True):
+        assert np.allclose(found, reference, rtol=1e-6, atol=0)
+        assert abs(found.sum() - 1) < 1e-12
+
+
+def test_the_jacobian_of_robertson_s_reaction_is_the_one_derived_by_hand(backend: anyjac.Backend) -> None:
+    a, b, c = 0.7, 1e-5, 0.3
+    jacobian = anyjac.jacrev(_load("robertson").Reaction(backend.name))(backend.asarray(np.array([a, b, c])))
+    expected = [[-0.04, 1e4 * c, 1e4 * b], [0.04, -1e4 * c - 6e7 * b, -1e4 * b], [0.0, 6e7 * b, 0.0]]
+    assert np.allclose(backend.to_numpy(jacobian), expected, rtol=1e-14)
+
+
+def test_the_membrane_begins_to_fire_where_the_literature_says(backend: anyjac.Backend) -> None:
+    onset = _load("hodgkin_huxley").find_onset(backend.name)
+    assert abs(onset.current - 9.78) < 0.01
+    assert abs(onset.rest.eigenvalues[np.argmax(onset.rest.eigenvalues.real)].real) < 1e-9
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
+def test_an_example_runs_as_a_script(name: str) -> None:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--backend", "numpy"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
