@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -74,6 +75,9 @@ def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> N
     OutputError, DtypeError
         Naming what was returned, and where in the output.
     """
+    if inspect.iscoroutine(outputs.original):
+        outputs.original.close()
+        raise OutputError("the function is a coroutine function; differentiate a plain one, and await around the call")
     if not outputs.leaves:
         raise OutputError(
             f"the function returned {outputs.original!r}, which holds no array; return what to differentiate"

@@ -18,6 +18,10 @@ class Owned(Protocol):
 
     _owner: Owner | None
 
+    def label(self) -> str:
+        """Return how messages call it, without using it."""
+        ...
+
 
 class Owner(Protocol):
     """The outermost scope of a running call."""
@@ -44,7 +48,7 @@ def acquire(owner: Owner, thing: Owned) -> None:
             if _leads_back(thing._owner, owner):
                 raise ConcurrencyError(
                     f"two concurrent calls touch the same Variables in different orders and wait for each other, the "
-                    f"second one at {thing!r}; give them one order, or run the calls one after the other"
+                    f"second one at {thing.label()}; give them one order, or run the calls one after the other"
                 )
             owner.waits_for = thing
             try:

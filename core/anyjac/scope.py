@@ -126,6 +126,13 @@ class Scope:
             entry = self._entries[id(variable)] = Entry(variable, self._copy(outside), outside)
         return entry.value
 
+    def peek(self, variable: Variable) -> Any:
+        """Return what the Variable is worth here for a look at it, which neither owns nor copies it."""
+        entry = self._entries.get(id(variable))
+        if entry is not None:
+            return entry.value
+        return variable._value if self.parent is None else self.parent.peek(variable)
+
     def write(self, variable: Variable, value: Any) -> None:
         """Give the Variable a value, already checked, for later reads and for the commit."""
         ownership.acquire(self.root, variable)

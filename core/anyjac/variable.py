@@ -333,7 +333,7 @@ class Variable(ArrayOperators):
 
     def _shown(self) -> Any:
         scope = current_scope()
-        return self._value if scope is None else scope.read(self)
+        return self._value if scope is None else scope.peek(self)
 
     # ---- copying and pickling --------------------------------------------------------------------------------------
 
