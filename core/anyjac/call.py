@@ -32,13 +32,20 @@ def call(
     """Differentiate `func` at the given arguments and return what the settings ask for."""
     backend, explicit = _select(settings, args, kwargs)
     device = select_device(backend, settings.device)
-    with Scope(backend, device, explicit) as scope, backend.device_scope(device):
-        inputs = gather_inputs(settings, scope, args)
-        run = FlatRun(func, settings, scope, inputs, args, kwargs)
-        outputs, aux, blocks = derivative.evaluate(backend, run, inputs.primals, settings.chunk_size)
-        packed = _pack(backend, settings, inputs, run, outputs, aux, blocks)
-        scope.commit(run.untraced_writes(aux))
-        return packed
+    scope = Scope(backend, device, explicit)
+    try:
+        with backend.device_scope(device):
+            inputs = gather_inputs(settings, scope, args)
+            run = FlatRun(func, settings, scope, inputs, args, kwargs)
+            outputs, aux, blocks = derivative.evaluate(backend, run, inputs.primals, settings.chunk_size)
+            packed = _pack(backend, settings, inputs, run, outputs, aux, blocks)
+            scope.commit(run.untraced_writes(aux))
+            return packed
+    finally:
+        try:
+            scope.close()
+        finally:  # again, for the case that an interrupt arrived in the midst of it
+            scope.close()
 
 
 class FlatRun:
@@ -70,11 +77,14 @@ class FlatRun:
         backend = self._scope.backend
         opener = opener_of(backend)
         args = self._inputs.into(self._scope, self._args, primals)
-        with self._scope.active():
+        self._scope.activate()
+        try:
             result = self._func(*args, **self._kwargs)
             value, aux = split_aux(result) if self._settings.has_aux else (result, None)
             self.output = carry(backend, opener, without_variables(value))
             check_outputs(backend, self.output, holomorphic=self._settings.holomorphic)
+        finally:
+            self._scope.deactivate()
         self.aux = carry(backend, opener, aux)
         self._writes = [(write, carry(backend, None, write.value)) for write in self._scope.writes()]
         carried = [*self.aux.arrays, *(array for _, content in self._writes for array in content.arrays)]

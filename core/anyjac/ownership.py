@@ -1,36 +1,64 @@
 """Which running call owns which Variable: a call owns each Variable that it touches until it has finished.
 
-This is two-phase locking with one condition for the whole process. Calls that touch the same Variable run one after
-the other, so that none loses a write; calls that share no Variable run side by side. Two calls that wait for each
-other are found out, and one is refused. Knows owners and owned things only as objects with two attributes.
+This is two-phase locking. Calls that touch the same Variable run one after the other, so that none loses a write; calls
+that share no Variable run side by side. Calls that wait for each other in a ring are found out, and the youngest of
+them is refused. Knows owners and owned things only as objects with a few attributes.
+
+Nothing here holds a lock that an interrupt could leave locked: claims are single operations on a dict, which are
+atomic, and a waiting call looks again from time to time.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 from anyjac_plugins.errors import ConcurrencyError
+
+LOOK_AGAIN_S: Final = 0.05
+"""How long a call waits, in seconds, before it looks for a ring of waiting calls again."""
+
+_owners: dict[int, Owner] = {}
+_ages: Iterator[int] = itertools.count()
 
 
 class Owned(Protocol):
     """Something that one running call at a time may use."""
-
-    _owner: Owner | None
 
     def label(self) -> str:
         """Return how messages call it, without using it."""
         ...
 
 
-class Owner(Protocol):
-    """The outermost scope of a running call."""
+class Owner:
+    """The part of a running call that owns things.
 
-    owned: list[Owned]
-    waits_for: Owned | None
+    Attributes
+    ----------
+    claimed
+        What it owns, or was about to.
+    waits_for
+        What it waits for, if it waits.
+    waiters
+        Locks that others wait at, to be opened when it has finished.
+    age
+        A number that grows from call to call.
+    """
+
+    __slots__ = ("__weakref__", "age", "claimed", "waiters", "waits_for")
+
+    def __init__(self) -> None:
+        self.claimed: list[Owned] = []
+        self.waits_for: Owned | None = None
+        self.waiters: list[threading.Lock] = []
+        self.age = next(_ages)
 
 
-_changed = threading.Condition()
+def owner_of(thing: Owned) -> Owner | None:
+    """Return the call that owns `thing` now, if any."""
+    return _owners.get(id(thing))
 
 
 def acquire(owner: Owner, thing: Owned) -> None:
@@ -39,41 +67,50 @@ def acquire(owner: Owner, thing: Owned) -> None:
     Raises
     ------
     ConcurrencyError
-        If the call that owns it waits, directly or by way of others, for something that `owner` owns.
+        If the call that owns it waits, directly or by way of others, for something that `owner` owns, and `owner` is
+        the youngest of them.
     """
-    if thing._owner is owner:
+    if _owners.get(id(thing)) is owner:
         return
-    with _changed:
-        while thing._owner is not None:
-            if _leads_back(thing._owner, owner):
+    owner.claimed.append(thing)  # before the claim, so that an interrupt in between leaves nothing claimed for ever
+    while (holder := _owners.setdefault(id(thing), owner)) is not owner:
+        owner.waits_for = thing
+        try:
+            if _is_youngest_in_ring(owner):
                 raise ConcurrencyError(
-                    f"two concurrent calls touch the same Variables in different orders and wait for each other, the "
-                    f"second one at {thing.label()}; give them one order, or run the calls one after the other"
+                    f"two concurrent calls touch the same Variables in different orders and wait for each other, this "
+                    f"one at {thing.label()}; give them one order, or run the calls one after the other"
                 )
-            owner.waits_for = thing
-            try:
-                _changed.wait()
-            finally:
-                owner.waits_for = None
-        thing._owner = owner
-        owner.owned.append(thing)
+            _wait_for(holder, thing)
+        finally:
+            owner.waits_for = None
 
 
 def release_all(owner: Owner) -> None:
-    """Give up everything that `owner` owns and wake whoever waits."""
-    if not owner.owned:
-        return
-    with _changed:
-        for thing in owner.owned:
-            thing._owner = None
-        owner.owned.clear()
-        _changed.notify_all()
+    """Give up everything that `owner` owns and wake whoever waits; may be repeated."""
+    for thing in owner.claimed:
+        if _owners.get(id(thing)) is owner:
+            del _owners[id(thing)]
+    for gate in owner.waiters:
+        if gate.locked():
+            gate.release()
 
 
-def _leads_back(holder: Owner, owner: Owner) -> bool:
-    current: Owner | None = holder
-    while current is not None and current.waits_for is not None:
-        current = current.waits_for._owner
+def _wait_for(holder: Owner, thing: Owned) -> None:
+    gate = threading.Lock()
+    gate.acquire()
+    holder.waiters.append(gate)
+    if _owners.get(id(thing)) is holder:  # otherwise it has finished meanwhile, perhaps without seeing the gate
+        gate.acquire(timeout=LOOK_AGAIN_S)
+
+
+def _is_youngest_in_ring(owner: Owner) -> bool:
+    ages = [owner.age]
+    current: Owner | None = owner
+    while current is not None and current.waits_for is not None and len(ages) <= len(_owners) + 1:
+        current = _owners.get(id(current.waits_for))
         if current is owner:
-            return True
+            return owner.age == max(ages)
+        if current is not None:
+            ages.append(current.age)
     return False

@@ -8,8 +8,7 @@ derivatives.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,33 +81,29 @@ class Scope:
         self.device = device
         self.converts = converts
         self.parent = current_scope()
-        self.root: Scope = self if self.parent is None else self.parent.root
-        self.owned: list[ownership.Owned] = []
-        self.waits_for: ownership.Owned | None = None
+        self.owner: ownership.Owner = ownership.Owner() if self.parent is None else self.parent.owner
         self._entries: dict[int, Entry] = {}
 
-    def __enter__(self) -> Scope:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._entries.clear()
-        if self.root is self:
-            ownership.release_all(self)
-
-    @contextlib.contextmanager
-    def active(self) -> Iterator[None]:
+    def activate(self) -> None:
         """Make this the scope in which Variables are read and written."""
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
+        _current.set(self)
+
+    def deactivate(self) -> None:
+        """Make the enclosing scope the one in which Variables are read and written again; may be repeated."""
+        _current.set(self.parent)
+
+    def close(self) -> None:
+        """Forget all values, and give up the Variables if this is the outermost scope; may be repeated."""
+        self.deactivate()
+        self._entries.clear()
+        if self.parent is None:
+            ownership.release_all(self.owner)
 
     # ---- reading and writing ---------------------------------------------------------------------------------------
 
     def value_at_entry(self, variable: Variable) -> Any:
         """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
-        ownership.acquire(self.root, variable)
+        ownership.acquire(self.owner, variable)
         outside = variable.committed() if self.parent is None else self.parent.read(variable)
         if variable.backend is self.backend and self.device is None:
             return outside
@@ -135,7 +130,7 @@ class Scope:
 
     def write(self, variable: Variable, value: Any) -> None:
         """Give the Variable a value, already checked, for later reads and for the commit."""
-        ownership.acquire(self.root, variable)
+        ownership.acquire(self.owner, variable)
         entry = self._entries.get(id(variable))
         if entry is None:
             self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True)

@@ -16,7 +16,6 @@ from anyjac_plugins import Backend
 from anyjac_plugins.errors import InputTypeError, TracerLeakError, VariableWriteError
 
 from .operators import ArrayOperators, unwrap
-from .ownership import Owner
 from .scope import current_scope, expired, is_expired
 from .selection import get_backend, kind_of, select, select_device
 from .trees import TreeDef, flatten
@@ -97,7 +96,6 @@ class Variable(ArrayOperators):
         "__dict__",
         "__weakref__",
         "_leaf_types",
-        "_owner",
         "_tree",
         "_value",
         "allow_reshape",
@@ -111,7 +109,6 @@ class Variable(ArrayOperators):
     name: str | None
     allow_reshape: bool
     _value: Any
-    _owner: Owner | None
     _tree: TreeDef
     _leaf_types: tuple[_LeafType, ...]
 
@@ -130,7 +127,6 @@ class Variable(ArrayOperators):
         self.backend = chosen
         self.name = name
         self.allow_reshape = allow_reshape
-        self._owner = None
         place = select_device(chosen, device)
         arrays = [self._first_value(leaf, path, place) for leaf, path in zip(leaves, tree.paths(), strict=True)]
         self._fix(arrays, tree)
@@ -351,7 +347,6 @@ class Variable(ArrayOperators):
         self.backend = get_backend(state["backend"])
         self.name = state["name"]
         self.allow_reshape = state["allow_reshape"]
-        self._owner = None
         leaves, tree = flatten(state["value"])
         arrays = [self.backend.constant(self.backend.asarray(leaf)) for leaf in leaves]
         self._fix(arrays, tree)
