@@ -104,8 +104,8 @@ def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> In
         (position, gather.take(without_variables(args[position]), f"argument {position}"))
         for position in settings.positions(len(args))
     ]
-    nested = scope.parent is not None and any(map(scope.backend.is_traced, gather.primals))
-    if nested and not scope.backend.supports(NESTED):
+    # A backend that does not nest need not know its own traces, so a call within a call is refused whatever it does.
+    if scope.parent is not None and scope.parent.backend is scope.backend and not scope.backend.supports(NESTED):
         raise scope.backend.unsupported(NESTED)
     return Inputs(variables, arguments, gather.primals)
 

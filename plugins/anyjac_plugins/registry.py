@@ -172,10 +172,10 @@ class BackendRegistry:
                     raise PluginError(
                         f"the backend name {name!r} is taken by {taken[name]!r}; pass replace=True to replace it"
                     )
-            self._found()[entry.name] = entry
-            self.generation += 1
             if entry.backend is not None:
                 self._announce(entry.backend)
+            self._found()[entry.name] = entry
+            self.generation += 1
 
     def unregister(self, name: str) -> None:
         """Forget a backend that was registered at run time; an installed plugin of that name shows again."""
@@ -203,9 +203,10 @@ class BackendRegistry:
         found = self._found()
         if name in found:
             return found[name]
-        for spec in self.specs():
-            if name in spec.aliases:
-                return found[spec.name]
+        self.specs()  # loads the descriptions, where the aliases are
+        for entry in found.values():
+            if entry.spec is not None and name in entry.spec.aliases:
+                return entry
         raise UnknownBackendError(self._unknown_message(name))
 
     def _spec(self, entry: _Entry) -> BackendSpec:
@@ -239,21 +240,27 @@ class BackendRegistry:
         return entry.backend
 
     def _announce(self, backend: Backend) -> None:
-        if self._on_load is not None:
+        if self._on_load is None:
+            return
+        try:
             self._on_load(backend)
+        except Exception as error:
+            raise PluginError(f"backend {backend.name!r} failed to take Variables: {_told(error)}") from error
 
     def _unknown_message(self, name: str) -> str:
         usable = [info.name for info in map(self.info, self.names()) if info.error is None]
         absent = [
             f"{spec.name} (pip install {spec.install})" for spec in self.specs() if spec.missing() and spec.install
         ]
+        disabled = sorted(environment.disabled_plugins() & set(self.names()))
         known = [*self.names(), *(alias for spec in self.specs() for alias in spec.aliases)]
         close = difflib.get_close_matches(str(name), known, n=1)
         return (
             f"there is no backend {name!r}"
-            + (f"; did you mean {close[0]!r}?" if close else "")
+            + (f"; did you mean {close[0]!r}?" if close else ".")
             + f" Installed: {', '.join(usable) or 'none'}."
             + (f" To be installed: {', '.join(absent)}." if absent else "")
+            + (f" Disabled by {environment.DISABLE_PLUGINS}: {', '.join(disabled)}." if disabled else "")
         )
 
 
@@ -279,8 +286,8 @@ def _load_spec(entry: _Entry) -> BackendSpec:
         )
     try:
         module = entry.source.load()
-    except Exception as error:
-        raise PluginError(f"{who} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{who} cannot be imported: {_told(error)}") from error
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
@@ -288,9 +295,9 @@ def _load_spec(entry: _Entry) -> BackendSpec:
         manager.check_pending()
         spec = manager.hook.anyjac_backend()
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"{who} is declared wrongly: {' '.join(str(error).split())}") from error
-    except Exception as error:
-        raise PluginError(f"{who} failed to describe itself: {type(error).__name__}: {error}") from error
+        raise PluginError(f"{who} is declared wrongly: {_on_one_line(str(error))}") from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{who} failed to describe itself: {_told(error)}") from error
     return _checked_spec(spec, who, entry.name)
 
 
@@ -300,10 +307,10 @@ def _checked_spec(spec: Any, who: str, name: str) -> BackendSpec:
     if spec.name != name:
         raise PluginError(f"{who} describes a backend called {spec.name!r}; the two names must be the same")
     if spec.interface_version != INTERFACE_VERSION:
-        older = "anyjac" if spec.interface_version > INTERFACE_VERSION else "the plugin"
+        newer = isinstance(spec.interface_version, int) and spec.interface_version > INTERFACE_VERSION
         raise PluginError(
-            f"{who} is written for interface version {spec.interface_version}, this anyjac speaks version "
-            f"{INTERFACE_VERSION}; upgrade {older}"
+            f"{who} is written for interface version {spec.interface_version!r}, this anyjac speaks version "
+            f"{INTERFACE_VERSION}; upgrade {'anyjac' if newer else 'the plugin'}"
         )
     return spec
 
@@ -311,9 +318,26 @@ def _checked_spec(spec: Any, who: str, name: str) -> BackendSpec:
 def _make_backend(spec: BackendSpec) -> Backend:
     try:
         backend = spec.factory()
-    except Exception as error:
-        raise PluginError(f"backend {spec.name!r} failed to start: {type(error).__name__}: {error}") from error
-    return _checked_backend(backend)
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"backend {spec.name!r} failed to start: {_told(error)}") from error
+    try:
+        checked = _checked_backend(backend)
+    except PluginError as error:
+        raise PluginError(f"backend {spec.name!r} is made wrongly: {error}") from error
+    if checked.name != spec.name:
+        raise PluginError(
+            f"backend {spec.name!r} is made wrongly: the object is called {checked.name!r}; the two names must be the "
+            f"same"
+        )
+    return checked
+
+
+def _told(error: BaseException) -> str:
+    return _on_one_line(f"{type(error).__name__}: {error}")
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _checked_backend(backend: Any) -> Backend:

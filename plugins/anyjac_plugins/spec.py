@@ -60,4 +60,14 @@ class BackendSpec:
 
     def missing(self) -> tuple[str, ...]:
         """Return those of `requires` that cannot be imported, without importing any."""
-        return tuple(module for module in self.requires if importlib.util.find_spec(module) is None)
+        return tuple(module for module in self.requires if not _importable(module))
+
+
+def _importable(module: str) -> bool:
+    """Tell whether a module can be found; one in a package that cannot be found cannot either."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+    except ValueError:  # it is imported, and was made without a specification
+        return True
