@@ -7,9 +7,9 @@ from typing import Any
 
 from sybil import Document, Example, Region, Sybil
 from sybil.document import PythonDocStringDocument
-from sybil.integration.pytest import pytest_integration
 from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
+from sybil.sybil import SybilCollection
 
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
 SOURCE_ROOTS = ("plugins", "core", "backends", "conformance")
@@ -27,7 +27,7 @@ class Docstrings(PythonDocStringDocument):
         document = cls(Path(path).read_text(encoding), path)
         for start, _, text in cls.extract_docstrings(document.text):
             regions = [region for parser in parsers for region in parser(Document(text, path))]
-            for index, region in enumerate(sorted(regions)):
+            for index, region in enumerate(sorted(regions, key=lambda region: region.start)):
                 evaluator = region.evaluator if index else _in_a_new_session(region.evaluator)
                 document.add(Region(region.start + start, region.end + start, region.parsed, evaluator))
         return document
@@ -41,12 +41,13 @@ def _in_a_new_session(evaluate: Callable[[Example], Any]) -> Callable[[Example],
     return evaluate_first
 
 
-pytest_collect_file = pytest_integration(
-    Sybil([PythonCodeBlockParser(doctest_optionflags=FLAGS)], patterns=["README.md", "docs/*.md"]),
-    Sybil([DocTestParser(FLAGS)], patterns=["docs/*.rst"]),
-    Sybil(
-        [DocTestParser(FLAGS)],
-        patterns=[f"{root}/**/*.py" for root in SOURCE_ROOTS],
-        document_types={".py": Docstrings},
-    ),
-)
+pytest_collect_file = SybilCollection(
+    [
+        Sybil([PythonCodeBlockParser(doctest_optionflags=FLAGS)], patterns=["README.md", "docs/*.md"]),
+        Sybil([DocTestParser(FLAGS)], patterns=["docs/*.rst"]),
+        *(
+            Sybil([DocTestParser(FLAGS)], path=root, patterns=["*.py"], document_types={".py": Docstrings})
+            for root in SOURCE_ROOTS
+        ),
+    ]
+).pytest()

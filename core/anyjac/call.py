@@ -34,18 +34,18 @@ def call(
     device = select_device(backend, settings.device)
     scope = Scope(backend, device, explicit)
     try:
-        with backend.device_scope(device):
-            inputs = gather_inputs(settings, scope, args)
-            run = FlatRun(func, settings, scope, inputs, args, kwargs)
-            outputs, aux, blocks = derivative.evaluate(backend, run, inputs.primals, settings.chunk_size)
-            packed = _pack(backend, settings, inputs, run, outputs, aux, blocks)
-            scope.commit(run.untraced_writes(aux))
-            return packed
-    finally:
         try:
+            with backend.device_scope(device):
+                inputs = gather_inputs(settings, scope, args)
+                run = FlatRun(func, settings, scope, inputs, args, kwargs)
+                outputs, aux, blocks = derivative.evaluate(backend, run, inputs.primals, settings.chunk_size)
+                packed = _pack(backend, settings, inputs, run, outputs, aux, blocks)
+                scope.commit(run.untraced_writes(aux))
+                return packed
+        finally:
             scope.close()
-        finally:  # again, for the case that an interrupt arrived in the midst of it
-            scope.close()
+    finally:  # again, for the case that an interrupt arrived in the midst of it
+        scope.close()
 
 
 class FlatRun:

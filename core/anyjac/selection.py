@@ -104,6 +104,16 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
 def set_default_backend(name: str) -> None:
     """Set the backend that is used where nothing else decides; at first it is ``"numpy"``.
 
+    Parameters
+    ----------
+    name
+        The backend's name or alias.
+
+    Raises
+    ------
+    UnknownBackendError, BackendUnavailableError, PluginError
+        If there is no such backend or it cannot be used; the default stays as it was.
+
     Examples
     --------
     >>> import anyjac
@@ -127,12 +137,28 @@ def register_backend(backend: Backend | BackendSpec, *, replace: bool = False) -
     ------
     PluginError
         If it is neither of the two, or the name or an alias is taken.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> def make():
+    ...     from my_package.backend import MyBackend
+    ...     return MyBackend()
+    >>> anyjac.register_backend(anyjac.BackendSpec(name="mine", factory=make, requires=("my_package",)))
+    >>> [info.state for info in anyjac.backends() if info.name == "mine"]
+    ['missing']
+    >>> anyjac.unregister_backend("mine")
     """
     registry.register(backend, replace=replace)
 
 
 def unregister_backend(name: str) -> None:
-    """Remove a backend that `register_backend` added.
+    """Remove a backend that `register_backend` added; an installed plugin that it replaced shows again.
+
+    Parameters
+    ----------
+    name
+        The backend's name.
 
     Raises
     ------
@@ -140,6 +166,14 @@ def unregister_backend(name: str) -> None:
         If there is none of that name.
     PluginError
         If it is an installed plugin.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> anyjac.register_backend(anyjac.BackendSpec(name="mine", factory=lambda: None))
+    >>> anyjac.unregister_backend("mine")
+    >>> "mine" in [info.name for info in anyjac.backends()]
+    False
     """
     registry.unregister(name)
 

@@ -14,8 +14,10 @@ import optree
 
 NAMESPACE: Final = "anyjac"
 
-# Insertion order is a setting of a namespace of optree; this one is ours alone, so it is set once, for good.
-optree.dict_insertion_ordered(True, namespace=NAMESPACE).__enter__()
+# Insertion order is a setting of a namespace of optree; this one is ours alone, so it is set once, for good. The
+# context is kept, since it would undo the setting if it were collected.
+_insertion_order = optree.dict_insertion_ordered(True, namespace=NAMESPACE)
+_insertion_order.__enter__()
 
 NodeOpener = Callable[[object], "tuple[list[Any], Callable[[Sequence[Any]], Any]] | None"]
 

@@ -46,6 +46,19 @@ class Backend(ABC):
     array_modules
         Top-level modules of the framework's array types; only needed where the object is registered at run time,
         without a `BackendSpec`.
+
+    Examples
+    --------
+    The derived members are there for every backend:
+
+    >>> import numpy as np
+    >>> import anyjac
+    >>> backend = anyjac.get_backend("numpy")
+    >>> backend.resolve_device("cpu:0"), backend.supports("jit"), backend.dtype_kind(np.dtype("int8"))
+    ('cpu', False, 'integral')
+    >>> backend.identity_rows(np.zeros(3), 1, 3)
+    array([[0., 1., 0.],
+           [0., 0., 1.]])
     """
 
     name: str

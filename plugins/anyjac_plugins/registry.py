@@ -28,21 +28,32 @@ READY, LOADED, MISSING, DISABLED, BROKEN = "ready", "loaded", "missing", "disabl
 class BackendInfo:
     """One line of the list of backends.
 
-    Attributes
+    Parameters
     ----------
-    name, aliases
+    name
         What ``backend=`` accepts.
     state
         ``loaded``, ``ready`` (importable, not used yet), ``missing`` (its framework is not installed),
         ``disabled`` (by ``ANYJAC_DISABLE_PLUGINS``) or ``broken``.
+    aliases
+        Other names that ``backend=`` accepts.
     distribution, version
         The installed distribution that brings the plugin; ``run time`` for a registered object.
     framework_version
         Version of the framework, known once the backend is loaded.
     capabilities
         Known once the backend is loaded.
+    summary
+        One line on the framework.
     error
         Why the backend cannot be used, with the mend; None where it can.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> info = anyjac.backends()[0]
+    >>> info.name, info.aliases, info.error
+    ('autograd', ('numpy',), None)
     """
 
     name: str

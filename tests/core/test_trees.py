@@ -1,5 +1,6 @@
 """Trees: taken apart and put together, in insertion order, with paths, and with containers that a backend opens."""
 
+import gc
 from collections import OrderedDict, defaultdict, namedtuple
 from typing import Any
 
@@ -48,6 +49,11 @@ def test_every_leaf_has_a_path_by_which_python_reaches_it(tree: Any) -> None:
     paths = treedef.paths()
     assert len(paths) == len(leaves) == treedef.num_leaves
     assert [eval(f"tree{path}", {"tree": tree}) for path in paths] == leaves
+
+
+def test_leaves_come_in_the_order_of_insertion_also_after_garbage_was_collected() -> None:
+    gc.collect()
+    assert flatten({"b": 1.0, "a": {2: 2.0, "x": 3.0, 1: 4.0}})[0] == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_a_bare_leaf_has_the_empty_path() -> None:

@@ -61,7 +61,7 @@ class HodgkinHuxley:
     >>> from anyjac.demo.hodgkin_huxley import HodgkinHuxley
     >>> membrane = HodgkinHuxley("numpy")
     >>> [round(float(rate), 3) for rate in membrane(0.0)]
-    [-0.002, -0.001, 0.0, -0.0]
+    [-0.009, -0.0, 0.0, -0.0]
     """
 
     def __init__(self, backend: str | None = None) -> None:

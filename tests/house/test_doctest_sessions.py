@@ -1,0 +1,70 @@
+"""The collection of docstring examples: each docstring is a session of its own, and a wrong answer fails."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+MODULE = '''
+import math
+
+
+def first():
+    """First.
+
+    >>> x = 1
+    >>> x + 1
+    {answer}
+    """
+
+
+def second():
+    """Second.
+
+    >>> {use}
+    2.0
+    """
+'''
+
+
+def run(folder: Path, *, answer: str = "2", use: str = "1.0 + 1") -> subprocess.CompletedProcess[str]:
+    shutil.copy(ROOT / "conftest.py", folder / "conftest.py")
+    package = folder / "core" / "example"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "sums.py").write_text(MODULE.format(answer=answer, use=use))
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_right_answers_pass(tmp_path: Path) -> None:
+    result = run(tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "3 passed" in result.stdout
+
+
+def test_a_wrong_answer_fails_and_is_shown(tmp_path: Path) -> None:
+    result = run(tmp_path, answer="3")
+    assert result.returncode == 1
+    assert "1 failed, 2 passed" in result.stdout
+    assert "sums.py" in result.stdout
+
+
+def test_a_docstring_does_not_see_the_names_of_another(tmp_path: Path) -> None:
+    result = run(tmp_path, use="x + 1.0")
+    assert result.returncode == 1
+    assert "NameError: name 'x' is not defined" in result.stdout
+
+
+def test_a_docstring_does_not_see_the_imports_of_its_module(tmp_path: Path) -> None:
+    result = run(tmp_path, use="math.sqrt(4)")
+    assert result.returncode == 1
+    assert "NameError: name 'math' is not defined" in result.stdout

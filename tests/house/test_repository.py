@@ -1,0 +1,247 @@
+"""What the files at the top of the repository say about each other and about the code, held together."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import anyjac
+from anyjac_plugins import CAPABILITIES, Backend, environment
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+README = (ROOT / "README.md").read_text()
+CI_SCRIPT = (ROOT / ".ci" / "run").read_text()
+BACKENDS = PYPROJECT["project"]["entry-points"]["anyjac"]
+SOURCE_ROOTS = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+SET_UP = (
+    "python -m pip install . && anyjac demo",
+    'python -m pip install -c constraints.txt -e ".[all,test]" && python -m pytest',
+)
+
+
+def normalised(requirement: str) -> str:
+    """Return the name of the distribution that a requirement asks for."""
+    return re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def pins() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    return {name.lower(): version for name, _, version in (line.partition("==") for line in lines)}
+
+
+def imported_packages() -> set[str]:
+    return {path.parent.name for root in SOURCE_ROOTS for path in (ROOT / root).glob("*/__init__.py")}
+
+
+# ---- README and CI -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", SET_UP)
+def test_readme_has_each_command_to_set_up_once(command: str) -> None:
+    assert README.splitlines().count(command) == 1
+
+
+def test_ci_takes_its_commands_out_of_readme() -> None:
+    pattern = re.search(r"^pattern='(.*)'$", CI_SCRIPT, re.MULTILINE)
+    assert pattern is not None
+    found = subprocess.run(["grep", pattern[1], str(ROOT / "README.md")], capture_output=True, text=True, check=True)
+    assert found.stdout == SET_UP[1] + "\n"
+    assert 'eval "$install_command"' in CI_SCRIPT
+    assert 'eval "$test_command"' in CI_SCRIPT
+    assert "pytest" not in CI_SCRIPT.replace('("jax", "jaxlib", "torch", "pytest")', "")
+
+
+def test_ci_stops_at_the_first_failure_and_is_a_valid_script() -> None:
+    assert "\nset -euo pipefail\n" in CI_SCRIPT
+    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("check", ["ruff check .", "ruff format --check .", "mypy", "lint-imports"])
+def test_ci_runs_every_check(check: str) -> None:
+    assert f"\n{check}\n" in CI_SCRIPT
+
+
+def test_what_ci_makes_is_ignored_by_git() -> None:
+    made = sorted(set(re.findall(r"\.venv-ci[a-z-]*", CI_SCRIPT)))
+    assert made == [".venv-ci", ".venv-ci-bare", ".venv-ci-cache"]
+    rules = (ROOT / ".gitignore").read_text().splitlines()
+    assert ".venv*/" in rules
+
+
+def test_readme_lists_every_backend_with_its_aliases_and_extra() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", README.split("\n## Backends\n")[1], re.MULTILINE))
+    assert list(rows) == sorted(BACKENDS)
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    for info in anyjac.backends():
+        cells = [cell.strip() for cell in rows[info.name].split("|")]
+        assert cells[0] == ", ".join(f"`{alias}`" for alias in info.aliases)
+        assert (f'".[{info.name}]"' in cells[-1]) == (info.name in extras)
+
+
+def test_the_words_on_packing_are_the_same_everywhere() -> None:
+    rows = re.findall(r"^\| (yes|no) \| (yes|no) \| `(.*)` \|$", README, re.MULTILINE)
+    assert rows == [
+        ("no", "no", "g"),
+        ("yes", "no", "(g, aux_data)"),
+        ("no", "yes", "(g, loss_value)"),
+        ("yes", "yes", "(g, loss_value, aux_data)"),
+    ]
+    for text in ((ROOT / "docs" / "concepts.rst").read_text(), anyjac.jacrev.__doc__ or ""):
+        assert re.findall(r"^ *(yes|no) +(yes|no) +``(.*)``$", text, re.MULTILINE) == rows
+
+
+# ---- requirements --------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_the_tests_install_is_pinned() -> None:
+    project = PYPROJECT["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    wanted = {normalised(requirement) for group in groups for requirement in group} - {project["name"]}
+    installed_by_ci = {"build", normalised(PYPROJECT["build-system"]["requires"][0])}
+    assert (wanted | installed_by_ci) - pins().keys() == set()
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pins().values())
+
+
+def test_the_core_requires_no_framework_but_the_default_one() -> None:
+    required = {normalised(requirement) for requirement in PYPROJECT["project"]["dependencies"]}
+    assert not required & {"jax", "jaxlib", "torch"}
+    assert "autograd" in required
+
+
+def test_each_backend_that_needs_a_framework_has_an_extra() -> None:
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    for name in set(BACKENDS) - {"autograd"}:
+        assert name in extras
+        assert name in extras["all"][0]
+
+
+# ---- who imports whom ----------------------------------------------------------------------------------------------
+
+
+def contracts(kind: str) -> list[dict[str, list[str]]]:
+    return [found for found in PYPROJECT["tool"]["importlinter"]["contracts"] if found["type"] == kind]
+
+
+def test_the_contracts_know_every_package() -> None:
+    assert set(PYPROJECT["tool"]["importlinter"]["root_packages"]) == imported_packages()
+    assert imported_packages() == {"anyjac", "anyjac_plugins", "anyjac_conformance", *BACKENDS.values()}
+
+
+def test_no_backend_is_left_out_of_a_contract() -> None:
+    modules = set(BACKENDS.values())
+    (independent,) = contracts("independence")
+    assert set(independent["modules"]) == modules
+    forbidden = [(set(found["source_modules"]), set(found["forbidden_modules"])) for found in contracts("forbidden")]
+    ours = {"anyjac", "anyjac_conformance"}
+    assert ({"anyjac_plugins", *ours}, modules) in forbidden
+    assert (modules, ours) in forbidden
+    frameworks = {"autograd", "jax", "jaxlib", "torch"}
+    assert ({"anyjac_plugins", *ours}, frameworks) in forbidden
+    for info in anyjac.backends():
+        (others,) = [refused for sources, refused in forbidden if sources == {f"anyjac_{info.name}"}]
+        assert others == {name for name in frameworks if not name.startswith(info.name)}
+
+
+def test_the_hooks_before_a_commit_are_the_checks_of_ci_and_need_no_network() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    hooks = config["repos"][0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert [hook["entry"].split(" --")[0] for hook in hooks] == ["ruff check", "ruff format", "mypy", "lint-imports"]
+
+
+def test_mypy_is_strict_on_all_source_roots_and_forgives_missing_types_by_name() -> None:
+    mypy = PYPROJECT["tool"]["mypy"]
+    assert mypy["strict"] is True
+    assert mypy["explicit_package_bases"] is True
+    assert sorted(mypy["files"]) == sorted(mypy["mypy_path"]) == sorted(SOURCE_ROOTS)
+    assert "ignore_missing_imports" not in mypy
+    for override in mypy["overrides"]:
+        assert all(re.fullmatch(r"\w+\.\*", module) for module in override["module"])
+
+
+@pytest.mark.parametrize("package", sorted(imported_packages()))
+def test_every_package_ships_its_types(package: str) -> None:
+    assert [path for root in SOURCE_ROOTS for path in (ROOT / root / package).glob("py.typed")]
+
+
+# ---- versions, licence, changes ------------------------------------------------------------------------------------
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = PYPROJECT["project"]["version"]
+    assert anyjac.__version__ == version
+    released = re.findall(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == version
+
+
+def test_the_changelog_has_the_sections_of_its_form() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert text.startswith("# Changelog\n")
+    assert "https://keepachangelog.com/" in text
+    assert "\n## [Unreleased]\n" in text
+
+
+def test_the_licence_is_apache_2_in_full() -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License\n                           Version 2.0, January 2004" in text
+    assert "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in text
+    assert [int(number) for number in re.findall(r"^   (\d+)\. ", text, re.MULTILINE)] == list(range(1, 10))
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert PYPROJECT["project"]["license"] == "Apache-2.0"
+
+
+# ---- the documentation ---------------------------------------------------------------------------------------------
+
+
+def test_the_reference_lists_every_public_name_once() -> None:
+    text = (ROOT / "docs" / "api.rst").read_text()
+    listed = re.findall(r"^(?:   (?=\w+$)|\.\. data:: )(\w+)$", text, re.MULTILINE)
+    assert sorted(listed) == sorted(anyjac.__all__)
+
+
+def test_the_documentation_lists_every_capability_with_its_sentence() -> None:
+    text = (ROOT / "docs" / "write-a-backend.rst").read_text()
+    table = text.split("\nCapabilities\n")[1].split("\nDoes it work?\n")[0]
+    assert dict(re.findall(r"^``(\w+)`` +(\S.*)$", table, re.MULTILINE)) == CAPABILITIES
+
+
+def test_the_documentation_lists_every_environment_variable_with_its_meaning() -> None:
+    text = (ROOT / "docs" / "concepts.rst").read_text()
+    rows = dict(re.findall(r"^``(ANYJAC_\w+)`` +(\S.*)$", text, re.MULTILINE))
+    assert {name: meaning.replace("``", "`") for name, meaning in rows.items()} == environment.KNOWN
+
+
+def test_the_number_of_required_members_is_told_rightly() -> None:
+    numbers = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    required = numbers[len({"name", *Backend.__abstractmethods__})]
+    assert f"one class with {required} members" in README
+    assert f"{required.capitalize()} members are required" in (ROOT / "docs" / "write-a-backend.rst").read_text()
+
+
+def test_the_examples_of_the_documentation_are_collected_as_tests() -> None:
+    collected = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "README.md", "docs", *SOURCE_ROOTS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    files = {line.partition("::")[0] for line in collected.splitlines() if "::" in line}
+    assert {"README.md", "docs/getting-started.rst", "docs/concepts.rst", "docs/write-a-backend.rst"} <= files
+    assert {"core/anyjac/reverse.py", "plugins/anyjac_plugins/spec.py"} <= files
+    with_examples = {
+        path.relative_to(ROOT).as_posix()
+        for root in SOURCE_ROOTS
+        for path in (ROOT / root).rglob("*.py")
+        if re.search(r"^ *>>> ", path.read_text(), re.MULTILINE)
+    }
+    assert with_examples <= files
