@@ -16,7 +16,6 @@ from anyjac_plugins import COMPLEX, FLOAT16, GRAD, NESTED, Array, Backend, FlatF
 from anyjac_plugins.errors import DtypeError
 
 from . import differentiation, variables
-from .indexing import set_index
 from .namespace import build_namespace
 from .tracing import make_tracing_thread_safe
 
@@ -56,9 +55,6 @@ class AutogradBackend(Backend):
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
         return not isbox(copy) and bool(copy.tobytes() != np.asarray(original).tobytes())
-
-    def set_index(self, array: Array, index: Any, value: Any) -> Array:
-        return set_index(array, index, value)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)

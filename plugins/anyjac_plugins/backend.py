@@ -166,8 +166,25 @@ class Backend(ABC):
         return False
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
-        """Return `array` with the elements at `index` replaced; differentiable in both."""
-        raise self.unsupported("index assignment")
+        """Return `array` with the elements at `index` replaced by `value`, as NumPy does it; differentiable in both.
+
+        The default gathers from `value` where an element is replaced; arrays in `index` must not be traced.
+        """
+        xp = self.namespace
+        source, selected = _sources(tuple(array.shape), self._host_index(index))
+        given = xp.asarray(value, dtype=array.dtype) if isinstance(value, (bool, int, float, complex)) else value
+        given = xp.reshape(xp.broadcast_to(xp.astype(given, array.dtype), selected), (-1,))
+        if not given.shape[0]:
+            return array
+        device = self.device_of(array)
+        gathered = xp.take(given, self.asarray(np.maximum(source, 0), device=device), axis=0)
+        flat = xp.where(self.asarray(source >= 0, device=device), gathered, xp.reshape(array, (-1,)))
+        return xp.reshape(flat, tuple(array.shape))
+
+    def _host_index(self, index: Any) -> Any:
+        if isinstance(index, tuple):
+            return tuple(map(self._host_index, index))
+        return self.to_numpy(index) if self.is_array(index) else index
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         """Return an untraced array as a NumPy array on the host."""
@@ -312,6 +329,17 @@ def on_host(value: Any) -> bool:
     """Tell whether NumPy can read `value` where it lies, by DLPack's device code (True where it has none)."""
     report = getattr(value, "__dlpack_device__", None)
     return report is None or report()[0] in HOST_DEVICE_CODES
+
+
+def _sources(shape: tuple[int, ...], index: Any) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
+    """Return, for each flat element, which element assigned to `index` replaces it (-1 for none), and the shape there.
+
+    Where an index names an element twice, the later assignment stays.
+    """
+    places = np.arange(math.prod(shape)).reshape(shape)[index]
+    source = np.full(math.prod(shape), -1)
+    source[places.ravel()] = np.arange(places.size)
+    return source, places.shape
 
 
 def _spellings(name: str) -> frozenset[str]:

@@ -1,0 +1,105 @@
+"""``v[index] = value``: NumPy's result and the derivatives in the array and in the value, for every kind of index."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anyjac
+from anyjac import Variable, jacrev
+
+SHAPE = (3, 4)
+INDICES: dict[str, Any] = {
+    "an int": 1,
+    "a negative int": -1,
+    "a pair": (2, -3),
+    "a slice": slice(1, None),
+    "a stepped slice": (slice(None), slice(0, 4, 2)),
+    "an ellipsis": (..., 1),
+    "everything": ...,
+    "a new axis": (None, 1),
+    "a mask": np.arange(12).reshape(SHAPE) % 5 < 2,
+    "integers": np.array([2, 0]),
+    "pairs of integers": (np.array([0, 2, 1]), np.array([3, 0, 1])),
+    "nothing": slice(0, 0),
+    "an empty mask": np.zeros(SHAPE, dtype=bool),
+}
+
+
+def _expected(index: Any, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the array after the assignment, and its derivatives, one element at a time."""
+    array = np.arange(12.0).reshape(SHAPE)
+    after = array.copy()
+    after[index] = value
+    of_array, of_value = np.zeros(SHAPE * 2), np.zeros((*SHAPE, *value.shape))
+    for where in np.ndindex(SHAPE):
+        moved = array.copy()
+        moved[where] += 1
+        moved[index] = value
+        of_array[(..., *where)] = moved - after
+    for where in np.ndindex(value.shape):
+        moved, changed = array.copy(), value.copy()
+        changed[where] += 1
+        moved[index] = changed
+        of_value[(..., *where)] = moved - after
+    return after, of_array, of_value
+
+
+@pytest.mark.parametrize("kind", ["scalar", "full"])
+@pytest.mark.parametrize("name", INDICES)
+def test_an_assignment_is_numpy_s_and_is_differentiated(backend: anyjac.Backend, name: str, kind: str) -> None:
+    index = INDICES[name]
+    selected = np.arange(12.0).reshape(SHAPE)[index]
+    value = np.asarray(7.5 if kind == "scalar" else 10 * selected + 1)
+    own_index = tuple(map(_own(backend), index)) if isinstance(index, tuple) else _own(backend)(index)
+    v = Variable(backend.asarray(np.arange(12.0).reshape(SHAPE)))
+
+    def f(new: Any) -> Any:
+        v[own_index] = new
+        return v.value
+
+    (of_array, of_value), result = jacrev(f, v, 0, return_value=True)(backend.asarray(value))
+    for found, expected in zip((result, of_array, of_value, v.value), (*_expected(index, value), None), strict=True):
+        wanted = _expected(index, value)[0] if expected is None else expected
+        assert np.array_equal(backend.to_numpy(found), wanted)
+
+
+def _own(backend: anyjac.Backend) -> Any:
+    return lambda part: backend.asarray(part) if isinstance(part, np.ndarray) else part
+
+
+def test_of_two_values_for_one_place_the_later_stays_and_has_the_derivative() -> None:
+    v = Variable(np.zeros(3))
+
+    def f(new: Any) -> Any:
+        v[np.array([1, 1, 0])] = new
+        return v.value
+
+    jacobian = jacrev(f)(np.array([1.0, 2.0, 3.0]))
+    assert v.value.tolist() == [3.0, 2.0, 0.0]
+    assert jacobian.tolist() == [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
+
+
+def test_second_derivatives_go_through_an_assignment(backend: anyjac.Backend) -> None:
+    def f(x: Any) -> Any:
+        local = Variable(x * x)
+        local[0] = x[1] ** 3
+        return backend.namespace.sum(local.value)
+
+    hessian = jacrev(jacrev(f))(backend.asarray(np.array([5.0, 2.0])))
+    assert np.allclose(backend.to_numpy(hessian), [[0.0, 0.0], [0.0, 2.0 + 12.0]])
+
+
+def test_a_number_is_assigned_in_the_dtype_of_the_array(backend: anyjac.Backend) -> None:
+    v = Variable(backend.asarray(np.array([1, 2], dtype=np.int32)))
+    v[0] = 5
+    assert backend.dtype_name(v.dtype) == "int32"
+    assert backend.to_numpy(v.value).tolist() == [5, 2]
+
+
+def test_an_index_out_of_range_is_an_index_error_and_changes_nothing() -> None:
+    for name in ("autograd", "torch"):  # JAX clips and drops, as its documentation says
+        v = Variable(np.array([1.0, 2.0]), backend=name)
+        with pytest.raises(IndexError):
+            v[5] = 1.0
+        assert np.asarray(v).tolist() == [1.0, 2.0]

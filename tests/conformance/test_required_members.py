@@ -1,0 +1,39 @@
+"""A backend of the required members alone passes every scenario for what it declares: the derived members are right."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyjac
+from anyjac import Backend
+from anyjac_conformance import FAILED, check_backend
+
+JAX = anyjac.get_backend("jax")
+
+
+class RequiredOnly(Backend):
+    """JAX by way of the seven required members, with their defaults for all the others."""
+
+    name = "required-only"
+    capabilities = frozenset({"complex", "float16", "bfloat16"})
+
+    namespace = property(lambda self: JAX.namespace)
+
+    def is_array(self, value: object) -> bool:
+        return JAX.is_array(value)
+
+    def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+        return JAX.asarray(value, dtype=dtype, device=device)
+
+    def devices(self) -> Sequence[Any]:
+        return JAX.devices()[:1]  # more would need a device_scope
+
+    def device_of(self, array: Any) -> Any:
+        return JAX.device_of(array)
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        return JAX.vjp(fun, primals)
+
+
+def test_the_derived_members_are_enough_for_the_whole_suite() -> None:
+    failed = [result for result in check_backend(RequiredOnly()) if result.status == FAILED]
+    assert [(result.scenario.id, result.faults) for result in failed] == []
