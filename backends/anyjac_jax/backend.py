@@ -106,9 +106,8 @@ class JaxBackend(Backend):
 
     def adopt_variable_type(self, cls: type, view: type) -> None:
         """Register Variables as pytrees: the one way in which JAX's jitted functions take a foreign object."""
-        for registered in (cls, view):
-            with contextlib.suppress(ValueError):  # registered before, by another registry in this process
-                jax.tree_util.register_pytree_node(registered, _open_variable, lambda _, children: view(*children))
+        with contextlib.suppress(ValueError):  # registered before, by another registry in this process
+            jax.tree_util.register_pytree_node(cls, _open_variable, lambda _, children: view(*children))
 
 
 def _open_variable(variable: Any) -> tuple[tuple[Any], None]:

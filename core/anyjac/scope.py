@@ -8,10 +8,10 @@ derivatives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from anyjac_plugins import Backend
 from anyjac_plugins.errors import MixedBackendsError, TracerLeakError
@@ -20,8 +20,25 @@ from . import ownership
 from .selection import NUMPY, kind_of
 from .trees import flatten
 
-if TYPE_CHECKING:
-    from .variable import Variable
+
+class Place(Protocol):
+    """A Variable, as far as a scope is concerned with it."""
+
+    backend: Backend
+    _value: Any
+
+    def committed(self) -> Any:
+        """Return the value outside all scopes."""
+        ...
+
+    def take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
+        """Turn untraced arrays of a call into those to store."""
+        ...
+
+    def label(self) -> str:
+        """Return how messages call it."""
+        ...
+
 
 _current: ContextVar[Scope | None] = ContextVar("anyjac_scope", default=None)
 
@@ -47,7 +64,7 @@ class Entry:
         Whether the Variable itself was made in the scope.
     """
 
-    variable: Variable
+    variable: Place
     value: Any
     original: Any
     written: bool = False
@@ -58,7 +75,7 @@ class Entry:
 class Write:
     """A value that is to be committed to a Variable."""
 
-    variable: Variable
+    variable: Place
     value: Any
     created: bool
 
@@ -101,7 +118,7 @@ class Scope:
 
     # ---- reading and writing ---------------------------------------------------------------------------------------
 
-    def value_at_entry(self, variable: Variable) -> Any:
+    def value_at_entry(self, variable: Place) -> Any:
         """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
         ownership.acquire(self.owner, variable)
         outside = variable.committed() if self.parent is None else self.parent.read(variable)
@@ -109,11 +126,11 @@ class Scope:
             return outside
         return self._map(lambda leaf: self._bring_in(variable, leaf), outside)
 
-    def substitute(self, variable: Variable, value: Any) -> None:
+    def substitute(self, variable: Place, value: Any) -> None:
         """Let reads of `variable` give `value`, the traced form of what it held at entry."""
         self._entries[id(variable)] = Entry(variable, self._copy(value), value)
 
-    def read(self, variable: Variable) -> Any:
+    def read(self, variable: Place) -> Any:
         """Return the Variable's value in this scope."""
         entry = self._entries.get(id(variable))
         if entry is None:
@@ -121,14 +138,14 @@ class Scope:
             entry = self._entries[id(variable)] = Entry(variable, self._copy(outside), outside)
         return entry.value
 
-    def peek(self, variable: Variable) -> Any:
+    def peek(self, variable: Place) -> Any:
         """Return what the Variable is worth here for a look at it, which neither owns nor copies it."""
         entry = self._entries.get(id(variable))
         if entry is not None:
             return entry.value
         return variable._value if self.parent is None else self.parent.peek(variable)
 
-    def write(self, variable: Variable, value: Any) -> None:
+    def write(self, variable: Place, value: Any) -> None:
         """Give the Variable a value, already checked, for later reads and for the commit."""
         ownership.acquire(self.owner, variable)
         entry = self._entries.get(id(variable))
@@ -137,7 +154,7 @@ class Scope:
         else:
             entry.value, entry.written = self._copy(value), True
 
-    def create(self, variable: Variable, value: Any) -> None:
+    def create(self, variable: Place, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
         self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
 
@@ -188,7 +205,7 @@ class Scope:
 
     # ---- values ----------------------------------------------------------------------------------------------------
 
-    def _bring_in(self, variable: Variable, leaf: Any) -> Any:
+    def _bring_in(self, variable: Place, leaf: Any) -> Any:
         """Turn one leaf of a Variable into an array of this call, on its device."""
         if self.backend.is_array(leaf):
             return leaf if self.device is None else self.backend.asarray(leaf, device=self.device)
@@ -238,7 +255,7 @@ def expired() -> Any:
     return _EXPIRED
 
 
-def _assign_all(final: list[tuple[Variable, Any]]) -> None:
+def _assign_all(final: list[tuple[Place, Any]]) -> None:
     """Store all values, or, if an interrupt arrives between two of them, none."""
     before = [(variable, variable._value) for variable, _ in final]
     try:

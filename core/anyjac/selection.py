@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from anyjac_plugins import Backend, BackendInfo, BackendRegistry, BackendSpec, environment
 from anyjac_plugins.errors import AnyjacError, InputTypeError, MixedBackendsError
 
+from .adoption import introduce
 from .trees import flatten
 
 NUMPY = "numpy"
@@ -29,14 +30,7 @@ class Selection(NamedTuple):
     explicit: bool
 
 
-def _adopt_variables(backend: Backend) -> None:
-    from .variable import Variable
-    from .view import VariableView
-
-    backend.adopt_variable_type(Variable, VariableView)
-
-
-registry = BackendRegistry(on_load=_adopt_variables)
+registry = BackendRegistry(on_load=introduce)
 
 _in_context: ContextVar[str | Backend | None] = ContextVar("anyjac_backend", default=None)
 _default = NUMPY

@@ -15,6 +15,7 @@ import numpy as np
 from anyjac_plugins import Backend
 from anyjac_plugins.errors import InputTypeError, TracerLeakError, VariableWriteError
 
+from .adoption import adopt_type
 from .operators import ArrayOperators, unwrap
 from .scope import current_scope, expired, is_expired
 from .selection import get_backend, kind_of, select, select_device
@@ -111,6 +112,10 @@ class Variable(ArrayOperators):
     _value: Any
     _tree: TreeDef
     _leaf_types: tuple[_LeafType, ...]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        adopt_type(cls)
 
     def __init__(
         self,
@@ -368,6 +373,9 @@ def without_variables(tree: Any) -> Any:
 
 def _blank(cls: type[Variable]) -> Variable:
     return cls.__new__(cls)
+
+
+adopt_type(Variable)
 
 
 class TrainVar(Variable):

@@ -284,8 +284,9 @@ class Backend(ABC):
     def adopt_variable_type(self, cls: type, view: type) -> None:  # noqa: B027 - optional
         """Make the framework's functions take Variables, instances of `cls`, for what their ``.value`` holds.
 
-        Called once, when the backend is loaded. The default relies on the array protocols that `cls` implements. A
-        framework that takes objects apart puts them together as ``view(value)``, which reads as a Variable does.
+        Called for each type of Variables when the backend is loaded, and for types that are defined later. The default
+        relies on the array protocols that `cls` implements. A framework that takes objects apart puts them together as
+        ``view(value)``, which reads as a Variable does.
         """
 
     def jvp(

@@ -270,6 +270,15 @@ for _name, (_op, _result) in INPLACE.items():
 # ---- kinds and types -----------------------------------------------------------------------------------------------
 
 
+@scenario("variables/train-var", answer=(np.sin([1.0, 2.0]), np.diag(np.cos([1.0, 2.0]))))
+def types_of_users_are_taken_by_the_namespace_too(lab: Lab) -> Any:
+    class Weight(TrainVar):
+        pass
+
+    w = Weight(lab.array([1.0, 2.0]))
+    return lab.xp.sin(TrainVar(w)), jacrev(lambda: lab.xp.sin(w), w)()
+
+
 @scenario("variables/train-var", answer=(True, False, True, {"w": np.array(2.0)}))
 def it_is_a_variable_that_is_trainable(lab: Lab) -> Any:
     w = TrainVar(lab.array(3.0))
