@@ -95,8 +95,8 @@ def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> N
 def _check_constant(backend: Backend, leaf: Any, where: partial[str], holomorphic: bool) -> None:
     if kind_of(leaf) != NUMPY:
         raise OutputError(
-            f"{where()} is {leaf!r}, a {type(leaf).__qualname__}, which is no array of {backend.name}; return it as "
-            f"aux data"
+            f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array of {backend.name}; return it "
+            f"as aux data"
         )
     check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic)
 

@@ -191,4 +191,4 @@ def _check_chunk_size(chunk_size: Any) -> int | None:
 def _short(value: object) -> str:
     text = repr(value)
     text = text if len(text) <= 60 else text[:57] + "..."
-    return f"{text} (a {type(value).__qualname__})"
+    return f"{text} (of type {type(value).__qualname__})"

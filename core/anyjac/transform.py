@@ -41,7 +41,9 @@ class GradientTransform:
 
     def __init__(self, func: Callable[..., Any], derivative: Derivative, settings: Settings):
         if not callable(func) and not hasattr(func, "__get__"):
-            raise InputTypeError(f"{derivative.name} needs a callable, not {func!r} (a {type(func).__qualname__})")
+            raise InputTypeError(
+                f"{derivative.name} needs a callable, not {func!r} (of type {type(func).__qualname__})"
+            )
         functools.update_wrapper(self, func, updated=())
         self.__wrapped__ = func
         self._derivative = derivative

@@ -53,8 +53,8 @@ class Variable(ArrayOperators):
     Parameters
     ----------
     value
-        An array, a number, or a pytree of them; copied. Its shape, dtype and tree are fixed from then on. Another
-        Variable gives its value.
+        An array, a number, or a pytree of them; copied. Its shape, dtype and tree are fixed from then on. A list is a
+        pytree and not an array. Another Variable gives its value.
     backend
         Name of the backend whose array it holds; None to choose by context, environment or the type of `value`.
     device
@@ -83,8 +83,11 @@ class Variable(ArrayOperators):
 
     Examples
     --------
+    >>> import numpy as np
     >>> import anyjac
-    >>> v = anyjac.Variable([1.0, 2.0], name="v")
+    >>> v = anyjac.Variable(np.array([1.0, 2.0]), name="v")
+    >>> v * v
+    array([1., 4.])
     >>> w = anyjac.Variable(3.0)
     >>> float(anyjac.jacrev(lambda: w**2, grad_vars=w)())
     6.0
@@ -215,7 +218,9 @@ class Variable(ArrayOperators):
                 return backend.import_array(leaf, device=device)
             return backend.asarray(leaf, device=device)
         where = f"value{path}" if path else "value"
-        raise InputTypeError(f"{where} is {leaf!r}, a {type(leaf).__qualname__}; a Variable holds numbers and arrays")
+        raise InputTypeError(
+            f"{where} is {leaf!r}, of type {type(leaf).__qualname__}; a Variable holds numbers and arrays"
+        )
 
     def _fix(self, arrays: list[Any], tree: TreeDef) -> None:
         self._tree = tree
@@ -279,8 +284,8 @@ class Variable(ArrayOperators):
             return leaf
         if kind_of(leaf) is None:
             raise VariableWriteError(
-                f"{self.label()}{path} was given {leaf!r}, a {type(leaf).__qualname__}; a Variable holds numbers and "
-                f"arrays"
+                f"{self.label()}{path} was given {leaf!r}, of type {type(leaf).__qualname__}; a Variable holds numbers "
+                f"and arrays"
             )
         return backend.import_array(leaf)
 

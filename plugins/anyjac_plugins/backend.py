@@ -287,6 +287,9 @@ class Backend(ABC):
         Called for each type of Variables when the backend is loaded, and for types that are defined later. The default
         relies on the array protocols that `cls` implements. A framework that takes objects apart puts them together as
         ``view(value)``, which reads as a Variable does.
+
+        A traced array must not take a Variable beside it for a constant: its operators either know `cls`, or return
+        NotImplemented for it, so that the Variable's own operator puts its value there.
         """
 
     def jvp(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
+from collections.abc import Collection
 
 from .errors import UnknownEnvironmentVariableWarning
 
@@ -31,6 +32,17 @@ def disabled_plugins() -> frozenset[str]:
     """Return the plugin names that ``ANYJAC_DISABLE_PLUGINS`` blocks."""
     listed = (read(DISABLE_PLUGINS) or "").split(",")
     return frozenset(name.strip() for name in listed if name.strip())
+
+
+def warn_about_disabled(installed: Collection[str]) -> None:
+    """Warn for each name in ``ANYJAC_DISABLE_PLUGINS`` that is no installed plugin's, aliases included."""
+    for name in sorted(disabled_plugins() - set(installed)):
+        warnings.warn(
+            f"{DISABLE_PLUGINS} names {name!r}, and no plugin of that name is installed; there are "
+            f"{', '.join(sorted(installed))}",
+            UnknownEnvironmentVariableWarning,
+            stacklevel=2,
+        )
 
 
 def in_use() -> dict[str, str]:

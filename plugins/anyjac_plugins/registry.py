@@ -6,6 +6,7 @@ nobody; its error is kept and shown in listings. Thread-safe.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import threading
 from collections.abc import Callable
@@ -207,7 +208,9 @@ class BackendRegistry:
             with self._lock:
                 if self._entries is None:
                     environment.warn_about_misspelled()
-                    self._entries = _discover()
+                    found = _discover()
+                    environment.warn_about_disabled(found)
+                    self._entries = found
         return self._entries
 
     def _entry(self, name: str) -> _Entry:
@@ -228,11 +231,26 @@ class BackendRegistry:
             if entry.error is not None:
                 raise entry.error
             try:
-                entry.spec = _load_spec(entry)
+                entry.spec = self._with_free_aliases(_load_spec(entry))
             except AnyjacError as error:
                 entry.error = error
                 raise
         return entry.spec
+
+    def _with_free_aliases(self, spec: BackendSpec) -> BackendSpec:
+        """Return `spec`, refused if it claims a name that another backend has; anyjac's own come first."""
+        for entry in self._found().values():
+            if entry.name != spec.name and entry.spec is None and entry.distribution()[0] == hookspecs.PROJECT:
+                with contextlib.suppress(AnyjacError):
+                    self._spec(entry)
+            others = (entry.name, *(() if entry.spec is None else entry.spec.aliases))
+            taken = sorted(set(spec.aliases) & set(others))
+            if taken and entry.name != spec.name:
+                raise PluginError(
+                    f"plugin {spec.name!r} claims the alias {taken[0]!r}, which is taken by {entry.name!r}; disable "
+                    f"one of them with {environment.DISABLE_PLUGINS}"
+                )
+        return spec
 
     def _load(self, entry: _Entry) -> Backend:
         spec = self._spec(entry)

@@ -8,7 +8,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 
 import anyjac
 from anyjac_plugins import CAPABILITIES, Backend, environment
@@ -150,11 +149,14 @@ def test_no_backend_is_left_out_of_a_contract() -> None:
 
 
 def test_the_hooks_before_a_commit_are_the_checks_of_ci_and_need_no_network() -> None:
-    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
-    assert [repository["repo"] for repository in config["repos"]] == ["local"]
-    hooks = config["repos"][0]["hooks"]
-    assert {hook["language"] for hook in hooks} == {"system"}
-    assert [hook["entry"].split(" --")[0] for hook in hooks] == ["ruff check", "ruff format", "mypy", "lint-imports"]
+    config = (ROOT / ".pre-commit-config.yaml").read_text()
+
+    def values(key: str) -> list[str]:
+        return re.findall(rf"^ *(?:- )?{key}: (.*)$", config, re.MULTILINE)
+
+    assert values("repo") == ["local"]
+    assert values("language") == ["system"] * 4
+    assert [entry.split(" --")[0] for entry in values("entry")] == ["ruff check", "ruff format", "mypy", "lint-imports"]
 
 
 def test_mypy_is_strict_on_all_source_roots_and_forgives_missing_types_by_name() -> None:

@@ -174,6 +174,19 @@ def test_a_name_declared_by_two_distributions_is_refused_and_both_are_named(site
     assert "second_twin" in info.error
 
 
+@pytest.mark.parametrize("name", ["a-grabber", "z-grabber"])
+@pytest.mark.parametrize("alias", ["numpy", "torch"])
+def test_an_alias_that_another_plugin_has_is_refused_and_the_other_keeps_it(site: Site, name: str, alias: str) -> None:
+    site.add(name, describing(name, rest=f"aliases=({alias!r},)"))
+    registry = BackendRegistry()
+    infos = {name: registry.info(name) for name in registry.names()}
+    assert infos[name].state == "broken"
+    owner = "autograd" if alias == "numpy" else alias
+    assert infos[owner].state == "ready"
+    assert_clear(infos[name].error, name, f"claims the alias {alias!r}, which is taken by {owner!r}")
+    assert registry.get(alias).name == owner
+
+
 @pytest.mark.parametrize(
     ("requires", "missing"),
     [

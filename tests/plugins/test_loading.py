@@ -163,6 +163,12 @@ def test_users_see_it_when_they_first_use_anyjac() -> None:
     assert "ANYJAC_BACKND means nothing to anyjac; did you mean ANYJAC_BACKEND?" in result.stderr
 
 
+def test_a_name_to_disable_that_is_no_plugin_s_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYJAC_DISABLE_PLUGINS", "jaxx,torch")
+    with pytest.warns(UnknownEnvironmentVariableWarning, match="names 'jaxx', and no plugin of that name is installed"):
+        BackendRegistry().names()
+
+
 # ---- missing frameworks --------------------------------------------------------------------------------------------
 
 HIDDEN = """
