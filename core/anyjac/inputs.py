@@ -146,8 +146,8 @@ class _Gatherer:
         kind = kind_of(leaf)
         if kind is None:
             raise InputTypeError(
-                f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which cannot be differentiated; leave it out "
-                f"of argnums, or make it an array"
+                f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which cannot be differentiated; leave it "
+                f"out of argnums, or make it an array"
             )
         if kind != NUMPY and not self._converts:
             raise MixedBackendsError(f"{where()} is an array of {kind}, and this call runs on {backend.name}")

@@ -83,6 +83,10 @@ class _Entry:
         dist = self.source.dist if self.source is not None else None
         return (dist.name, dist.version) if dist is not None else ("run time", "")
 
+    def is_own(self) -> bool:
+        """Tell whether anyjac itself brings it."""
+        return self.distribution()[0] == hookspecs.PROJECT
+
 
 class BackendRegistry:
     """The backends of this process.
@@ -231,21 +235,23 @@ class BackendRegistry:
             if entry.error is not None:
                 raise entry.error
             try:
-                entry.spec = self._with_free_aliases(_load_spec(entry))
+                entry.spec = self._with_free_aliases(entry, _load_spec(entry))
             except AnyjacError as error:
                 entry.error = error
                 raise
         return entry.spec
 
-    def _with_free_aliases(self, spec: BackendSpec) -> BackendSpec:
+    def _with_free_aliases(self, asking: _Entry, spec: BackendSpec) -> BackendSpec:
         """Return `spec`, refused if it claims a name that another backend has; anyjac's own come first."""
-        for entry in self._found().values():
-            if entry.name != spec.name and entry.spec is None and entry.distribution()[0] == hookspecs.PROJECT:
+        others = [entry for entry in self._found().values() if entry is not asking]
+        if not asking.is_own():
+            for entry in filter(_Entry.is_own, others):
                 with contextlib.suppress(AnyjacError):
                     self._spec(entry)
-            others = (entry.name, *(() if entry.spec is None else entry.spec.aliases))
-            taken = sorted(set(spec.aliases) & set(others))
-            if taken and entry.name != spec.name:
+        for entry in others:
+            names = {entry.name, *(() if entry.spec is None else entry.spec.aliases)}
+            taken = sorted(names & set(spec.aliases))
+            if taken:
                 raise PluginError(
                     f"plugin {spec.name!r} claims the alias {taken[0]!r}, which is taken by {entry.name!r}; disable "
                     f"one of them with {environment.DISABLE_PLUGINS}"
