@@ -89,6 +89,8 @@ def _is_root(output: Array, roots: Sequence[Array]) -> bool:
 
 def _untraced(tensor: Array, graph: _OuterGraph | None) -> Array:
     """Cut a tensor off this differentiation; one that an outer graph reaches stays part of that."""
+    if is_wrapped(tensor):  # it escaped from a transform that has ended: nothing can be done with it but refuse it
+        return tensor
     return tensor if graph is not None and graph.reaches(tensor) else tensor.detach()
 
 

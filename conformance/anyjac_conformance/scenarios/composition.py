@@ -208,6 +208,13 @@ def a_compiled_transform_that_reads_a_variable(lab: Lab) -> Any:
     return of_argument(lab.array([1.0, 2.0])), of_variable(lab.array([1.0, 2.0]))
 
 
+@scenario("composition/native-jit", answer=(np.array([1.0, 2.0]), np.diag([3.0, 3.0])), requires=("jit",))
+def a_compiled_function_that_reads_a_differentiated_variable(lab: Lab) -> Any:
+    w = Variable(lab.array(3.0))
+    compiled = lab.backend.compile(lambda x: w.value * x)
+    return jacrev(compiled, w, 0)(lab.array([1.0, 2.0]))
+
+
 @scenario("composition/native-jit", answer=np.diag([6.0, 12.0]), requires=("jit", "nested"))
 def compiled_at_every_level(lab: Lab) -> Any:
     jit = lab.backend.compile
@@ -231,6 +238,12 @@ def a_mapped_transform_that_reads_a_variable(lab: Lab) -> Any:
 @scenario("composition/native-vmap", answer=np.diag([2.0, 4.0]), requires=("vmap",))
 def a_transform_of_a_mapped_function(lab: Lab) -> Any:
     return jacrev(lab.backend.vmap(lambda x: x**2))(lab.array([1.0, 2.0]))
+
+
+@scenario("composition/native-vmap", answer=(np.array([1.0, 2.0]), np.diag([3.0, 3.0])), requires=("vmap",))
+def a_mapped_function_that_reads_a_differentiated_variable(lab: Lab) -> Any:
+    w = Variable(lab.array(3.0))
+    return jacrev(lab.backend.vmap(lambda x: w.value * x), w, 0)(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-vmap", answer=np.stack([np.diag([6.0, 12.0])] * 2), requires=("vmap", "nested"))

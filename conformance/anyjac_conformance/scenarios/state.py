@@ -121,6 +121,28 @@ def a_write_that_would_commit_one_is_refused_by_name(lab: Lab) -> Any:
     return lab.backend.grad(lambda x: lab.xp.sum(jacrev(f)(x)))(lab.array(1.0))
 
 
+@scenario("variables/no-tracer", answer=Raises(TracerLeakError, "'state'"), requires=("grad",))
+def a_write_inside_the_framework_s_own_gradient_is_refused_by_name(lab: Lab) -> Any:
+    state = Variable(lab.array(0.0), name="state")
+
+    def f(x: Any) -> Any:
+        state.value = x * 2
+        return x * x
+
+    return jacrev(lambda x: lab.backend.grad(f)(x))(lab.array(3.0))
+
+
+@scenario("variables/no-tracer", answer=Raises(TracerLeakError, "'state'"), requires=("vmap",))
+def a_write_inside_the_framework_s_own_map_is_refused_by_name(lab: Lab) -> Any:
+    state = Variable(lab.array(0.0), name="state")
+
+    def f(x: Any) -> Any:
+        state.value = x * 2
+        return x * x
+
+    return jacrev(lambda x: lab.backend.vmap(f)(x))(lab.array([3.0, 4.0]))
+
+
 @scenario("variables/entry", answer=(np.array(6.0), np.array(9.0)))
 def the_jacobian_is_taken_at_entry(lab: Lab) -> Any:
     v = Variable(lab.array(3.0))
