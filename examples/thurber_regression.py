@@ -13,6 +13,7 @@ Run it with ``python examples/thurber_regression.py --backend torch``.
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,7 @@ def main(backend: str | None = None) -> list[Fit]:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("JAX_ENABLE_X64", "1")  # read when JAX is imported, which is not before it is chosen
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--backend", help="name of the backend; on JAX set JAX_ENABLE_X64=1")
+    parser.add_argument("--backend", metavar="NAME", help="autograd, jax, torch or another that is installed")
     main(parser.parse_args().backend)

@@ -89,6 +89,20 @@ def test_the_removable_singularity_has_value_slope_and_curvature(backend: anyjac
     assert np.allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
+def test_the_gates_of_the_model_are_right_where_the_paper_s_rates_are_0_over_0(backend: anyjac.Backend) -> None:
+    """alpha_m is 1 with slope 1/20 at 25 mV, and alpha_n 1/10 with slope 1/200 at 10 mV, in the limit."""
+    membrane = _membrane(backend)
+    for gate, row, v, alpha, slope, beta, length in (
+        ("m", 1, 25.0, 1.0, 0.05, 4 * math.exp(-25 / 18), 18),
+        ("n", 3, 10.0, 0.1, 0.005, 0.125 * math.exp(-10 / 80), 80),
+    ):
+        membrane.state["V"].value = v
+        jacobian, rates = anyjac.jacrev(membrane, membrane.state["V"], return_value=True)(0.0)
+        opened = POINT[gate]
+        assert math.isclose(float(rates[row]), alpha * (1 - opened) - beta * opened, rel_tol=1e-13)
+        assert math.isclose(float(jacobian[row]), slope * (1 - opened) + beta / length * opened, rel_tol=1e-13)
+
+
 def test_rest_is_where_nothing_changes_and_it_is_stable(backend: anyjac.Backend) -> None:
     rest = analyse_rest(backend.name)
     assert np.max(np.abs(rest.rates)) < 1e-13

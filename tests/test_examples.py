@@ -1,6 +1,7 @@
 """The examples reach their certified and reference results on each backend."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,10 +43,14 @@ def test_thurber_s_data_give_the_certified_sum_of_squares() -> None:
 
 def test_robertson_s_concentrations_are_the_reference_ones(backend: anyjac.Backend) -> None:
     robertson = _load("robertson")
-    solution = robertson.main(backend.name)
-    for found, reference in zip(solution.concentrations, robertson.REFERENCES.values(), strict=True):
-        assert np.allclose(found, reference, rtol=1e-6, atol=0)
-        assert abs(found.sum() - 1) < 1e-12
+    exact, differenced = robertson.main(backend.name)
+    for solution in (exact, differenced):
+        for time, reference in robertson.REFERENCES.items():
+            assert np.allclose(solution.at(time), reference, rtol=1e-6, atol=0)
+        assert solution.concentrations.shape == (len(robertson.TIMES), 3)
+        assert np.all(np.abs(solution.concentrations.sum(axis=1) - 1) < 1e-12)
+    # Finite differences in three concentrations cost three evaluations for each Jacobian, and anyjac's none.
+    assert differenced.evaluations - exact.evaluations > 2 * exact.jacobians > 0
 
 
 def test_the_jacobian_of_robertson_s_reaction_is_the_one_derived_by_hand(backend: anyjac.Backend) -> None:
@@ -61,9 +66,32 @@ def test_the_membrane_begins_to_fire_where_the_literature_says(backend: anyjac.B
     assert abs(onset.rest.eigenvalues[np.argmax(onset.rest.eigenvalues.real)].real) < 1e-9
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
-def test_an_example_runs_as_a_script(name: str) -> None:
-    command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--backend", "numpy"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+def _run(name: str, backend: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--backend", backend]
+    known = {name: value for name, value in os.environ.items() if name != "JAX_ENABLE_X64"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**known, **environment})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("hodgkin_huxley", "The rest loses its stability at 9.775"),
+        ("robertson", "\nanyjac "),
+        ("thurber_regression", "  b7   4.972729"),
+    ],
+)
+def test_an_example_runs_as_a_script_in_double_precision(name: str, expected: str) -> None:
+    done = _run(name, "numpy" if name == "robertson" else "jax")
     assert done.returncode == 0, done.stderr
-    assert done.stdout
+    assert expected in done.stdout
+
+
+def test_every_example_is_run_as_a_script() -> None:
+    (mark,) = test_an_example_runs_as_a_script_in_double_precision.pytestmark
+    assert sorted(name for name, _ in mark.args[1]) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+def test_robertson_s_reaction_is_refused_in_single_precision() -> None:
+    done = _run("robertson", "jax", JAX_ENABLE_X64="0")
+    assert done.returncode == 1
+    assert "jax computes in single precision here" in done.stderr

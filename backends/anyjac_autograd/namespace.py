@@ -20,6 +20,8 @@ from anyjac_plugins.errors import NotSupportedError
 
 from . import traced
 from .differentiation import innermost
+from .fourier import FFT
+from .linear_algebra import LINALG
 from .variables import unwrap
 
 Function = Callable[..., Any]
@@ -28,15 +30,17 @@ Function = Callable[..., Any]
 def build_namespace() -> types.ModuleType:
     """Make the namespace, and give boxes the attributes by which the standard's array object is known."""
     namespace = _module("anyjac_autograd.array_api", compat, traced.MAIN)
-    namespace.linalg = _module("anyjac_autograd.array_api.linalg", compat.linalg, traced.LINALG)  # type: ignore[attr-defined]
-    namespace.fft = _module("anyjac_autograd.array_api.fft", compat.fft, {})  # type: ignore[attr-defined]
+    namespace.linalg = _module("anyjac_autograd.array_api.linalg", compat.linalg, LINALG)  # type: ignore[attr-defined]
+    namespace.fft = _module("anyjac_autograd.array_api.fft", compat.fft, FFT)  # type: ignore[attr-defined]
     for name in ("__array_api_version__", "__array_namespace_info__"):
         setattr(namespace, name, getattr(compat, name))
     ArrayBox.__array_namespace__ = lambda self, *, api_version=None: namespace
     ArrayBox.device = property(lambda self: "cpu")
     ArrayBox.to_device = lambda self, device, /, *, stream=None: self
     ArrayBox.mT = property(traced.matrix_transpose)
-    ArrayBox.__pos__ = lambda self: self * 1
+    ArrayBox.__pos__ = traced.positive
+    ArrayBox.__floordiv__ = namespace.floor_divide
+    ArrayBox.__rfloordiv__ = lambda self, other: namespace.floor_divide(other, self)
     return namespace
 
 

@@ -9,15 +9,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import array_api_compat.numpy as compat
+import array_api_compat.numpy
 import autograd.numpy as anp
 import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
 
-from anyjac_plugins.errors import NotSupportedError
-
 from .differentiation import innermost
 
+compat: Any = array_api_compat.numpy  # much of it is made at run time, which type checkers do not see
 Array = Any
 Axis = int | tuple[int, ...] | None
 Function = Callable[..., Any]
@@ -29,6 +28,12 @@ CONSTANT: Final = frozenset(
         "argmax",
         "argmin",
         "argsort",
+        "bitwise_and",
+        "bitwise_invert",
+        "bitwise_left_shift",
+        "bitwise_or",
+        "bitwise_right_shift",
+        "bitwise_xor",
         "can_cast",
         "ceil",
         "count_nonzero",
@@ -42,6 +47,7 @@ CONSTANT: Final = frozenset(
         "iinfo",
         "isdtype",
         "isfinite",
+        "isin",
         "isinf",
         "isnan",
         "less",
@@ -50,23 +56,22 @@ CONSTANT: Final = frozenset(
         "logical_not",
         "logical_or",
         "logical_xor",
+        "matrix_rank",
         "nonzero",
         "not_equal",
         "ones_like",
         "result_type",
         "round",
         "searchsorted",
-        "sign",
         "signbit",
         "trunc",
-        "unique_all",
-        "unique_counts",
-        "unique_inverse",
-        "unique_values",
         "zeros_like",
     }
 )
-"""Functions whose result does not change with their arguments, almost everywhere: computed on plain values."""
+"""Functions whose result does not change with their arguments, almost everywhere: computed on plain values.
+
+Among them are those that take integers alone, which are no boxes: they refuse a plain float as they do.
+"""
 
 ELEMENTWISE: Final = {
     # standard       autograd.numpy
@@ -120,9 +125,14 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     if np.dtype(dtype) == x.dtype:
         return x
-    if np.dtype(dtype).kind not in "fc":
-        return innermost(x).astype(dtype)
-    return x.astype(dtype)
+    target = np.dtype(dtype)
+    if target.kind not in "fc":
+        return innermost(x).astype(target)
+    if target.kind == "c" and x.dtype.kind != "c":
+        x = x + np.zeros((), np.result_type(x.dtype, np.complex64))
+    if target.kind != "c" and x.dtype.kind == "c":
+        x = anp.real(x)
+    return x if x.dtype == target else x.astype(target)
 
 
 def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
@@ -140,6 +150,36 @@ def tril(x: Array, /, *, k: int = 0) -> Array:
 
 def triu(x: Array, /, *, k: int = 0) -> Array:
     return anp.where(np.tri(x.shape[-2], x.shape[-1], k=k - 1, dtype=bool), np.zeros((), x.dtype), x)
+
+
+def full(shape: Any, fill_value: Array, *, dtype: Any = None, device: Any = None) -> Array:
+    value = broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))
+    return value if dtype is None else astype(value, dtype)
+
+
+def full_like(x: Array, /, fill_value: Array, *, dtype: Any = None, device: Any = None) -> Array:
+    plain = innermost(x)
+    value = fill_value if isinstance(fill_value, ArrayBox) else np.asarray(fill_value)
+    return astype(broadcast_to(value, plain.shape), plain.dtype if dtype is None else dtype)
+
+
+def linspace(
+    start: Array, stop: Array, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True
+) -> Array:
+    weights = np.linspace(0.0, 1.0, num, endpoint=endpoint)
+    values = start * (1.0 - weights) + stop * weights
+    return values if dtype is None else astype(values, dtype)
+
+
+def meshgrid(*arrays: Array, indexing: str = "xy") -> tuple[Array, ...]:
+    count = len(arrays)
+    places = [1, 0, *range(2, count)] if indexing == "xy" and count > 1 else list(range(count))
+    shape = [arrays[places.index(axis)].shape[0] for axis in range(count)]
+    spread = []
+    for array, place in zip(arrays, places, strict=True):
+        column = anp.reshape(array, tuple(-1 if axis == place else 1 for axis in range(count)))
+        spread.append(broadcast_to(column, tuple(shape)))
+    return tuple(spread)
 
 
 # ---- elementwise ---------------------------------------------------------------------------------------------------
@@ -160,6 +200,20 @@ def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
     if max is not None:
         x = anp.where(innermost(x) > innermost(max), max, x)
     return x
+
+
+def copysign(x1: Array, x2: Array, /) -> Array:
+    """Give `x1` the sign of `x2`, by a factor of 1 or -1, which is constant almost everywhere."""
+    plain = innermost(x1)
+    return x1 * np.copysign(np.ones((), plain.dtype), innermost(x2)) * np.copysign(np.ones((), plain.dtype), plain)
+
+
+def sign(x: Array, /) -> Array:
+    """Return the sign: constant almost everywhere for real numbers, ``x / abs(x)`` for complex ones."""
+    if x.dtype.kind != "c":
+        return compat.sign(innermost(x))
+    zero = innermost(x) == 0
+    return anp.where(zero, 0.0, x) / anp.where(zero, 1.0, anp.abs(anp.where(zero, 1.0, x)))
 
 
 def where(condition: Array, x1: Array, x2: Array, /) -> Array:
@@ -223,10 +277,11 @@ def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: Axis = None) -> Arr
     return functools.reduce(lambda y, pair: anp.roll(y, int(pair[0]), int(pair[1])), zip(shifts, axes, strict=True), x)
 
 
-def repeat(x: Array, repeats: int, /, *, axis: int | None = None) -> Array:
-    if not isinstance(repeats, int):
-        raise NotSupportedError("the backend 'autograd' has no derivative for 'repeat' with an array of counts")
-    return anp.repeat(x, repeats, axis)
+def repeat(x: Array, repeats: Any, /, *, axis: int | None = None) -> Array:
+    if axis is None:
+        x, axis = anp.reshape(x, (-1,)), 0
+    counts = np.broadcast_to(innermost(repeats), x.shape[axis])
+    return _along(x, axis, np.repeat(np.arange(x.shape[axis]), counts))
 
 
 def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
@@ -247,9 +302,32 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
 
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-    argsort: Function = vars(compat)["argsort"]
-    order = argsort(np.asarray(innermost(x)), axis=axis, descending=descending, stable=stable)
+    order = compat.argsort(np.asarray(innermost(x)), axis=axis, descending=descending, stable=stable)
     return take_along_axis(x, order, axis=axis)
+
+
+def _unique_places(x: Array) -> Any:
+    return compat.unique_all(np.asarray(innermost(x)))
+
+
+def unique_values(x: Array, /) -> Array:
+    """Return the values that occur, taken from where each is first found, so that they are differentiated."""
+    return anp.reshape(x, (-1,))[_unique_places(x).indices]
+
+
+def unique_counts(x: Array, /) -> Any:
+    found = _unique_places(x)
+    return type(compat.unique_counts(np.zeros(1)))(unique_values(x), found.counts)
+
+
+def unique_inverse(x: Array, /) -> Any:
+    found = _unique_places(x)
+    return type(compat.unique_inverse(np.zeros(1)))(unique_values(x), found.inverse_indices)
+
+
+def unique_all(x: Array, /) -> Any:
+    found = _unique_places(x)
+    return type(found)(unique_values(x), found.indices, found.inverse_indices, found.counts)
 
 
 def diff(x: Array, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Array:
@@ -311,6 +389,17 @@ def cumulative_sum(x: Array, /, *, axis: int | None = None, dtype: Any = None, i
     return anp.concatenate([np.zeros(_with_length(y, axis, 1), y.dtype), y], axis) if include_initial else y
 
 
+def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
+    """Multiply up along an axis, one element after the other, so that zeros have the right derivative."""
+    axis = _only_axis(x, axis, "cumulative_prod")
+    x = x if dtype is None else astype(x, dtype)
+    first = np.ones(_with_length(x, axis, 1), x.dtype)
+    parts = [first]
+    for index in range(x.shape[axis]):
+        parts.append(parts[-1] * _along(x, axis, slice(index, index + 1)))
+    return anp.concatenate(parts if include_initial else parts[1:] or [first[:0]], axis)
+
+
 def _only_axis(x: Array, axis: int | None, name: str) -> int:
     if axis is not None:
         return int(axis % x.ndim)
@@ -323,7 +412,7 @@ def _with_length(x: Array, axis: int, length: int) -> tuple[int, ...]:
     return (*x.shape[:axis], length, *x.shape[axis + 1 :])
 
 
-# ---- linear algebra ------------------------------------------------------------------------------------------------
+# ---- products ------------------------------------------------------------------------------------------------------
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
@@ -338,50 +427,7 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     return anp.sum(anp.conj(x1) * x2, axis=axis)
 
 
-def outer(x1: Array, x2: Array, /) -> Array:
-    return x1[:, None] * x2[None, :]
-
-
-def diagonal(x: Array, /, *, offset: int = 0) -> Array:
-    below, right = max(0, -offset), max(0, offset)
-    index = np.arange(max(0, min(x.shape[-2] - below, x.shape[-1] - right)))
-    return x[..., index + below, index + right]
-
-
-def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
-    return sum_(diagonal(x, offset=offset), axis=-1, dtype=dtype)
-
-
-def solve(x1: Array, x2: Array, /) -> Array:
-    if x2.ndim == 1:
-        return anp.linalg.solve(x1, broadcast_to(x2[:, None], (*x1.shape[:-1], 1)))[..., 0]
-    batch = np.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
-    left = broadcast_to(x1, (*batch, *x1.shape[-2:]))
-    return anp.linalg.solve(left, broadcast_to(x2, (*batch, *x2.shape[-2:])))
-
-
-def cholesky(x: Array, /, *, upper: bool = False) -> Array:
-    lower = anp.linalg.cholesky(x)
-    return anp.conj(matrix_transpose(lower)) if upper else lower
-
-
-def eigh(x: Array, /) -> Any:
-    return compat.linalg.EighResult(*anp.linalg.eigh(x))
-
-
-def slogdet(x: Array, /) -> Any:
-    return compat.linalg.SlogdetResult(*anp.linalg.slogdet(x))
-
-
-def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
-    if ord != 2:
-        raise NotSupportedError(
-            f"the backend 'autograd' has no derivative for 'vector_norm' with ord={ord}; only ord=2"
-        )
-    return anp.sqrt(anp.sum(anp.real(x * anp.conj(x)), axis=axis, keepdims=keepdims))
-
-
-_SHARED_LINALG: dict[str, Callable[..., Any]] = {
+SHARED_WITH_LINALG: Final[dict[str, Function]] = {
     "matmul": matmul,
     "matrix_transpose": matrix_transpose,
     "tensordot": tensordot,
@@ -390,20 +436,26 @@ _SHARED_LINALG: dict[str, Callable[..., Any]] = {
 
 MAIN: Final[dict[str, Callable[..., Any]]] = {
     **{standard: getattr(anp, name) for standard, name in ELEMENTWISE.items()},
-    **_SHARED_LINALG,
+    **SHARED_WITH_LINALG,
     "asarray": asarray,
     "astype": astype,
     "broadcast_arrays": broadcast_arrays,
     "broadcast_to": broadcast_to,
     "clip": clip,
     "concat": concat,
+    "copysign": copysign,
+    "cumulative_prod": cumulative_prod,
     "cumulative_sum": cumulative_sum,
     "diff": diff,
     "expand_dims": expand_dims,
     "flip": flip,
+    "full": full,
+    "full_like": full_like,
     "hypot": hypot,
+    "linspace": linspace,
     "max": max_,
     "mean": mean,
+    "meshgrid": meshgrid,
     "min": min_,
     "moveaxis": moveaxis,
     "permute_dims": permute_dims,
@@ -412,6 +464,7 @@ MAIN: Final[dict[str, Callable[..., Any]]] = {
     "repeat": repeat,
     "reshape": reshape,
     "roll": roll,
+    "sign": sign,
     "sort": sort,
     "squeeze": squeeze,
     "stack": stack,
@@ -422,21 +475,11 @@ MAIN: Final[dict[str, Callable[..., Any]]] = {
     "tile": tile,
     "tril": tril,
     "triu": triu,
+    "unique_all": unique_all,
+    "unique_counts": unique_counts,
+    "unique_inverse": unique_inverse,
+    "unique_values": unique_values,
     "unstack": unstack,
     "var": var,
     "where": where,
-}
-
-LINALG: Final[dict[str, Callable[..., Any]]] = {
-    **_SHARED_LINALG,
-    "cholesky": cholesky,
-    "det": anp.linalg.det,
-    "diagonal": diagonal,
-    "eigh": eigh,
-    "inv": anp.linalg.inv,
-    "outer": outer,
-    "slogdet": slogdet,
-    "solve": solve,
-    "trace": trace,
-    "vector_norm": vector_norm,
 }

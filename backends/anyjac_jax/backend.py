@@ -14,6 +14,7 @@ import numpy as np
 from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, GRAD, JIT, NESTED, VMAP, Array, Backend, FlatFunction, Pullback
 
 from . import differentiation
+from .namespace import build_namespace
 
 
 class JaxBackend(Backend):
@@ -23,11 +24,14 @@ class JaxBackend(Backend):
     version = jax.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP})
 
+    def __init__(self) -> None:
+        self._namespace = build_namespace()
+
     # ---- arrays ----------------------------------------------------------------------------------------------------
 
     @property
     def namespace(self) -> Any:
-        return jnp
+        return self._namespace
 
     def is_array(self, value: object) -> bool:
         return isinstance(value, jax.Array)

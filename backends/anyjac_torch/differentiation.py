@@ -45,7 +45,11 @@ def _row_by_row(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[
 
 
 def _conjugated(tensor: Array | None) -> Array | None:
-    return tensor.conj().resolve_conj() if tensor is not None and tensor.is_complex() else tensor
+    if tensor is None:
+        return None
+    if tensor._is_zerotensor():  # a mark for zeros that has no memory, which users could not read
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    return tensor.conj().resolve_conj() if tensor.is_complex() else tensor
 
 
 # ---- on the graph of torch.autograd --------------------------------------------------------------------------------

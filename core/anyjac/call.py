@@ -13,7 +13,7 @@ from anyjac_plugins import Array, Backend
 
 from .derivative import Derivative
 from .inputs import Inputs, gather_inputs, opener_of
-from .outputs import Carried, carry, check_outputs, split_aux
+from .outputs import Carried, carry, check_outputs, refuse_coroutine, split_aux
 from .packing import DERIVATIVES, PACKING
 from .scope import Scope, Write, current_scope
 from .selection import Selection, select, select_device
@@ -80,6 +80,7 @@ class FlatRun:
         self._scope.activate()
         try:
             result = self._func(*args, **self._kwargs)
+            refuse_coroutine(result)
             value, aux = split_aux(result) if self._settings.has_aux else (result, None)
             self.output = carry(backend, opener, without_variables(value))
             check_outputs(backend, self.output, holomorphic=self._settings.holomorphic)

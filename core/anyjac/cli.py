@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses: an error, a wrong command line, Ctrl-C."""
 
+NARROWEST = 60
+"""Columns that the tables need; a narrower terminal breaks the lines itself, so that no number is cut in two."""
+
 STYLES = {"loaded": "green", "ready": "green", "missing": "yellow", "disabled": "yellow", "broken": "red"}
 """Colours of a backend's states."""
 
@@ -35,21 +38,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         Those after the program's name; None for those of the process.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is None:
+        parser.print_help(sys.stderr)
+        return USAGE
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where the shell closed it
+            sys.stdout.flush()
     except AnyjacError as error:
         print(f"anyjac: {error}", file=sys.stderr)
         return FAILURE
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
+    except OSError as error:
+        print(f"anyjac: {error}", file=sys.stderr)
+        _discard_output()
+        return FAILURE
     return 0
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere, or the interpreter would fail on it once more when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(message: Warning | str, *rest: Any, **more: Any) -> None:
@@ -61,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="anyjac", description="Jacobians of stateful Python code, on any array backend."
     )
     parser.add_argument("--version", action="version", version=f"anyjac {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="the resting state of a nerve membrane, by its Jacobian")
     demo.add_argument("--backend", metavar="NAME", help="backend to print in full (default: the chosen one)")
@@ -71,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_backends)
 
     info = commands.add_parser("info", help="versions, backends, devices and settings, for a bug report")
-    info.add_argument("--json", action="store_true", help="print JSON")
+    info.add_argument("--json", action="store_true", help="print JSON: anyjac, python, platform, backends, environment")
     info.set_defaults(run=_info)
     return parser
 
@@ -79,7 +97,16 @@ def _parser() -> argparse.ArgumentParser:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False)
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would exit with status 1; `main` knows that it is no error
+
+    return Pipe(highlight=False, width=max(NARROWEST, Console().width))
+
+
+def _line(console: Console, text: str) -> None:
+    """Print one line as one line: where it is longer than the terminal, the terminal breaks it, and a pipe does not."""
+    console.print(text, markup=False, soft_wrap=True)
 
 
 # ---- demo ------------------------------------------------------------------------------------------------------------
@@ -95,11 +122,18 @@ def _demo(options: argparse.Namespace) -> None:
     console = _console()
     chosen = analyse_rest(get_backend(options.backend).name)
     print_rest(console, chosen)
-    others = [info for info in loaded_backends() if info.name != chosen.backend]
-    print_comparison(console, [chosen, *(analyse_rest(info.name) for info in others if info.error is None)])
-    for info in others:
+    rests, reasons = [chosen], []
+    for info in loaded_backends():
         if info.error is not None:
-            console.print(f"not run: {info.error}", markup=False)
+            reasons.append(info.error)
+        elif info.name != chosen.backend:
+            try:
+                rests.append(analyse_rest(info.name))
+            except (AnyjacError, ArithmeticError) as error:  # such as a device that only the chosen one has
+                reasons.append(f"{info.name}: {error}")
+    print_comparison(console, rests)
+    for reason in reasons:
+        _line(console, f"not run: {reason}")
 
 
 # ---- backends --------------------------------------------------------------------------------------------------------
@@ -122,7 +156,7 @@ def _backends(options: argparse.Namespace) -> None:
     console.print(table)
     for info in infos:
         if info.error is not None:
-            console.print(f"{info.name}: {info.error}", markup=False)
+            _line(console, f"{info.name}: {info.error}")
 
 
 # ---- info ------------------------------------------------------------------------------------------------------------
@@ -140,17 +174,17 @@ def _info(options: argparse.Namespace) -> None:
 
 def _print_information(console: Console, found: dict[str, Any]) -> None:
     for name in ("anyjac", "python", "platform"):
-        console.print(f"{name:<10} {found[name]}", markup=False)
-    console.print("\nbackends")
+        _line(console, f"{name:<10} {found[name]}")
+    _line(console, "\nbackends")
     for info in found["backends"]:
         about = f"{info['framework_version']} on {', '.join(info['devices'])}" if info["devices"] else info["error"]
         origin = f"{info['distribution']} {info['version']}".strip()
-        console.print(f"  {info['name']:<10} {info['state']}: {about or ''} (from {origin})", markup=False)
-    console.print("\nenvironment")
+        _line(console, f"  {info['name']:<10} {info['state']}: {about or ''} (from {origin})")
+    _line(console, "\nenvironment")
     for name, setting in found["environment"].items():
-        console.print(f"  {name}={setting['value']}{_remark(setting)}", markup=False)
+        _line(console, f"  {name}={setting['value']}{_remark(setting)}")
     if not found["environment"]:
-        console.print("  no variable that begins with ANYJAC_ is set")
+        _line(console, "  no variable that begins with ANYJAC_ is set")
 
 
 def _remark(setting: dict[str, Any]) -> str:

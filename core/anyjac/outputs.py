@@ -51,6 +51,19 @@ def carry(backend: Backend, opener: NodeOpener | None, value: Any) -> Carried:
     return Carried(value, tree, leaves, is_array, [leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes])
 
 
+def refuse_coroutine(result: Any) -> None:
+    """Refuse what a coroutine function returns, and close it, so that nobody waits for it.
+
+    Raises
+    ------
+    OutputError
+        If it is a coroutine.
+    """
+    if inspect.iscoroutine(result):
+        result.close()
+        raise OutputError("the function is a coroutine function; differentiate a plain one, and await around the call")
+
+
 def split_aux(result: Any) -> tuple[Any, Any]:
     """Return output and aux data of a function that promised a pair.
 
@@ -75,9 +88,6 @@ def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> N
     OutputError, DtypeError
         Naming what was returned, and where in the output.
     """
-    if inspect.iscoroutine(outputs.original):
-        outputs.original.close()
-        raise OutputError("the function is a coroutine function; differentiate a plain one, and await around the call")
     if not outputs.leaves:
         raise OutputError(
             f"the function returned {outputs.original!r}, which holds no array; return what to differentiate"

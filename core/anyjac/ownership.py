@@ -91,7 +91,7 @@ def release_all(owner: Owner) -> None:
     for thing in owner.claimed:
         if _owners.get(id(thing)) is owner:
             del _owners[id(thing)]
-    for gate in owner.waiters:
+    for gate in list(owner.waiters):
         if gate.locked():
             gate.release()
 
@@ -100,8 +100,11 @@ def _wait_for(holder: Owner, thing: Owned) -> None:
     gate = threading.Lock()
     gate.acquire()
     holder.waiters.append(gate)
-    if _owners.get(id(thing)) is holder:  # otherwise it has finished meanwhile, perhaps without seeing the gate
-        gate.acquire(timeout=LOOK_AGAIN_S)
+    try:
+        if _owners.get(id(thing)) is holder:  # otherwise it has finished meanwhile, perhaps without seeing the gate
+            gate.acquire(timeout=LOOK_AGAIN_S)
+    finally:
+        holder.waiters.remove(gate)
 
 
 def _is_youngest_in_ring(owner: Owner) -> bool:

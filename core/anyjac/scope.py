@@ -44,8 +44,14 @@ _current: ContextVar[Scope | None] = ContextVar("anyjac_scope", default=None)
 
 
 def current_scope() -> Scope | None:
-    """Return the innermost scope of this thread or task, None outside all transforms."""
-    return _current.get()
+    """Return the innermost scope of this thread or task, None outside all transforms.
+
+    A context that was copied inside a call, as a task of asyncio does, can outlive it; its scopes are over then.
+    """
+    scope = _current.get()
+    while scope is not None and scope.closed:
+        scope = scope.parent
+    return scope
 
 
 @dataclass(slots=True)
@@ -97,6 +103,7 @@ class Scope:
         self.backend = backend
         self.device = device
         self.converts = converts
+        self.closed = False
         self.parent = current_scope()
         self.owner: ownership.Owner = ownership.Owner() if self.parent is None else self.parent.owner
         self._entries: dict[int, Entry] = {}
@@ -111,6 +118,7 @@ class Scope:
 
     def close(self) -> None:
         """Forget all values, and give up the Variables if this is the outermost scope; may be repeated."""
+        self.closed = True
         self.deactivate()
         self._entries.clear()
         if self.parent is None:

@@ -1,6 +1,6 @@
 """A backend that passes everything on to a real one and raises at the n-th call of any of its members."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,11 @@ class FaultError(Exception):
 
 
 class FaultyBackend(Backend):
-    """Raises at call number `fail_at`, counted from 0 over all members; None for never."""
+    """Raises at call number `fail_at`, counted from 0 over all members, the namespace and every pullback; None: never.
+
+    Rows are pulled back one by one, by the default of `Backend`, so that each of them is a call that may fail. `called`
+    holds the names of all that was called.
+    """
 
     def __init__(self, real: Backend) -> None:
         self.name = f"faulty-{real.name}"
@@ -22,29 +26,61 @@ class FaultyBackend(Backend):
         self.real = real
         self.calls = 0
         self.fail_at: int | None = None
+        self.called: set[str] = set()
+        self.error: type[BaseException] = FaultError
 
     def __getattribute__(self, name: str) -> Any:
         own = object.__getattribute__(self, "__dict__")
         if name in own or name.startswith("_"):
             return object.__getattribute__(self, name)
+        if name == "namespace":
+            return _CountedNamespace(self, own["real"].namespace)
+        if name == "vjp":
+            return _Counted(self, name, self._vjp)
+        if name == "pullback_rows":
+            return _Counted(self, name, self._pullback_rows)
         member = getattr(own["real"], name)
-        return _Counted(self, member) if callable(member) and name != "namespace" else member
+        return _Counted(self, name, member) if callable(member) else member
 
     namespace = None
     is_array = asarray = devices = device_of = vjp = None
 
+    def _count(self, name: str) -> None:
+        self.called.add(name)
+        number, self.calls = self.calls, self.calls + 1
+        if number == self.fail_at:
+            raise self.error(f"call {number}")
+
+    def _vjp(self, fun: Any, primals: Sequence[Any]) -> Any:
+        outputs, pullback, aux = self.real.vjp(fun, primals)
+        return outputs, _Counted(self, "the pullback", pullback), aux
+
+    def _pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> Any:
+        return Backend.pullback_rows(self, pullback, cotangents)
+
 
 class _Counted:
-    """A member of the real backend that counts its calls, and those of the pullback that it hands out."""
+    """A member of the real backend whose calls are counted."""
 
-    def __init__(self, backend: FaultyBackend, member: Any) -> None:
-        self._backend, self._member = backend, member
+    def __init__(self, backend: FaultyBackend, name: str, member: Any) -> None:
+        self._backend, self._name, self._member = backend, name, member
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        number, self._backend.calls = self._backend.calls, self._backend.calls + 1
-        if number == self._backend.fail_at:
-            raise FaultError(f"call {number}")
+        self._backend._count(self._name)
         return self._member(*args, **kwargs)
+
+
+class _CountedNamespace:
+    """The real backend's namespace, with its functions counted and its dtypes as they are."""
+
+    def __init__(self, backend: FaultyBackend, real: Any) -> None:
+        self._backend, self._real = backend, real
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._real, name)
+        if not callable(member) or isinstance(member, type):
+            return member
+        return _Counted(self._backend, f"xp.{name}", member)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Many threads: nested, stateful Jacobians are right, shared Variables lose nothing, opposite orders do not hang."""
 
+import contextvars
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +11,13 @@ import pytest
 
 import anyjac
 from anyjac import Variable, jacrev
+from anyjac.ownership import owner_of
 from anyjac.scope import current_scope
 
-THREADS, ROUNDS, PATIENCE_S = 16, 12, 120.0
+from .running import PATIENCE_S, in_another_thread, run_in_threads
+from .stateful import assert_nothing_open, assert_untraced
+
+THREADS, ROUNDS = 16, 12
 
 
 @pytest.fixture(autouse=True)
@@ -24,70 +29,99 @@ def often_switching() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-def run_in_threads(works: list[Callable[[], Any]]) -> list[Any]:
-    """Start all works together and return their results; the first exception is raised here."""
-    start = threading.Barrier(len(works))
-    results: list[Any] = [None] * len(works)
-    errors: list[BaseException] = []
-
-    def run(index: int) -> None:
-        start.wait()
-        try:
-            results[index] = works[index]()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(len(works))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_S)
-    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
-    if errors:
-        raise errors[0]
-    return results
+# ---- each thread with Variables of its own -------------------------------------------------------------------------
 
 
-def _stateful_hessian(backend: anyjac.Backend, number: int) -> Callable[[], None]:
-    """Return a work: f = sum(w x^3), twice differentiated, with Variables that are read and written at both levels."""
-    size = 1 + number % 3
-    point = np.arange(1.0, size + 1) + number
+class Nested:
+    """f(x) = d/dx sum(w x^3) + x^2 in one thread, with Variables that are read and written at both levels.
 
-    def work() -> None:
-        w = Variable(backend.asarray(np.full(size, number + 1.0)))
-        inner_state, outer_state = Variable(backend.asarray(0.0 * point)), Variable(backend.asarray(np.asarray(0)))
-        xp = backend.namespace
+    `w` is differentiated outside and written inside, `squares` is written inside and read outside, `calls` counts. With
+    respect to w the Jacobian is diag(3 x^2), with respect to x diag(6 w x + 2 x).
+    """
 
-        def inner(x: Any) -> Any:
-            inner_state.value = x * x
-            return xp.sum(w * x**3)
+    def __init__(self, backend: anyjac.Backend, number: int) -> None:
+        size = 1 + number % 4
+        self.backend = backend
+        self.weight = number + 1.0
+        self.point = np.arange(1.0, size + 1) + number
+        self.w = Variable(backend.asarray(np.full(size, self.weight)))
+        self.squares = Variable(backend.asarray(np.zeros(size)))
+        self.calls = Variable(backend.asarray(np.asarray(0)))
+        self.expected_calls = 0
+        self.slope = jacrev(self.inner, backend=backend)
+        self.transform = jacrev(self.outer, self.w, 0, backend=backend, return_value=True)
 
-        def outer(x: Any) -> Any:
-            outer_state.value += 1
-            return jacrev(inner, backend=backend)(x) + inner_state.value
+    def inner(self, x: Any) -> Any:
+        self.squares.value = x * x
+        self.w.value = self.w * 1.0
+        self.calls.value += 1
+        return self.backend.namespace.sum(self.w * x**3)
 
-        transform = jacrev(outer, w, 0, backend=backend, return_value=True)
-        for _ in range(ROUNDS):
-            (of_w, of_x), value = transform(backend.asarray(point))
-            host = backend.to_numpy
-            assert np.allclose(host(of_w), np.diag(3 * point**2), rtol=1e-13)
-            assert np.allclose(host(of_x), np.diag(6 * (number + 1.0) * point + 2 * point), rtol=1e-13)
-            assert np.allclose(host(value), 3 * (number + 1.0) * point**2 + point**2, rtol=1e-13)
-        assert np.array_equal(backend.to_numpy(inner_state.value), point**2)
-        assert int(outer_state) == ROUNDS
-        assert not backend.is_traced(inner_state.value)
+    def outer(self, x: Any) -> Any:
+        self.calls.value += 1
+        self.w.value = self.w * 1.0
+        return self.slope(x) + self.squares.value
 
-    return work
+    def run(self) -> None:
+        """Differentiate once and check everything."""
+        host, x = self.backend.to_numpy, self.point
+        (of_w, of_x), value = self.transform(self.backend.asarray(x))
+        self.expected_calls += 2
+        assert np.allclose(host(of_w), np.diag(3 * x**2), rtol=1e-13)
+        assert np.allclose(host(of_x), np.diag(6 * self.weight * x + 2 * x), rtol=1e-13)
+        assert np.allclose(host(value), 3 * self.weight * x**2 + x**2, rtol=1e-13)
+
+    def check_state(self) -> None:
+        """Check what the Variables hold after all rounds: exact values, no tracer, nothing owned."""
+        host = self.backend.to_numpy
+        assert np.array_equal(host(self.squares.value), self.point**2)
+        assert np.array_equal(host(self.w.value), np.full(self.point.shape, self.weight))
+        assert int(self.calls) == self.expected_calls
+        assert_untraced(self.w, self.squares, self.calls)
+        assert_nothing_open(self.w, self.squares, self.calls)
 
 
 def test_sixteen_threads_of_nested_stateful_jacobians_give_only_right_answers(backend: anyjac.Backend) -> None:
-    run_in_threads([_stateful_hessian(backend, number) for number in range(THREADS)])
-    assert current_scope() is None
+    problems = [Nested(backend, number) for number in range(THREADS)]
+
+    def work(problem: Nested) -> Callable[[], None]:
+        return lambda: [problem.run() for _ in range(ROUNDS)] and None
+
+    run_in_threads([work(problem) for problem in problems])
+    for problem in problems:
+        problem.check_state()
 
 
-def test_threads_on_different_backends_do_not_disturb_each_other() -> None:
+def test_threads_that_change_between_backends_give_only_right_answers() -> None:
     backends = [anyjac.get_backend(name) for name in ("autograd", "jax", "torch")]
-    run_in_threads([_stateful_hessian(backends[number % 3], number) for number in range(9)])
+    problems = [[Nested(backend, number) for backend in backends] for number in range(9)]
+
+    def work(number: int) -> Callable[[], None]:
+        order = problems[number][number % 3 :] + problems[number][: number % 3]
+        return lambda: [problem.run() for _ in range(ROUNDS // 3) for problem in order] and None
+
+    run_in_threads([work(number) for number in range(len(problems))])
+    for problem in (problem for group in problems for problem in group):
+        problem.check_state()
+
+
+def test_calls_that_share_no_variable_run_side_by_side(backend: anyjac.Backend) -> None:
+    met = threading.Barrier(2)
+
+    def work() -> float:
+        v = Variable(backend.asarray(np.asarray(2.0)))
+
+        def f(x: Any) -> Any:
+            v.value = v * x
+            met.wait(PATIENCE_S)  # passes only while both calls run
+            return v.value
+
+        return float(jacrev(f, backend=backend)(backend.asarray(np.asarray(3.0))))
+
+    assert run_in_threads([work, work]) == [2.0, 2.0]
+
+
+# ---- threads that share Variables ----------------------------------------------------------------------------------
 
 
 def test_four_threads_that_share_a_transform_and_a_counter_lose_no_increment(backend: anyjac.Backend) -> None:
@@ -107,6 +141,53 @@ def test_four_threads_that_share_a_transform_and_a_counter_lose_no_increment(bac
     run_in_threads([work] * 4)
     assert int(count) == 80
     assert float(total) == 240.0
+    assert_untraced(count, total)
+    assert_nothing_open(count, total)
+
+
+def test_increments_in_nested_calls_of_threads_are_not_lost(backend: anyjac.Backend) -> None:
+    count = Variable(backend.asarray(np.asarray(0)))
+
+    def inner(x: Any) -> Any:
+        count.value += 1
+        return x**3
+
+    def outer(x: Any) -> Any:
+        count.value += 1
+        return jacrev(inner)(x)
+
+    transform = jacrev(outer, backend=backend)
+
+    def work() -> None:
+        for _ in range(10):
+            assert float(transform(backend.asarray(np.asarray(2.0)))) == 12.0
+
+    run_in_threads([work] * 4)
+    assert int(count) == 80
+
+
+def test_a_call_that_fails_in_one_thread_lets_the_waiting_ones_go_on(backend: anyjac.Backend) -> None:
+    count = Variable(backend.asarray(np.asarray(0)))
+    refused: list[int] = []
+
+    def f(x: Any, number: int) -> Any:
+        count.value += 1
+        if number % 2:
+            raise ZeroDivisionError
+        return x * x
+
+    transform = jacrev(f, backend=backend)
+
+    def work() -> None:
+        for number in range(20):
+            try:
+                assert float(transform(backend.asarray(np.asarray(3.0)), number)) == 6.0
+            except ZeroDivisionError:
+                refused.append(number)
+
+    run_in_threads([work] * 4)
+    assert len(refused) == 40
+    assert int(count) == 40
 
 
 def test_readers_outside_see_only_committed_values(backend: anyjac.Backend) -> None:
@@ -135,6 +216,9 @@ def test_readers_outside_see_only_committed_values(backend: anyjac.Backend) -> N
     assert float(pair["a"]) == 30.0
 
 
+# ---- orders in which Variables are taken ---------------------------------------------------------------------------
+
+
 def test_two_orders_of_the_same_variables_are_right_or_refused_and_never_hang(backend: anyjac.Backend) -> None:
     one, other = Variable(backend.asarray(np.asarray(0))), Variable(backend.asarray(np.asarray(0)))
     outcomes: list[str] = []
@@ -151,7 +235,7 @@ def test_two_orders_of_the_same_variables_are_right_or_refused_and_never_hang(ba
         def run() -> None:
             for _ in range(30):
                 try:
-                    transform(first, second)(backend.asarray(np.asarray(1.0)))
+                    assert float(transform(first, second)(backend.asarray(np.asarray(1.0)))) == 2.0
                     outcomes.append("right")
                 except anyjac.ConcurrencyError:
                     outcomes.append("refused")
@@ -161,35 +245,44 @@ def test_two_orders_of_the_same_variables_are_right_or_refused_and_never_hang(ba
     run_in_threads([work(one, other), work(other, one)])
     assert len(outcomes) == 60
     assert int(one) == int(other) == outcomes.count("right")
+    assert_nothing_open(one, other)
 
 
-def test_a_deadlock_is_refused_in_one_call_and_the_other_finishes() -> None:
-    one, other = Variable(1.0, name="one"), Variable(2.0, name="other")
-    both_own = threading.Barrier(2)
-    outcomes: list[Any] = []
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_a_ring_of_calls_is_broken_and_all_but_the_refused_finish(backend: anyjac.Backend, size: int) -> None:
+    ring = [Variable(backend.asarray(np.asarray(float(n))), name=f"v{n}") for n in range(size)]
+    all_own_one = threading.Barrier(size)
 
-    def work(first: Variable, second: Variable) -> Callable[[], None]:
+    def work(number: int) -> Callable[[], str]:
+        first, second = ring[number], ring[(number + 1) % size]
+
         def f(x: Any) -> Any:
             first.value = first + x
-            both_own.wait(PATIENCE_S)
+            all_own_one.wait(PATIENCE_S)
             second.value = second + x
             return x
 
-        def run() -> None:
+        def run() -> str:
             try:
-                jacrev(f)(1.0)
-                outcomes.append("finished")
+                jacrev(f, backend=backend)(backend.asarray(np.asarray(10.0)))
             except anyjac.ConcurrencyError as error:
-                outcomes.append(str(error))
+                return str(error)
+            return "finished"
 
         return run
 
-    run_in_threads([work(one, other), work(other, one)])
-    refused = [text for text in outcomes if text != "finished"]
-    assert len(outcomes) == 2
+    outcomes = run_in_threads([work(number) for number in range(size)])
+    refused = [number for number, outcome in enumerate(outcomes) if outcome != "finished"]
     assert len(refused) == 1
-    assert "different orders" in refused[0]
-    assert (float(one), float(other)) == (2.0, 3.0)
+    assert "different orders" in outcomes[refused[0]]
+    assert f"'v{(refused[0] + 1) % size}'" in outcomes[refused[0]]
+    for number, variable in enumerate(ring):
+        writers = {number, (number - 1) % size} - set(refused)
+        assert float(variable) == number + 10.0 * len(writers)
+    assert_nothing_open(*ring)
+
+
+# ---- contexts ------------------------------------------------------------------------------------------------------
 
 
 def test_a_context_is_for_its_own_thread_alone() -> None:
@@ -199,29 +292,77 @@ def test_a_context_is_for_its_own_thread_alone() -> None:
     def hold() -> None:
         with anyjac.use_backend("torch"):
             inside.set()
-            checked.wait(PATIENCE_S)
+            assert checked.wait(PATIENCE_S)
             seen.append(anyjac.get_backend().name)
+        seen.append(anyjac.get_backend().name)
 
     def look() -> None:
-        inside.wait(PATIENCE_S)
+        assert inside.wait(PATIENCE_S)
         seen.append(anyjac.get_backend().name)
         checked.set()
 
     run_in_threads([hold, look])
-    assert seen == ["autograd", "torch"]
+    assert seen == ["autograd", "torch", "autograd"]
 
 
-def test_a_thread_started_in_a_call_that_needs_the_call_s_variable_does_not_break_it() -> None:
-    v = Variable(1.0)
-    read: list[float] = []
+def test_a_thread_in_a_call_is_outside_of_it(backend: anyjac.Backend) -> None:
+    v = Variable(backend.asarray(np.asarray(1.0)))
+    seen: list[Any] = []
 
     def f(x: Any) -> Any:
         v.value = v + x
-        thread = threading.Thread(target=lambda: read.append(float(v.value)))
-        thread.start()
-        thread.join(PATIENCE_S)
+        seen.append(in_another_thread(lambda: (current_scope(), float(v.value))))
         return x * v.value
 
-    jacrev(f)(1.0)
-    assert read == [1.0]
+    assert float(jacrev(f, backend=backend)(backend.asarray(np.asarray(1.0)))) == 3.0
+    assert seen == [(None, 1.0)]
     assert float(v) == 2.0
+
+
+def _context_of_a_finished_call(v: Variable, backend: anyjac.Backend, *, fails: bool) -> contextvars.Context:
+    kept: list[contextvars.Context] = []
+
+    def f(x: Any) -> Any:
+        v.value = v + x
+        kept.append(contextvars.copy_context())
+        if fails:
+            raise ZeroDivisionError
+        return x * v.value
+
+    try:
+        jacrev(f, backend=backend)(backend.asarray(np.asarray(1.0)))
+    except ZeroDivisionError:
+        assert fails
+    return kept[0]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_runs_later_in_a_context_copied_in_a_call_is_outside_of_it(backend: anyjac.Backend, fails: bool) -> None:
+    v = Variable(backend.asarray(np.asarray(1.0)))
+    context = _context_of_a_finished_call(v, backend, fails=fails)
+    after = 1.0 if fails else 2.0
+
+    def later() -> float:
+        read = float(v.value)
+        v.value = read + 10.0
+        return read
+
+    assert in_another_thread(lambda: context.run(later)) == after
+    assert float(v) == after + 10.0
+    assert owner_of(v) is None
+
+
+def test_a_call_in_a_context_copied_in_a_finished_call_commits_and_hinders_no_other(backend: anyjac.Backend) -> None:
+    v = Variable(backend.asarray(np.asarray(1.0)))
+    context = _context_of_a_finished_call(v, backend, fails=False)
+
+    def f(x: Any) -> Any:
+        v.value = v * x
+        return v.value
+
+    transform = jacrev(f, backend=backend)
+    x = backend.asarray(np.asarray(3.0))
+    assert float(in_another_thread(lambda: context.run(transform, x))) == 2.0
+    assert float(v) == 6.0
+    assert float(in_another_thread(lambda: transform(x), patience_s=5.0)) == 6.0
+    assert float(v) == 18.0

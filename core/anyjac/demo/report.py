@@ -15,6 +15,9 @@ from .rest import Floats, Rest
 
 ROWS = [f"d{name}/dt  [{unit}]" for name, unit in RATE_UNITS.items()]
 
+ROOMY = 72
+"""From so many columns on, the tables are padded."""
+
 
 def print_rest(console: Console, rest: Rest) -> None:
     """Print one backend's resting state, Jacobians and stability."""
@@ -24,18 +27,23 @@ def print_rest(console: Console, rest: Rest) -> None:
     _line(console, f"  {state}\n")
     _title(console, "Jacobian of the rates with respect to the state")
     _line(console, "jacrev(model, grad_vars=state)")
-    console.print(_table([f"per {name}{_bracketed(unit)}" for name, unit in STATE_UNITS.items()], rest.jacobian))
+    columns = [f"per {name}\n[{unit}]" for name, unit in STATE_UNITS.items()]
+    console.print(_table(console, columns, rest.jacobian))
+    _line(console, "The unit of an entry is its row's divided by its column's.\n")
     _line(console, "Eigenvalues [1/ms]:")
-    _line(console, "  " + ", ".join(map(_complex, rest.eigenvalues)))
+    for eigenvalue in rest.eigenvalues:
+        _line(console, f"  {_complex(eigenvalue)}")
     verdict = "all real parts are negative: the rest is stable" if rest.stable else "the rest is unstable"
     _line(console, f"  {verdict}\n")
-    _title(console, "Jacobian of the rates with respect to the injected current and the conductances")
-    _line(console, "jacrev(model, grad_vars=conductances, argnums=0, return_value=True, has_aux=True)")
-    columns = ["per I  [uA/cm^2]", *(f"per {name}  [mS/cm^2]" for name in CONDUCTANCES)]
-    console.print(_table(columns, np.column_stack([rest.by_current, rest.by_conductance])))
-    _line(console, f"Value, what is left of the rates: at most {np.max(np.abs(rest.rates)):.1e} mV/ms or 1/ms")
+    _title(console, "Jacobian with respect to injected current and conductances")
+    _line(console, "jacrev(model, grad_vars=conductances, argnums=0,")
+    _line(console, "       return_value=True, has_aux=True)")
+    columns = ["per I\n[uA/cm^2]", *(f"per {name}\n[mS/cm^2]" for name in CONDUCTANCES)]
+    console.print(_table(console, columns, np.column_stack([rest.by_current, rest.by_conductance])))
+    _line(console, f"Value, the rates at rest: at most {np.max(np.abs(rest.rates)):.1e} mV/ms or 1/ms")
     currents = ", ".join(f"{name} = {value:.4f}" for name, value in rest.currents.items())
-    _line(console, f"Aux data, the ionic currents [uA/cm^2]: {currents}\n")
+    _line(console, "Aux data, the ionic currents [uA/cm^2]:")
+    _line(console, f"  {currents}\n")
 
 
 def print_comparison(console: Console, rests: Sequence[Rest]) -> None:
@@ -48,6 +56,12 @@ def print_comparison(console: Console, rests: Sequence[Rest]) -> None:
         difference = rest.difference_from(rests[0])
         table.add_row(rest.backend, rest.dtype, f"{rest.state['V']:.12f}", f"{difference:.1e}" if difference else "0")
     console.print(table)
+    _line(console, "The difference is the largest in any number above, in its unit.")
+    for rest in rests:
+        if rest.dtype != "float64":
+            _line(console, f"{rest.backend} ran in {rest.dtype}, with about {np.finfo(rest.dtype).precision} digits.")
+            if rest.backend == "jax":
+                _line(console, "  JAX_ENABLE_X64=1, set before JAX is imported, gives it 64 bits.")
 
 
 def _title(console: Console, text: str) -> None:
@@ -55,21 +69,17 @@ def _title(console: Console, text: str) -> None:
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(Text(text))
+    console.print(Text(text), soft_wrap=True)
 
 
-def _table(columns: Sequence[str], values: Floats) -> Table:
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    table.add_column("", overflow="fold")
+def _table(console: Console, columns: Sequence[str], values: Floats) -> Table:
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1) if console.width >= ROOMY else 0)
+    table.add_column("")
     for column in columns:
-        table.add_column(Text(column), justify="right", overflow="fold")
+        table.add_column(Text(column), justify="right")
     for label, row in zip(ROWS, values, strict=True):
         table.add_row(Text(label), *(f"{value + 0.0:.6f}" for value in row))
     return table
-
-
-def _bracketed(unit: str) -> str:
-    return "" if unit == "1" else f"  [{unit}]"
 
 
 def _after(unit: str) -> str:

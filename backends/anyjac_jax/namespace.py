@@ -1,0 +1,64 @@
+"""The array-API namespace of the JAX backend: `jax.numpy`, with mends where it gives zeros for a derivative.
+
+In `jax.numpy` the values of the ``unique`` functions and the sign of complex numbers count as constants.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Array = Any
+
+
+def build_namespace() -> types.ModuleType:
+    """Make the namespace."""
+    namespace = types.ModuleType("anyjac_jax.array_api")
+    for name in dir(jnp):
+        setattr(namespace, name, getattr(jnp, name))
+    for function in (sign, unique_all, unique_counts, unique_inverse, unique_values):
+        setattr(namespace, function.__name__, function)
+    return namespace
+
+
+def sign(x: Array, /) -> Array:
+    """Return the sign, for complex numbers ``x / abs(x)``, which turns with `x`."""
+    if not jnp.iscomplexobj(x):
+        return jnp.sign(x)
+    zero = x == 0
+    return jnp.where(zero, 0, x / jnp.abs(jnp.where(zero, 1, x)))
+
+
+def _places(x: Array, **options: Any) -> Any:
+    return jnp.unique_all(jax.lax.stop_gradient(x), **options)
+
+
+def _values(x: Array, found: Any) -> Array:
+    """Take the values from where each is first found, so that they are differentiated."""
+    return jnp.ravel(x)[found.indices]
+
+
+def unique_values(x: Array, /, **options: Any) -> Array:
+    """Return the values that occur."""
+    return _values(x, _places(x, **options))
+
+
+def unique_all(x: Array, /, **options: Any) -> Any:
+    """Return the values that occur, where, how often, and how to put `x` together from them."""
+    found = _places(x, **options)
+    return found._replace(values=_values(x, found))
+
+
+def unique_counts(x: Array, /, **options: Any) -> Any:
+    """Return the values that occur, and how often."""
+    found = jnp.unique_counts(jax.lax.stop_gradient(x), **options)
+    return found._replace(values=_values(x, _places(x, **options)))
+
+
+def unique_inverse(x: Array, /, **options: Any) -> Any:
+    """Return the values that occur, and how to put `x` together from them."""
+    found = jnp.unique_inverse(jax.lax.stop_gradient(x), **options)
+    return found._replace(values=_values(x, _places(x, **options)))

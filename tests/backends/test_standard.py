@@ -1,0 +1,66 @@
+"""The functions of the array API on every backend: each derivative is right, or refused where this list says so."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+import anyjac
+from anyjac_conformance import standard
+from anyjac_conformance.standard import CONSTANT, REFUSED, RIGHT, TABLE, Body, check
+
+PAGE = Path(__file__).parents[2] / "docs" / "array-api.rst"
+
+REFUSALS = {
+    "autograd": (),
+    "jax": (),
+    "torch": ("floor_divide", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
+}
+"""Functions for which a framework has no derivative and says so."""
+
+
+def _bodies(name: str) -> list[Body]:
+    return [*TABLE.get(name, []), *([CONSTANT[name]] if name in CONSTANT else [])]
+
+
+def _expected(backend: str, name: str) -> list[str]:
+    return [REFUSED if name in REFUSALS[backend] else RIGHT for _ in _bodies(name)]
+
+
+@pytest.mark.parametrize("name", sorted({*TABLE, *CONSTANT}))
+def test_first_and_second_derivatives_are_right_or_refused(backend: anyjac.Backend, name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, about what it cannot batch
+        verdicts = [check(backend, name, body) for body in _bodies(name)]
+    assert [verdict.status for verdict in verdicts] == _expected(backend.name, name), verdicts
+
+
+def test_the_page_shows_the_table_as_it_is() -> None:
+    names = sorted({*TABLE, *CONSTANT})
+    table = standard.table({backend: {name: _expected(backend, name) for name in names} for backend in REFUSALS})
+    assert table in PAGE.read_text()
+
+
+def test_every_function_of_the_standard_is_in_the_table() -> None:
+    namespace = anyjac.get_backend("numpy").namespace
+    info = namespace.__array_namespace_info__()
+    assert info.capabilities()["boolean indexing"]
+    listed = {name.rpartition(".")[2] for name in (*TABLE, *CONSTANT, *standard.BY_NATURE)}
+    assert set(STANDARD.split()) <= listed
+
+
+STANDARD = """
+abs acos acosh add asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_invert bitwise_or
+bitwise_right_shift bitwise_xor ceil clip conj copysign cos cosh divide equal exp expm1 floor floor_divide
+greater greater_equal hypot imag isfinite isinf isnan less less_equal log log1p log2 log10 logaddexp
+logical_and logical_not logical_or logical_xor maximum minimum multiply negative nextafter not_equal positive
+pow real reciprocal remainder round sign signbit sin sinh square sqrt subtract tan tanh trunc asarray full
+full_like linspace meshgrid ones_like tril triu zeros_like astype take take_along_axis matmul matrix_transpose
+tensordot vecdot broadcast_arrays broadcast_to concat expand_dims flip moveaxis permute_dims repeat reshape
+roll squeeze stack tile unstack argmax argmin count_nonzero nonzero searchsorted where unique_all
+unique_counts unique_inverse unique_values argsort sort cumulative_prod cumulative_sum max mean min prod std
+sum var all any diff cholesky cross det diagonal eigh eigvalsh inv matrix_norm matrix_power matrix_rank outer
+pinv qr slogdet solve svd svdvals trace vector_norm fft ifft fftn ifftn rfft irfft rfftn irfftn hfft ihfft
+fftshift ifftshift
+"""
+"""The functions of the standard, 2024.12, that take an array; creation from numbers, `dtypes` and DLPack left out."""

@@ -1,0 +1,131 @@
+"""An interrupt at any line or instruction of a call writes all Variables or none, and leaves nothing open."""
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+import anyjac
+import anyjac_plugins
+from anyjac import Variable, jacrev
+
+from .running import PATIENCE_S, in_another_thread
+from .stateful import AFTER, BEFORE, Model, assert_nothing_open, assert_right, assert_untraced
+
+CORE = Path(anyjac.__file__).parent
+STATE_KEEPERS = tuple(str(CORE / name) for name in ("call.py", "scope.py", "ownership.py"))
+"""The modules that open scopes, own Variables and commit."""
+
+
+def _package_of(backend: anyjac.Backend) -> str:
+    return str(Path(sys.modules[type(backend).__module__].__file__ or "").parent)
+
+
+class Interrupter:
+    """Raises KeyboardInterrupt at the n-th line or instruction that is executed in some files; None: only counts."""
+
+    def __init__(self, files: tuple[str, ...], event: Literal["line", "opcode"], fire_at: int | None = None) -> None:
+        self._files = files
+        self._event = event
+        self._fire_at = fire_at
+        self.count = 0
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(self._files):
+            return None
+        frame.f_trace_opcodes = self._event == "opcode"
+        if event == self._event:
+            number, self.count = self.count, self.count + 1
+            if number == self._fire_at:
+                raise KeyboardInterrupt
+        return self
+
+    def interrupts(self, work: Callable[[], Any]) -> bool:
+        """Run a work under this trace and tell whether it was interrupted."""
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            work()
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+
+def _interrupt_everywhere(
+    backend: anyjac.Backend, files: tuple[str, ...], event: Literal["line", "opcode"], points: int, last: int
+) -> None:
+    """Interrupt calls at about `points` places all over, and at each of the `last` ones, where writes are committed."""
+    x = backend.asarray(np.asarray(5.0))
+    Model(backend).transform(x)
+    counter, counted = Interrupter(files, event), Model(backend)
+    assert not counter.interrupts(lambda: counted.transform(x))
+    assert counted.values() == AFTER
+    total = counter.count
+    assert total > 500
+    sample = sorted({*range(0, total, 1 + total // points), *range(total - last, total)})
+    outcomes = set()
+    for turn, point in enumerate(sample):
+        model = Model(backend)
+        assert Interrupter(files, event, point).interrupts(lambda model=model: model.transform(x))
+        values = model.values()
+        assert values in (BEFORE, AFTER), f"{event} {point} of {total}: {values}"
+        assert_nothing_open(*model.variables())
+        assert_untraced(*model.variables())
+        outcomes.add(tuple(values))
+        if turn % 25 == 0:
+            assert_right(model, x)
+    assert tuple(BEFORE) in outcomes
+    assert tuple(AFTER) in outcomes, "no interrupt arrived after the commit: the sample misses it"
+
+
+def test_an_interrupt_at_any_line_writes_all_variables_or_none(backend: anyjac.Backend) -> None:
+    files = (str(CORE), str(Path(anyjac_plugins.__file__).parent), _package_of(backend))
+    points = 100 if backend.name == "jax" else 400  # a call of JAX takes ten times as long
+    _interrupt_everywhere(backend, files, "line", points, last=60)
+
+
+def test_an_interrupt_at_any_instruction_that_keeps_state_writes_all_variables_or_none() -> None:
+    _interrupt_everywhere(anyjac.get_backend("numpy"), STATE_KEEPERS, "opcode", 300, last=300)
+
+
+@pytest.mark.parametrize("event", ["line", "opcode"])
+def test_an_interrupt_of_a_call_that_waits_for_a_variable_leaves_it_to_its_owner(
+    event: Literal["line", "opcode"],
+) -> None:
+    v = Variable(1.0)
+    owned, waiting = threading.Event(), threading.Event()
+
+    def hold(x: Any) -> Any:
+        v.value = v + x
+        owned.set()
+        assert waiting.wait(PATIENCE_S)
+        return x
+
+    def wait(x: Any) -> Any:
+        v.value = v * x
+        return x
+
+    files = (str(CORE / "ownership.py"),)
+    for point in range(0, 120, 3 if event == "line" else 5):
+        owned.clear()
+        waiting.clear()
+        v.value = 1.0
+        holder = threading.Thread(target=jacrev(hold), args=(1.0,), daemon=True)
+        holder.start()
+        assert owned.wait(PATIENCE_S)
+        # The call waits, in turns of a fraction of a second, until the interrupt has come.
+        assert Interrupter(files, event, point).interrupts(lambda: jacrev(wait)(2.0))
+        waiting.set()
+        holder.join(PATIENCE_S)
+        assert not holder.is_alive(), "the owner hangs"
+        assert_nothing_open(v)
+        assert float(v) == 2.0
+        assert float(in_another_thread(lambda: jacrev(wait)(2.0))) == 1.0
+        assert float(v) == 4.0
