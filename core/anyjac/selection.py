@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from anyjac_plugins import Backend, BackendInfo, BackendRegistry, BackendSpec, environment
-from anyjac_plugins.errors import AnyjacError, InputTypeError, MixedBackendsError
+from anyjac_plugins.errors import AnyjacError, BackendUnavailableError, InputTypeError, MixedBackendsError
 
 from .adoption import introduce
 from .trees import flatten
@@ -92,7 +92,8 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
     >>> anyjac.get_backend("numpy").name
     'autograd'
     """
-    return (_named(backend) or _named(_default)).backend  # type: ignore[union-attr]
+    named = _named(backend)
+    return _default_backend() if named is None else named.backend
 
 
 def set_default_backend(name: str) -> None:
@@ -226,7 +227,7 @@ def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Back
         return Selection(registry.get(frameworks.pop()), explicit=False)
     if enclosing is not None:
         return Selection(enclosing, explicit=False)
-    return Selection(registry.get(NUMPY if kinds else _default), explicit=False)
+    return Selection(registry.get(NUMPY) if kinds else _default_backend(), explicit=False)
 
 
 def select_device(backend: Backend, device: Any) -> Any:
@@ -276,6 +277,16 @@ def _kind_of_type(cls: type) -> str | None:
         if owner is not None:
             return owner
     return None
+
+
+def _default_backend() -> Backend:
+    try:
+        return registry.get(_default)
+    except AnyjacError as error:
+        raise BackendUnavailableError(
+            f"nothing says which backend is meant, and the default one, {_default!r}, cannot be used: {error} Name one "
+            f"with backend=, anyjac.use_backend or {environment.BACKEND}"
+        ) from error
 
 
 def _named(backend: str | Backend | None) -> Selection | None:

@@ -122,6 +122,13 @@ def test_an_alias_of_a_disabled_backend_says_that_it_is_disabled(monkeypatch: py
         anyjac.get_backend("numpy")
 
 
+def test_a_default_that_cannot_be_used_is_told_as_such() -> None:
+    code = "import anyjac\ntry:\n    anyjac.jacrev(lambda x: x)(1.0)\nexcept ImportError as error:\n    print(error)"
+    told = printed(run_python(code, ANYJAC_DISABLE_PLUGINS="autograd"))
+    assert told.startswith("nothing says which backend is meant, and the default one, 'numpy', cannot be used: ")
+    assert told.endswith("Name one with backend=, anyjac.use_backend or ANYJAC_BACKEND\n")
+
+
 # ---- misspelled variables of the environment -----------------------------------------------------------------------
 
 
