@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import anyjac
-from anyjac import BackendSpec, InputTypeError, InputValueError, MixedBackendsError, Variable, jacrev
+from anyjac import BackendSpec, DeviceError, InputTypeError, InputValueError, MixedBackendsError, Variable, jacrev
 
 from ..answers import Raises
 from ..lab import Lab
@@ -176,7 +176,17 @@ class Alien(Foreign):
     """An array of yet another framework."""
 
 
-Foreign.__module__, Alien.__module__ = "foreign.arrays", "alien"
+class Remote(Foreign):
+    """An array that lies on an accelerator, out of the host's reach."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (2, 0)  # DLPack's code of CUDA
+
+    def __dlpack__(self, **options: Any) -> Any:
+        raise BufferError("the memory is on the accelerator")
+
+
+Foreign.__module__, Alien.__module__, Remote.__module__ = "foreign.arrays", "alien", "foreign.remote"
 
 
 @contextlib.contextmanager
@@ -200,6 +210,12 @@ def _no_such_framework() -> Any:
 def a_foreign_array_is_converted_where_the_backend_is_named(lab: Lab) -> Any:
     with _strange_frameworks():
         return jacrev(lambda x: x**2, backend=lab.backend)(Foreign([1.0, 2.0]))
+
+
+@scenario("arguments/border", answer=lambda lab: Raises(DeviceError, "Remote", lab.backend.name, "move it to the host"))
+def a_foreign_array_never_changes_device_in_silence(lab: Lab) -> Any:
+    with _strange_frameworks():
+        return jacrev(lambda x: x**2, backend=lab.backend)(Remote([1.0, 2.0]))
 
 
 @scenario("arguments/border", answer=Raises(MixedBackendsError, "foreign", "alien", "backend="))
