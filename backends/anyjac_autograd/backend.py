@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Any
 
 import autograd
-import autograd.numpy as anp
 import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import getval, isbox
@@ -86,11 +85,6 @@ class AutogradBackend(Backend):
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
-
-    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        count = next(len(c) for c in cotangents if c is not None)
-        rows = [pullback([None if c is None else c[i] for c in cotangents]) for i in range(count)]
-        return [None if column[0] is None else anp.stack(list(column)) for column in zip(*rows, strict=True)]
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         gradient: Callable[[Array], Array] = autograd.grad(fun)

@@ -13,6 +13,8 @@ import autograd.numpy as anp
 import numpy as np
 from autograd.extend import def_linear, defvjp, primitive
 
+from .traced import as_complex
+
 Array = Any
 Norm = Literal["backward", "ortho", "forward"]
 Axes = Sequence[int] | None
@@ -34,10 +36,6 @@ def _scale(norm: Norm, length: int, *, inverse: bool) -> float:
     return length**-0.5 if norm == "ortho" else 1.0 / length if full[norm] else 1.0
 
 
-def _complex(x: Array) -> Array:
-    return x if anp.iscomplexobj(x) else x + np.zeros((), np.result_type(x.dtype, np.complex64))
-
-
 def _resized(x: Array, length: int) -> Array:
     """Cut the last axis off or fill it up with zeros."""
     missing = length - x.shape[-1]
@@ -48,7 +46,7 @@ def _resized(x: Array, length: int) -> Array:
 
 def _one_axis(x: Array, n: int | None, axis: int, norm: Norm, *, inverse: bool) -> Array:
     length = x.shape[axis] if n is None else n
-    moved = _resized(_complex(anp.moveaxis(x, axis, -1)), length)
+    moved = _resized(as_complex(anp.moveaxis(x, axis, -1)), length)
     return anp.moveaxis(_sums(moved, inverse) * _scale(norm, length, inverse=inverse), -1, axis)
 
 
@@ -68,10 +66,10 @@ def rfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "bac
 
 def irfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:
     length = 2 * (x.shape[axis] - 1) if n is None else n
-    half = _resized(_complex(anp.moveaxis(x, axis, -1)), length // 2 + 1)
+    half = _resized(as_complex(anp.moveaxis(x, axis, -1)), length // 2 + 1)
     mirrored = anp.conj(half[..., 1 : (length + 1) // 2][..., ::-1])
     real_ends = [half[..., :1]] if length % 2 else [half[..., :1], half[..., -1:]]
-    ends = [_complex(anp.real(end)) for end in real_ends]
+    ends = [as_complex(anp.real(end)) for end in real_ends]
     middle = half[..., 1 : (length + 1) // 2]
     spectrum = anp.concatenate([ends[0], middle, *ends[1:], mirrored], -1)
     return anp.moveaxis(anp.real(ifft(spectrum, norm=norm)), -1, axis)

@@ -128,11 +128,16 @@ def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) ->
     target = np.dtype(dtype)
     if target.kind not in "fc":
         return innermost(x).astype(target)
-    if target.kind == "c" and x.dtype.kind != "c":
-        x = x + np.zeros((), np.result_type(x.dtype, np.complex64))
+    if target.kind == "c":
+        x = as_complex(x)
     if target.kind != "c" and x.dtype.kind == "c":
         x = anp.real(x)
     return x if x.dtype == target else x.astype(target)
+
+
+def as_complex(x: Array) -> Array:
+    """Return `x` as complex numbers of its own precision."""
+    return x if anp.iscomplexobj(x) else x + np.zeros((), np.result_type(x.dtype, np.complex64))
 
 
 def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
@@ -306,28 +311,24 @@ def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool 
     return take_along_axis(x, order, axis=axis)
 
 
-def _unique_places(x: Array) -> Any:
-    return compat.unique_all(np.asarray(innermost(x)))
+def unique_all(x: Array, /) -> Any:
+    """Find the values that occur, taken from where each is first found, so that they are differentiated."""
+    found = compat.unique_all(np.asarray(innermost(x)))
+    return found._replace(values=anp.reshape(x, (-1,))[found.indices])
 
 
 def unique_values(x: Array, /) -> Array:
-    """Return the values that occur, taken from where each is first found, so that they are differentiated."""
-    return anp.reshape(x, (-1,))[_unique_places(x).indices]
+    return unique_all(x).values
 
 
 def unique_counts(x: Array, /) -> Any:
-    found = _unique_places(x)
-    return type(compat.unique_counts(np.zeros(1)))(unique_values(x), found.counts)
+    found = unique_all(x)
+    return type(compat.unique_counts(np.zeros(1)))(found.values, found.counts)
 
 
 def unique_inverse(x: Array, /) -> Any:
-    found = _unique_places(x)
-    return type(compat.unique_inverse(np.zeros(1)))(unique_values(x), found.inverse_indices)
-
-
-def unique_all(x: Array, /) -> Any:
-    found = _unique_places(x)
-    return type(found)(unique_values(x), found.indices, found.inverse_indices, found.counts)
+    found = unique_all(x)
+    return type(compat.unique_inverse(np.zeros(1)))(found.values, found.inverse_indices)
 
 
 def diff(x: Array, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Array:

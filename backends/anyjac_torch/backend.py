@@ -96,7 +96,10 @@ class TorchBackend(Backend):
         return differentiation.vjp(fun, primals)
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        return differentiation.pullback_rows(pullback, cotangents)
+        try:
+            return differentiation.batched_rows(pullback, cotangents)
+        except RuntimeError:  # an operator, or a user's backward, that cannot be batched
+            return super().pullback_rows(pullback, cotangents)
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         return torch.func.grad(fun)

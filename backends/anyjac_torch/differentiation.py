@@ -24,24 +24,15 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
     return _vjp_on_graph(fun, primals)
 
 
-def pullback_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-    """Pull back a batch of cotangents at once, or row by row what `torch.vmap` refuses."""
+def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+    """Pull back a batch of cotangents at once; a RuntimeError where `torch.vmap` refuses."""
     assert isinstance(pullback, _GraphPullback | _FunctorchPullback)
-    try:
-        return pullback.batch(cotangents)
-    except RuntimeError:  # an operator, or a user's backward, that cannot be batched
-        return _row_by_row(pullback, cotangents)
+    return pullback.batch(cotangents)
 
 
 def is_wrapped(tensor: torch.Tensor) -> bool:
     """Tell whether a transform of `torch.func` that is still running has wrapped the tensor."""
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))
-
-
-def _row_by_row(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-    count = next(c.shape[0] for c in cotangents if c is not None)
-    rows = [pullback([None if c is None else c[i] for c in cotangents]) for i in range(count)]
-    return [None if column[0] is None else torch.stack(list(column)) for column in zip(*rows, strict=True)]
 
 
 def _conjugated(tensor: Array | None) -> Array | None:

@@ -43,6 +43,16 @@ class Lab:
         """The device of the backend that is farthest from the default one."""
         return list(self.backend.devices())[-1]
 
+    @property
+    def last_device_name(self) -> str:
+        """Its name."""
+        return self.backend.device_name(self.last_device)
+
+    @property
+    def first_device_name(self) -> str:
+        """The name of the backend's default device."""
+        return self.backend.device_name(self.backend.devices()[0])
+
     def unnamed(self, do: Callable[[], Any]) -> Any:
         """Call `do` where no context names a backend."""
         return contextvars.Context().run(do)

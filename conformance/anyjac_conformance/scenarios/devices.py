@@ -16,17 +16,13 @@ from ..scenario import Collection
 scenario = Collection()
 
 
-def _name(lab: Lab) -> str:
-    return lab.backend.device_name(lab.last_device)
-
-
 def _on_last_device(values: Any) -> Any:
-    return lambda lab: Array(np.asarray(values), "float64", _name(lab))
+    return lambda lab: Array(np.asarray(values), "float64", lab.last_device_name)
 
 
 @scenario("devices/argument", answer=_on_last_device(np.diag([2.0, 4.0])))
 def by_name(lab: Lab) -> Any:
-    return jacrev(lambda x: x * x, device=_name(lab))(lab.array([1.0, 2.0]))
+    return jacrev(lambda x: x * x, device=lab.last_device_name)(lab.array([1.0, 2.0]))
 
 
 @scenario("devices/argument", answer=_on_last_device(np.diag([2.0, 4.0])))
@@ -41,36 +37,38 @@ def the_work_runs_there(lab: Lab) -> Any:
 
     def f(x: Any) -> Any:
         made = lab.xp.ones(1, dtype=lab.xp.float64)
-        places.append(lab.backend.is_traced(x) or lab.backend.device_name(lab.backend.device_of(made)) == _name(lab))
+        places.append(
+            lab.backend.is_traced(x) or lab.backend.device_name(lab.backend.device_of(made)) == lab.last_device_name
+        )
         return w * x * made
 
-    return_value = jacrev(f, {"w": w}, device=_name(lab))(lab.array(2.0))
+    return_value = jacrev(f, {"w": w}, device=lab.last_device_name)(lab.array(2.0))
     return all(places), return_value
 
 
 @scenario(
     "devices/argument",
-    answer=lambda lab: Array(np.array(6.0), "float64", lab.backend.device_name(lab.backend.devices()[0])),
+    answer=lambda lab: Array(np.array(6.0), "float64", lab.first_device_name),
 )
 def a_platform_alone_means_its_first_device(lab: Lab) -> Any:
-    platform = lab.backend.device_name(lab.backend.devices()[0]).partition(":")[0]
+    platform = lab.first_device_name.partition(":")[0]
     return jacrev(lambda x: x * x, device=platform)(lab.array(3.0))
 
 
 @scenario("devices/variable", answer=_on_last_device(np.array([1.0, 2.0])))
 def the_value_is_placed(lab: Lab) -> Any:
-    return Variable(lab.array([1.0, 2.0]), device=_name(lab)).value
+    return Variable(lab.array([1.0, 2.0]), device=lab.last_device_name).value
 
 
 @scenario("devices/variable", answer=_on_last_device(np.diag([2.0, 4.0])))
 def its_block_is_where_it_is(lab: Lab) -> Any:
-    v = Variable(lab.array([1.0, 2.0]), device=_name(lab))
+    v = Variable(lab.array([1.0, 2.0]), device=lab.last_device_name)
     return jacrev(lambda: v * v, v)()
 
 
 @scenario(
     "devices/variable",
-    answer=lambda lab: Array(np.array(6.0), "float64", lab.backend.device_name(lab.backend.devices()[0])),
+    answer=lambda lab: Array(np.array(6.0), "float64", lab.first_device_name),
 )
 def a_call_on_another_device_writes_back_to_its_own(lab: Lab) -> Any:
     v = Variable(lab.array(2.0), device=lab.backend.devices()[0])
@@ -79,7 +77,7 @@ def a_call_on_another_device_writes_back_to_its_own(lab: Lab) -> Any:
         v.value = v * x
         return v.value
 
-    jacrev(f, device=_name(lab))(lab.array(3.0))
+    jacrev(f, device=lab.last_device_name)(lab.array(3.0))
     return v.value
 
 
@@ -87,7 +85,7 @@ def a_call_on_another_device_writes_back_to_its_own(lab: Lab) -> Any:
     "devices/environment", answer=lambda lab: (_on_last_device(np.array(6.0))(lab), _on_last_device(np.array(1.0))(lab))
 )
 def of_calls_and_variables(lab: Lab) -> Any:
-    with lab.environment(ANYJAC_DEVICE=_name(lab)):
+    with lab.environment(ANYJAC_DEVICE=lab.last_device_name):
         return jacrev(lambda x: x * x)(lab.array(3.0)), Variable(lab.array(1.0)).value
 
 

@@ -142,11 +142,7 @@ def each_block_has_the_dtype_of_its_input(lab: Lab) -> Any:
     return jacrev(lambda x, y: x * y, argnums=(0, 1))(x, y)
 
 
-def _last_device_name(lab: Lab) -> str:
-    return lab.backend.device_name(lab.last_device)
-
-
-@scenario("packing/block", answer=lambda lab: Array(np.array(6.0), "float64", _last_device_name(lab)))
+@scenario("packing/block", answer=lambda lab: Array(np.array(6.0), "float64", lab.last_device_name))
 def a_block_is_on_the_device_of_its_input(lab: Lab) -> Any:
     x = lab.backend.asarray(lab.array(3.0), device=lab.last_device)
     return jacrev(lambda x: x * x)(x)

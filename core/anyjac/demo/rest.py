@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +92,7 @@ def find_rest(
     host = anyjac.get_backend(backend).to_numpy
     for iteration in range(1, max_iterations + 1):
         blocks, rates = linearised(injected)
-        jacobian = np.stack([host(block) for block in blocks.values()], axis=1)
+        jacobian = _columns(blocks, host)
         step = np.linalg.solve(jacobian, -host(rates))
         for variable, change in zip(membrane.state.values(), step, strict=True):
             variable.value = variable.value + float(change)
@@ -131,7 +132,7 @@ def analyse_rest(backend: str | None = None, injected: float = 0.0) -> Rest:
         backend=backend,
     )
     (by_conductance, by_current), rates, currents = sensitivity(np.asarray(injected))
-    jacobian = np.stack([host(block) for block in by_state.values()], axis=1)
+    jacobian = _columns(by_state, host)
     return Rest(
         backend=chosen.name,
         dtype=jacobian.dtype.name,
@@ -141,6 +142,11 @@ def analyse_rest(backend: str | None = None, injected: float = 0.0) -> Rest:
         eigenvalues=np.linalg.eigvals(jacobian),
         rates=host(rates),
         by_current=host(by_current),
-        by_conductance=np.stack([host(block) for block in by_conductance.values()], axis=1),
+        by_conductance=_columns(by_conductance, host),
         currents={name: float(current) for name, current in currents.items()},
     )
+
+
+def _columns(blocks: dict[str, Any], host: Callable[[Any], Floats]) -> Floats:
+    """Put the blocks of several Variables side by side, one column for each."""
+    return np.stack([host(block) for block in blocks.values()], axis=1)
