@@ -11,7 +11,7 @@ import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import getval, isbox
 
-from anyjac_plugins import COMPLEX, FLOAT16, GRAD, NESTED, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins import COMPLEX, FLOAT16, GRAD, NESTED, STOP_GRADIENT, Array, Backend, FlatFunction, Pullback
 from anyjac_plugins.errors import DtypeError
 
 from . import differentiation, variables
@@ -26,7 +26,7 @@ class AutogradBackend(Backend):
 
     name = "autograd"
     version = version("autograd")
-    capabilities = frozenset({COMPLEX, FLOAT16, NESTED, GRAD})
+    capabilities = frozenset({COMPLEX, FLOAT16, NESTED, GRAD, STOP_GRADIENT})
 
     def __init__(self) -> None:
         make_tracing_thread_safe()
@@ -59,7 +59,9 @@ class AutogradBackend(Backend):
         return np.asarray(array)
 
     def stop_gradient(self, array: Array) -> Array:
-        return getval(array)
+        while isbox(array):
+            array = getval(array)
+        return array
 
     def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
         return np.zeros(shape, dtype=like.dtype)

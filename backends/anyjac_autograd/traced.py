@@ -141,7 +141,11 @@ def as_complex(x: Array) -> Array:
 
 
 def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
-    return x + np.zeros(shape, x.dtype)
+    shape = tuple(shape)
+    if 0 in shape:
+        return x + np.zeros(shape, x.dtype)
+    np.broadcast_to(innermost(x), shape)  # its error, where the shapes do not fit
+    return anp.broadcast_to(anp.reshape(x, (1,) * (len(shape) - x.ndim) + x.shape), shape)
 
 
 def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
@@ -201,9 +205,9 @@ def hypot(x1: Array, x2: Array, /) -> Array:
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
     """Limit values; on a tie the derivative goes to `x`."""
     if min is not None:
-        x = anp.where(innermost(x) < innermost(min), min, x)
+        x = where(innermost(x) < innermost(min), min, x)
     if max is not None:
-        x = anp.where(innermost(x) > innermost(max), max, x)
+        x = where(innermost(x) > innermost(max), max, x)
     return x
 
 
@@ -222,7 +226,10 @@ def sign(x: Array, /) -> Array:
 
 
 def where(condition: Array, x1: Array, x2: Array, /) -> Array:
-    return anp.where(innermost(condition), x1, x2)
+    """Choose; what is differentiated is broadcast beforehand, which autograd's own rule forgets to undo."""
+    plain = innermost(condition)
+    shape = np.broadcast_shapes(*(np.shape(innermost(x)) for x in (plain, x1, x2)))
+    return anp.where(plain, *(broadcast_to(x, shape) if isinstance(x, ArrayBox) else x for x in (x1, x2)))
 
 
 # ---- shapes --------------------------------------------------------------------------------------------------------

@@ -11,9 +11,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, GRAD, JIT, NESTED, VMAP, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins import (
+    BFLOAT16,
+    COMPLEX,
+    FLOAT16,
+    GRAD,
+    JIT,
+    NESTED,
+    STOP_GRADIENT,
+    VMAP,
+    Array,
+    Backend,
+    FlatFunction,
+    Pullback,
+)
 
-from . import differentiation
+from . import differentiation, indexing
 from .namespace import build_namespace
 
 
@@ -22,7 +35,7 @@ class JaxBackend(Backend):
 
     name = "jax"
     version = jax.__version__
-    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP})
+    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP, STOP_GRADIENT})
 
     def __init__(self) -> None:
         self._namespace = build_namespace()
@@ -44,7 +57,10 @@ class JaxBackend(Backend):
         return isinstance(value, jax.core.Tracer)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
-        return array.at[index].set(value)
+        return indexing.assign(super().set_index, array, index, value)
+
+    def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
+        return indexing.update(super().update_index, array, index, operation, value)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)
@@ -63,10 +79,10 @@ class JaxBackend(Backend):
         return default + [device for device in hosts if device not in default]
 
     def device_of(self, array: Array) -> Any:
-        """Return the array's device; None for a tracer, which goes where its computation does."""
-        if isinstance(array, jax.core.Tracer):
-            return None
-        return array.device
+        """Return the array's device; None for an array of a program that is being compiled, which has none yet."""
+        while isinstance(array, jax.core.Tracer):
+            array = getattr(array, "primal", None)
+        return None if array is None else array.device
 
     def device_name(self, device: Any) -> str:
         return f"{device.platform}:{device.id}" if hasattr(device, "platform") else str(device)

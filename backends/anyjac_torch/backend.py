@@ -11,7 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, GRAD, JIT, NESTED, VMAP, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins import (
+    BFLOAT16,
+    COMPLEX,
+    FLOAT16,
+    GRAD,
+    JIT,
+    NESTED,
+    STOP_GRADIENT,
+    VMAP,
+    Array,
+    Backend,
+    FlatFunction,
+    Pullback,
+)
 from anyjac_plugins.errors import DtypeError
 
 from . import differentiation
@@ -23,7 +36,7 @@ class TorchBackend(Backend):
 
     name = "torch"
     version = torch.__version__
-    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP})
+    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP, STOP_GRADIENT})
 
     def __init__(self) -> None:
         self._namespace = build_namespace()
@@ -58,6 +71,9 @@ class TorchBackend(Backend):
         changed = array.clone()
         changed[index] = value
         return changed
+
+    def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(differentiation.values_of_index(index))
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         host = array.detach().cpu().resolve_conj().resolve_neg()

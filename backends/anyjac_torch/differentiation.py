@@ -11,8 +11,10 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from anyjac_plugins import Array, FlatFunction, Pullback
+from anyjac_plugins.errors import NotSupportedError
 
 _functorch = torch._C._functorch
 
@@ -33,6 +35,25 @@ def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list
 def is_wrapped(tensor: torch.Tensor) -> bool:
     """Tell whether a transform of `torch.func` that is still running has wrapped the tensor."""
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))
+
+
+def values_of_index(index: torch.Tensor) -> Any:
+    """Return an index on the host, though transforms of `torch.func` may have wrapped it.
+
+    Raises
+    ------
+    NotSupportedError
+        If `torch.func.vmap` maps over it, so that it has many values.
+    """
+    while is_wrapped(index):
+        if _functorch.is_batchedtensor(index):
+            raise NotSupportedError(
+                "backend 'torch' cannot update elements at an index that torch.func.vmap maps over; use a mask, or "
+                "xp.where"
+            )
+        index = _functorch.get_unwrapped(index)
+    with temporarily_clear_interpreter_stack():
+        return index.numpy(force=True)
 
 
 def _conjugated(tensor: Array | None) -> Array | None:

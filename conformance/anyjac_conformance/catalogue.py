@@ -5,6 +5,7 @@ from __future__ import annotations
 from .scenario import Scenario
 from .scenarios import (
     arguments,
+    arrays,
     composition,
     devices,
     documented,
@@ -16,7 +17,19 @@ from .scenarios import (
     variables,
 )
 
-SUBJECTS = (transform, packing, arguments, dtypes, variables, state, composition, selection, devices, documented)
+SUBJECTS = (
+    transform,
+    packing,
+    arguments,
+    dtypes,
+    variables,
+    state,
+    composition,
+    arrays,
+    selection,
+    devices,
+    documented,
+)
 
 
 def all_scenarios() -> list[Scenario]:

@@ -75,6 +75,11 @@ CLAUSES: Final[dict[str, str]] = {
     "composition/native-grad": "Inside and around the framework's own grad the derivative is right.",
     "composition/native-jit": "Inside and around the framework's own compiler the derivative is right.",
     "composition/native-vmap": "Inside and around the framework's own vectorising map the derivative is right.",
+    # ---- functions of arrays ---------------------------------------------------------------------------------------
+    "arrays/namespace": "`array_namespace` takes traced arrays, Variables, NumPy arrays and numbers together.",
+    "arrays/device": "`device`, `size` and `to_device` take traced arrays, Variables and numbers.",
+    "arrays/at": "`at(x)[i]` makes new arrays with changed elements, differentiable in both; repeats accumulate.",
+    "arrays/stop-gradient": "`stop_gradient` makes constants, at every level of nested derivatives.",
     # ---- selection and devices -------------------------------------------------------------------------------------
     "selection/argument": "`backend=` names the backend and goes before everything else.",
     "selection/context": "`use_backend` names it for a block of code, before the environment.",

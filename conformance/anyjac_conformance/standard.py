@@ -95,6 +95,7 @@ ELEMENTWISE: Final[dict[str, list[Body]]] = {
         Body(lambda xp, x: xp.clip(x, min=-0.5, max=0.5), VECTOR),
         Body(lambda xp, x: xp.clip(x, min=x * x - 0.3), VECTOR),
         Body(lambda xp, x: xp.clip(x, max=x * x), VECTOR),
+        Body(lambda xp, x: xp.clip(x, min=x[0], max=x[3] ** 2), VECTOR),
     ],
     "conj": _same("conj", VECTOR, COMPLEX_VECTOR),
     "copysign": _binary("copysign"),
@@ -136,6 +137,7 @@ ELEMENTWISE: Final[dict[str, list[Body]]] = {
     "where": [
         Body(lambda xp, x: xp.where(x > 0, x * x, 3 * x), VECTOR),
         Body(lambda xp, x: xp.where(x > 0, x, 1.0), VECTOR),
+        Body(lambda xp, x: xp.where(xp.asarray(MATRIX) > 1, x[0] ** 2, x[1] * x[:3]), VECTOR),
         Body(lambda xp, x: xp.where(xp.real(x) > 0.4, x, x * x), COMPLEX_VECTOR),
     ],
 }
@@ -163,7 +165,10 @@ CREATION: Final[dict[str, list[Body]]] = {
 
 SHAPES: Final[dict[str, list[Body]]] = {
     "broadcast_arrays": [Body(lambda xp, x: xp.broadcast_arrays(x, xp.asarray(np.zeros((2, 1))))[0], VECTOR)],
-    "broadcast_to": [Body(lambda xp, x: xp.broadcast_to(x, (2, 4)), VECTOR)],
+    "broadcast_to": [
+        Body(lambda xp, x: xp.broadcast_to(x, (2, 4)), VECTOR),
+        Body(lambda xp, x: xp.broadcast_to(x[:, None], (3, 4, 2)), VECTOR),
+    ],
     "concat": [
         Body(lambda xp, x: xp.concat([x, 2 * x, xp.asarray(OTHER)]), VECTOR),
         Body(lambda xp, x: xp.concat([x, x * x], axis=1), MATRIX),

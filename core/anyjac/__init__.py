@@ -29,8 +29,10 @@ if TYPE_CHECKING:
         VariableWriteError,
     )
 
+    from .arrays import device, size, stop_gradient, to_device
     from .collect import train_vars, variables
     from .dtypes import float0
+    from .elements import at
     from .namespaces import array_namespace
     from .reverse import jacrev
     from .selection import (
@@ -48,8 +50,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "anyjac.arrays": ("device", "size", "stop_gradient", "to_device"),
     "anyjac.collect": ("train_vars", "variables"),
     "anyjac.dtypes": ("float0",),
+    "anyjac.elements": ("at",),
     "anyjac.namespaces": ("array_namespace",),
     "anyjac.reverse": ("jacrev",),
     "anyjac.selection": (
@@ -107,13 +111,18 @@ __all__ = [
     "Variable",
     "VariableWriteError",
     "array_namespace",
+    "at",
     "backends",
+    "device",
     "devices",
     "float0",
     "get_backend",
     "jacrev",
     "register_backend",
     "set_default_backend",
+    "size",
+    "stop_gradient",
+    "to_device",
     "train_vars",
     "unregister_backend",
     "use_backend",

@@ -1,13 +1,19 @@
-"""The array namespace that belongs to given arrays."""
+"""The backend and the array namespace that belong to given arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import array_api_compat
+
+from anyjac_plugins import Backend
+from anyjac_plugins.errors import InputTypeError
+
+from .operators import ArrayOperators
 from .scope import current_scope
-from .selection import get_backend, select
+from .selection import NUMPY, framework_of, kind_of, named_backend, registry, select
 from .trees import flatten
-from .variable import Variable
 
 
 def array_namespace(*arrays: Any) -> Any:
@@ -22,7 +28,8 @@ def array_namespace(*arrays: Any) -> Any:
     Returns
     -------
     module
-        The backend's namespace.
+        The namespace of the framework's backend. Arrays of a framework for which there is no backend get the
+        namespace that array-api-compat knows for them.
 
     Raises
     ------
@@ -39,12 +46,45 @@ def array_namespace(*arrays: Any) -> Any:
     >>> anyjac.jacrev(norm)(np.array([3.0, 4.0]))
     array([0.6, 0.8])
     """
+    leaves = [leaf for array in arrays for leaf in flatten(_shown(array))[0]]
+    unknown = [leaf for leaf in leaves if kind_of(leaf) is None and hasattr(leaf, "__array_namespace__")]
+    if unknown:
+        return array_api_compat.array_namespace(*unknown)
+    return backend_for(leaves).namespace
+
+
+def backend_for(leaves: Sequence[Any]) -> Backend:
+    """Return the backend whose functions take `leaves`.
+
+    That of the running transform, or the one named by context or environment, if all of them are its own arrays or
+    NumPy's and Python's numbers, which go with any; else that of their framework; else the default.
+    """
     scope = current_scope()
-    if scope is not None:
-        return scope.backend.namespace
-    leaves = [leaf for array in arrays for leaf in _leaves(array)]
-    return (select(None, leaves).backend if leaves else get_backend()).namespace
+    preferred = named_backend() if scope is None else scope.backend
+    if preferred is not None and all(preferred.is_array(leaf) or kind_of(leaf) in (None, NUMPY) for leaf in leaves):
+        return preferred
+    return select(None, leaves).backend if preferred is None else registry.get(str(framework_of(leaves)))
 
 
-def _leaves(array: Any) -> list[Any]:
-    return flatten(array.value if isinstance(array, Variable) else array)[0]
+def array_and_backend(x: Any, function: str) -> tuple[Any, Backend]:
+    """Return what `x` shows, as an array of the backend that it belongs to.
+
+    Raises
+    ------
+    InputTypeError
+        Naming `function`, if `x` is no array, number or Variable of one.
+    """
+    shown = _shown(x)
+    if not isinstance(shown, (bool, int, float, complex)) and kind_of(shown) is None:
+        raise InputTypeError(
+            f"anyjac.{function} takes an array, a number or a Variable that holds one, not {shown!r}, of type "
+            f"{type(shown).__qualname__}"
+        )
+    backend = backend_for([shown])
+    if kind_of(shown) in (None, NUMPY) and not backend.is_array(shown):
+        shown = backend.asarray(shown)
+    return shown, backend
+
+
+def _shown(x: Any) -> Any:
+    return x.value if isinstance(x, ArrayOperators) else x

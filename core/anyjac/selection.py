@@ -217,17 +217,29 @@ def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Back
     if named is not None:
         return named
     kinds = {kind for value in values for kind in _kinds_in(value)}
-    frameworks = kinds - {NUMPY}
-    if len(frameworks) > 1:
-        raise MixedBackendsError(
-            f"the arrays of this call come from several frameworks: {', '.join(sorted(frameworks))}; say which one is "
-            f"meant, with backend= or anyjac.use_backend, and the others are converted"
-        )
-    if frameworks:
-        return Selection(registry.get(frameworks.pop()), explicit=False)
+    framework = _only_framework(kinds)
+    if framework is not None:
+        return Selection(registry.get(framework), explicit=False)
     if enclosing is not None:
         return Selection(enclosing, explicit=False)
     return Selection(registry.get(NUMPY) if kinds else _default_backend(), explicit=False)
+
+
+def framework_of(values: Iterable[Any]) -> str | None:
+    """Return the backend's name for the one framework that `values` come from; None for NumPy's and Python's numbers.
+
+    Raises
+    ------
+    MixedBackendsError
+        If they come from several.
+    """
+    return _only_framework({kind for value in values for kind in _kinds_in(value)})
+
+
+def named_backend() -> Backend | None:
+    """Return the backend that context or environment name, None where they name none."""
+    named = _named(None)
+    return None if named is None else named.backend
 
 
 def select_device(backend: Backend, device: Any) -> Any:
@@ -260,6 +272,16 @@ def _kinds_in(value: Any) -> Iterator[str]:
             if opened is not None:
                 yield from (kind for leaf in flatten(opened[0])[0] for kind in _kinds_in(leaf))
                 return
+
+
+def _only_framework(kinds: set[str]) -> str | None:
+    frameworks = kinds - {NUMPY}
+    if len(frameworks) > 1:
+        raise MixedBackendsError(
+            f"the arrays of this call come from several frameworks: {', '.join(sorted(frameworks))}; say which one is "
+            f"meant, with backend= or anyjac.use_backend, and the others are converted"
+        )
+    return frameworks.pop() if frameworks else None
 
 
 def _imported_backends() -> Iterator[Backend]:

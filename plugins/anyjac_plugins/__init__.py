@@ -6,7 +6,7 @@ else of anyjac.
 """
 
 from .backend import Array, Backend, FlatFunction, Pullback
-from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, GRAD, JIT, NESTED, VMAP
+from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
 from .errors import (
     AnyjacError,
     BackendUnavailableError,
@@ -37,6 +37,7 @@ __all__ = [
     "INTERFACE_VERSION",
     "JIT",
     "NESTED",
+    "STOP_GRADIENT",
     "VMAP",
     "AnyjacError",
     "Array",

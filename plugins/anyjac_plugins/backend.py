@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .capabilities import CAPABILITIES, GRAD, JIT, VMAP
+from . import indexing
+from .capabilities import CAPABILITIES, GRAD, JIT, STOP_GRADIENT, VMAP
 from .errors import DeviceError, DtypeError, NotSupportedError
 
 Array = Any
@@ -168,31 +169,35 @@ class Backend(ABC):
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         """Return `array` with the elements at `index` replaced by `value`, as NumPy does it; differentiable in both.
 
-        The default gathers from `value` where an element is replaced; arrays in `index` must not be traced.
+        The default gathers from `value` where an element is replaced; arrays in `index` must be known on the host.
         """
-        xp = self.namespace
-        source, selected = _sources(tuple(array.shape), self._host_index(index))
-        given = xp.asarray(value, dtype=array.dtype) if isinstance(value, (bool, int, float, complex)) else value
-        given = xp.reshape(xp.broadcast_to(xp.astype(given, array.dtype), selected), (-1,))
-        if not given.shape[0]:
-            return array
-        device = self.device_of(array)
-        gathered = xp.take(given, self.asarray(np.maximum(source, 0), device=device), axis=0)
-        flat = xp.where(self.asarray(source >= 0, device=device), gathered, xp.reshape(array, (-1,)))
-        return xp.reshape(flat, tuple(array.shape))
+        return indexing.assign(self, array, index, value)
 
-    def _host_index(self, index: Any) -> Any:
-        if isinstance(index, tuple):
-            return tuple(map(self._host_index, index))
-        return self.to_numpy(index) if self.is_array(index) else index
+    def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
+        """Return `array` with ``operation(element, value)`` at `index`; differentiable in both.
+
+        Parameters
+        ----------
+        operation
+            ``"add"``, ``"subtract"``, ``"multiply"``, ``"divide"``, ``"pow"``, ``"minimum"`` or ``"maximum"``. An
+            element that `index` names several times takes all its operands.
+        """
+        return indexing.update(self, array, index, operation, value)
+
+    def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
+        """Return an array of integers or bools, that stands in an index, on the host.
+
+        Override it where such an array can be traced though its values are known.
+        """
+        return self.to_numpy(index)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         """Return an untraced array as a NumPy array on the host."""
         return np.asarray(array)
 
     def stop_gradient(self, array: Array) -> Array:
-        """Return `array` as a constant of the innermost differentiation."""
-        raise self.unsupported("stop_gradient")
+        """Return `array` as a constant of every differentiation that is going on."""
+        raise self.unsupported(STOP_GRADIENT)
 
     # ---- derived: dtypes -------------------------------------------------------------------------------------------
 
@@ -333,17 +338,6 @@ def on_host(value: Any) -> bool:
     """Tell whether NumPy can read `value` where it lies, by DLPack's device code (True where it has none)."""
     report = getattr(value, "__dlpack_device__", None)
     return report is None or report()[0] in HOST_DEVICE_CODES
-
-
-def _sources(shape: tuple[int, ...], index: Any) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
-    """Return, for each flat element, which element assigned to `index` replaces it (-1 for none), and the shape there.
-
-    Where an index names an element twice, the later assignment stays.
-    """
-    places = np.arange(math.prod(shape)).reshape(shape)[index]
-    source = np.full(math.prod(shape), -1)
-    source[places.ravel()] = np.arange(places.size)
-    return source, places.shape
 
 
 def _spellings(name: str) -> frozenset[str]:

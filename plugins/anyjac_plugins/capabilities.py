@@ -15,6 +15,7 @@ NESTED: Final = "nested"
 GRAD: Final = "grad"
 JIT: Final = "jit"
 VMAP: Final = "vmap"
+STOP_GRADIENT: Final = "stop_gradient"
 
 CAPABILITIES: Final[dict[str, str]] = {
     COMPLEX: "complex inputs, holomorphic functions, and real functions of complex inputs",
@@ -24,4 +25,5 @@ CAPABILITIES: Final[dict[str, str]] = {
     GRAD: "transforms inside and around the framework's own gradient",
     JIT: "transforms inside and around the framework's own compiler",
     VMAP: "transforms inside and around the framework's own vectorising map",
+    STOP_GRADIENT: "constants made of what is being differentiated",
 }

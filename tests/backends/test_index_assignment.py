@@ -4,26 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from element_indices import INDICES, SHAPE
 
 import anyjac
 from anyjac import Variable, jacrev
-
-SHAPE = (3, 4)
-INDICES: dict[str, Any] = {
-    "an int": 1,
-    "a negative int": -1,
-    "a pair": (2, -3),
-    "a slice": slice(1, None),
-    "a stepped slice": (slice(None), slice(0, 4, 2)),
-    "an ellipsis": (..., 1),
-    "everything": ...,
-    "a new axis": (None, 1),
-    "a mask": np.arange(12).reshape(SHAPE) % 5 < 2,
-    "integers": np.array([2, 0]),
-    "pairs of integers": (np.array([0, 2, 1]), np.array([3, 0, 1])),
-    "nothing": slice(0, 0),
-    "an empty mask": np.zeros(SHAPE, dtype=bool),
-}
 
 
 def _expected(index: Any, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
