@@ -1,6 +1,6 @@
 """Functions of the array API for autograd's boxes, as tables: name in the standard, differentiable function.
 
-Compositions of primitives whose rules autograd has; no rules are added here.
+Compositions of primitives whose rules autograd has, and one rule that it lacks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any, Final
 import array_api_compat.numpy
 import autograd.numpy as anp
 import numpy as np
+from autograd.extend import defvjp, primitive
 from autograd.numpy.numpy_boxes import ArrayBox
+from autograd.numpy.numpy_vjps import unbroadcast_f
 
 from .differentiation import innermost
 
@@ -198,8 +200,17 @@ def positive(x: Array, /) -> Array:
     return x * 1
 
 
+@primitive  # type: ignore[untyped-decorator]
 def hypot(x1: Array, x2: Array, /) -> Array:
-    return anp.sqrt(x1 * x1 + x2 * x2)
+    """Return the length of the hypotenuse, whose square may be beyond the greatest number."""
+    return np.hypot(x1, x2)
+
+
+defvjp(
+    hypot,
+    lambda ans, x1, x2: unbroadcast_f(x1, lambda g: g * (x1 / ans)),
+    lambda ans, x1, x2: unbroadcast_f(x2, lambda g: g * (x2 / ans)),
+)
 
 
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
@@ -213,8 +224,9 @@ def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
 
 def copysign(x1: Array, x2: Array, /) -> Array:
     """Give `x1` the sign of `x2`, by a factor of 1 or -1, which is constant almost everywhere."""
-    plain = innermost(x1)
-    return x1 * np.copysign(np.ones((), plain.dtype), innermost(x2)) * np.copysign(np.ones((), plain.dtype), plain)
+    plain1, plain2 = innermost(x1), innermost(x2)
+    one = np.ones((), np.result_type(plain1, plain2))
+    return x1 * (np.copysign(one, plain2) * np.copysign(one, plain1))
 
 
 def sign(x: Array, /) -> Array:

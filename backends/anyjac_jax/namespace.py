@@ -1,6 +1,7 @@
-"""The array-API namespace of the JAX backend: `jax.numpy`, with mends where it gives zeros for a derivative.
+"""The array-API namespace of the JAX backend: `jax.numpy`, with mends where it leaves the standard.
 
-In `jax.numpy` the values of the ``unique`` functions and the sign of complex numbers count as constants.
+In `jax.numpy` the values of the ``unique`` functions and the sign of complex numbers count as constants, and two
+functions return integers that are narrower than the standard says.
 """
 
 from __future__ import annotations
@@ -19,9 +20,20 @@ def build_namespace() -> types.ModuleType:
     namespace = types.ModuleType("anyjac_jax.array_api")
     for name in dir(jnp):
         setattr(namespace, name, getattr(jnp, name))
-    for function in (sign, unique_all, unique_counts, unique_inverse, unique_values):
+    for function in (cumulative_prod, searchsorted, sign, unique_all, unique_counts, unique_inverse, unique_values):
         setattr(namespace, function.__name__, function)
     return namespace
+
+
+def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
+    """Multiply up along an axis, in the dtype that a product has."""
+    wide = jax.eval_shape(jnp.prod, x).dtype if dtype is None else dtype
+    return jnp.cumulative_prod(x, axis=axis, dtype=wide, include_initial=include_initial)
+
+
+def searchsorted(x1: Array, x2: Array, /, *, side: str = "left", sorter: Array | None = None) -> Array:
+    """Find where to insert numbers, as integers of the default width."""
+    return jnp.searchsorted(x1, x2, side=side, sorter=sorter).astype(jnp.asarray(0).dtype)
 
 
 def sign(x: Array, /) -> Array:

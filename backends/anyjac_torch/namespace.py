@@ -1,12 +1,14 @@
-"""The array-API namespace of the torch backend: array-api-compat's, with mends where torch would lose a derivative.
+"""The array-API namespace of the torch backend: array-api-compat's, with mends where that leaves the standard.
 
-`torch.asarray` makes constants of the tensors in a list and `torch.linspace` of its ends, without a word.
+`torch.asarray` makes constants of the tensors in a list and `torch.linspace` of its ends, without a word. Torch has no
+derivative for the quotient rounded down, which is constant between its jumps, nor for values found once each; it
+takes any two integers, or floats, for castable; and its standard deviation takes no correction but an integer.
 """
 
 from __future__ import annotations
 
 import types
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import array_api_compat.torch as compat
 import torch
@@ -17,7 +19,7 @@ def build_namespace() -> types.ModuleType:
     namespace = types.ModuleType("anyjac_torch.array_api")
     for name in dir(compat):
         setattr(namespace, name, getattr(compat, name))
-    for function in (asarray, full, full_like, linspace):
+    for function in (asarray, can_cast, floor_divide, full, full_like, linspace, std, *UNIQUE):
         setattr(namespace, function.__name__, function)
     return namespace
 
@@ -62,6 +64,94 @@ def linspace(
     weights = compat.linspace(0.0, 1.0, num, dtype=of_weights, device=where, endpoint=endpoint)
     values: torch.Tensor = start * (1 - weights) + stop * weights
     return values.to(dtype=dtype)
+
+
+def can_cast(from_: Any, to: torch.dtype, /) -> bool:
+    """Tell whether promotion leads from one dtype, or that of a tensor, to another."""
+    given = from_.dtype if isinstance(from_, torch.Tensor) else from_
+    try:
+        return bool(compat.result_type(given, to) == to)
+    except TypeError:  # no promotion leads anywhere from both
+        return False
+
+
+def std(
+    x: torch.Tensor, /, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False, **options: Any
+) -> torch.Tensor:
+    """Return the standard deviation."""
+    deviation: torch.Tensor = torch.sqrt(compat.var(x, axis=axis, correction=correction, keepdims=keepdims, **options))
+    return deviation
+
+
+def floor_divide(x1: Any, x2: Any, /) -> torch.Tensor:
+    """Divide and round down: constant between jumps."""
+    quotient: torch.Tensor = compat.floor_divide(_constant(x1), _constant(x2))
+    return quotient
+
+
+def _constant(x: Any) -> Any:
+    return x.detach() if isinstance(x, torch.Tensor) else x
+
+
+# ---- unique values -------------------------------------------------------------------------------------------------
+
+
+class UniqueAll(NamedTuple):
+    """What `unique_all` finds."""
+
+    values: torch.Tensor
+    indices: torch.Tensor
+    inverse_indices: torch.Tensor
+    counts: torch.Tensor
+
+
+class UniqueCounts(NamedTuple):
+    """What `unique_counts` finds."""
+
+    values: torch.Tensor
+    counts: torch.Tensor
+
+
+class UniqueInverse(NamedTuple):
+    """What `unique_inverse` finds."""
+
+    values: torch.Tensor
+    inverse_indices: torch.Tensor
+
+
+def unique_all(x: torch.Tensor, /) -> UniqueAll:
+    """Find the values that occur, taken from where each is first found, so that they are differentiated."""
+    plain = x.detach().reshape(-1)
+    if plain.is_complex():  # which torch.unique does not take, but as rows of two numbers
+        _, inverse, counts = torch.unique(torch.view_as_real(plain), return_inverse=True, return_counts=True, dim=0)
+    else:
+        _, inverse, counts = torch.unique(plain, return_inverse=True, return_counts=True)
+    places = torch.arange(plain.numel(), device=x.device)
+    first = torch.full_like(counts, plain.numel()).scatter_reduce(0, inverse, places, "amin")
+    return UniqueAll(x.reshape(-1)[first], first, inverse.reshape(x.shape), counts)
+
+
+def unique_counts(x: torch.Tensor, /) -> UniqueCounts:
+    """Return the values that occur, and how often."""
+    found = unique_all(x)
+    return UniqueCounts(found.values, found.counts)
+
+
+def unique_inverse(x: torch.Tensor, /) -> UniqueInverse:
+    """Return the values that occur, and how to put `x` together from them."""
+    found = unique_all(x)
+    return UniqueInverse(found.values, found.inverse_indices)
+
+
+def unique_values(x: torch.Tensor, /) -> torch.Tensor:
+    """Return the values that occur."""
+    return unique_all(x).values
+
+
+UNIQUE: Final = (unique_all, unique_counts, unique_inverse, unique_values)
+
+
+# ---- nested lists --------------------------------------------------------------------------------------------------
 
 
 def _holds_tensor(obj: Any) -> bool:

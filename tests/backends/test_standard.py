@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "array-api.rst"
 REFUSALS = {
     "autograd": (),
     "jax": (),
-    "torch": ("floor_divide", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
+    "torch": (),
 }
 """Functions for which a framework has no derivative and says so."""
 

@@ -1,0 +1,220 @@
+"""Every function of the array API on every backend's namespace: dtype, shape and values as the standard says.
+
+The reference is array-api-strict, an implementation of the standard that accepts nothing beyond it. Each call is made
+on plain arrays, and again with every floating argument traced.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+from array_api_calls import BINARY, CALLS, FLOATING, OPERATORS, REAL, UNARY, Call
+from hypothesis import HealthCheck, assume, given, settings
+
+import anyjac
+from anyjac import NotSupportedError
+from anyjac.trees import flatten
+
+strict.set_array_api_strict_flags(api_version="2024.12")
+
+EXAMPLES = settings(
+    max_examples=12, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)
+
+NO_DERIVATIVE = frozenset({"nextafter", "linalg.qr", "linalg.svd"})
+"""Functions that a backend may refuse when traced: the whole bases of QR and SVD are not determined."""
+
+TOLERANCES = {"float32": 2e-5, "complex64": 2e-5, "float64": 1e-12, "complex128": 1e-12}
+
+DEVIATIONS = {
+    # backend, function, dtypes of the arguments                what it does
+    **{
+        ("torch", name, "mixed"): "a tensor without axes has no say in the dtype; in xp's functions it has"
+        for name in OPERATORS
+    },
+    ("torch", "cumulative_prod", "uint8"): "int64, since torch does little with uint64",
+    ("torch", "cumulative_sum", "uint8"): "int64, since torch does little with uint64",
+    ("torch", "linalg.trace", "uint8"): "int64, since torch does little with uint64",
+    ("torch", "prod", "uint8"): "int64, since torch does little with uint64",
+    ("torch", "sum", "uint8"): "int64, since torch does little with uint64",
+}
+"""What a framework does otherwise than the standard says; such calls are left out."""
+
+WITHOUT_ARRAYS = frozenset(
+    {"arange", "empty", "eye", "fft.fftfreq", "fft.rfftfreq", "full", "linspace", "ones", "zeros"}
+)
+"""Functions that make floats of the framework's default dtype unless told otherwise: it is float32 for torch."""
+
+
+# ---- making a call -------------------------------------------------------------------------------------------------
+
+DTYPE_ARGUMENT = {"astype": 1, "can_cast": 1, "isdtype": 0, "result_type": 1}
+"""Where an argument is a dtype, given in a `Call` by its name."""
+
+
+def _function(xp: Any, name: str) -> Any:
+    if name in OPERATORS:
+        return getattr(operator, name)
+    module, _, last = name.rpartition(".")
+    return getattr(getattr(xp, module) if module else xp, last)
+
+
+def _run(xp: Any, name: str, call: Call, make: Any) -> Any:
+    """Call a function of a namespace; `make` turns NumPy's arrays into those of the namespace."""
+    args = [_argument(arg, make) for arg in call.args]
+    if name in DTYPE_ARGUMENT:
+        where = DTYPE_ARGUMENT[name]
+        args[where] = getattr(xp, args[where])
+    kwargs = {key: _argument(value, make) for key, value in call.kwargs.items()}
+    if "dtype" in kwargs:
+        kwargs["dtype"] = getattr(xp, kwargs["dtype"])
+    return _function(xp, name)(*args, **kwargs)
+
+
+def _argument(value: Any, make: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_argument(item, make) for item in value)
+    return make(value) if isinstance(value, np.ndarray) else value
+
+
+def _traced(backend: anyjac.Backend, name: str, call: Call) -> Any:
+    """Make the call inside a differentiation with respect to every floating array in it."""
+    arrays = [x for x in _arrays_in((*call.args, *call.kwargs.values())) if x.dtype.name in FLOATING]
+    found: list[Any] = []
+
+    def fun(*primals: Any) -> tuple[list[Any], list[Any]]:
+        traced = {id(x): primal for x, primal in zip(arrays, primals, strict=True)}
+        result = _run(backend.namespace, name, call, lambda x: traced[id(x)] if id(x) in traced else backend.asarray(x))
+        leaves, tree = flatten(_opened(result))
+        found.append((tree, [None if backend.is_array(leaf) else leaf for leaf in leaves]))
+        return [], [leaf for leaf in leaves if backend.is_array(leaf)]
+
+    _, _, untraced = backend.vjp(fun, [backend.asarray(x) for x in arrays])
+    tree, leaves = found[0]
+    remaining = iter(untraced)
+    return tree.unflatten([next(remaining) if leaf is None else leaf for leaf in leaves])
+
+
+def _deviates(backend: anyjac.Backend, name: str, call: Call) -> bool:
+    dtypes = {x.dtype.name for x in _arrays_in((*call.args, *call.kwargs.values()))}
+    kinds = dtypes if len(dtypes) < 2 else {*dtypes, "mixed"}
+    return any((backend.name, name, kind) in DEVIATIONS for kind in kinds)
+
+
+def _arrays_in(values: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    nested = [_arrays_in(value) if isinstance(value, list | tuple) else [value] for value in values]
+    return [x for part in nested for x in part if isinstance(x, np.ndarray)]
+
+
+# ---- comparing results ---------------------------------------------------------------------------------------------
+
+
+def _opened(result: Any) -> Any:
+    """Return named tuples, of whatever type, as tuples."""
+    return tuple(map(_opened, result)) if isinstance(result, list | tuple) else result
+
+
+def _reference(backend: anyjac.Backend, name: str, call: Call) -> Any:
+    expected = _run(strict, name, call, strict.asarray)
+    if name in WITHOUT_ARRAYS and "dtype" not in call.kwargs:
+        defaults = backend.namespace.__array_namespace_info__().default_dtypes()
+        for wide, kind in ((strict.float64, "real floating"), (strict.complex128, "complex floating")):
+            if expected.dtype == wide:
+                return strict.astype(expected, getattr(strict, backend.dtype_name(defaults[kind])))
+    return expected
+
+
+def _compare(backend: anyjac.Backend, name: str, found: Any, expected: Any) -> None:
+    found, expected = _opened(found), _opened(expected)
+    if isinstance(expected, tuple):
+        assert len(found) == len(expected)
+        for position, (mine, theirs) in enumerate(zip(found, expected, strict=True)):
+            _compare(backend, f"{name}[{position}]", mine, theirs)
+    elif isinstance(expected, strict._array_object.Array):
+        assert backend.is_array(found), f"{type(found)} is no array"
+        assert (backend.dtype_name(found.dtype), tuple(found.shape)) == (_name(expected.dtype), expected.shape)
+        if name not in ("empty", "empty_like"):
+            _compare_values(name, backend.to_numpy(found), np.from_dlpack(expected))
+    elif isinstance(expected, strict._dtypes.DType):
+        assert backend.dtype_name(found) == _name(expected)
+    else:
+        assert found == expected
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).rpartition(".")[2]
+
+
+def _compare_values(name: str, found: Any, expected: Any) -> None:
+    if name in ("linalg.eigh[1]", "linalg.qr[0]", "linalg.qr[1]", "linalg.svd[0]", "linalg.svd[2]"):
+        found, expected = _determined(name, found), _determined(name, expected)
+    tolerance = TOLERANCES.get(expected.dtype.name, 0) * max(1.0, np.max(np.abs(expected), initial=0))
+    assert np.allclose(found, expected, rtol=0, atol=tolerance, equal_nan=True), (found, expected)
+
+
+def _determined(name: str, basis: Any) -> Any:
+    """Return what is unique about a factor: magnitudes, of the vectors that belong to both factors."""
+    rows, columns = basis.shape[-2:]
+    count = {"linalg.qr[0]": min(rows, columns, 2), "linalg.svd[0]": min(rows, columns, 2)}.get(name, columns)
+    height = {"linalg.svd[2]": min(rows, columns, 2), "linalg.qr[1]": min(rows, 2)}.get(name, rows)
+    return np.abs(basis[..., :height, :count])
+
+
+# ---- every function ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_a_call_gives_what_the_standard_says(backend: anyjac.Backend, name: str) -> None:
+    @EXAMPLES
+    @given(CALLS[name])
+    def check(call: Call) -> None:
+        assume(not _deviates(backend, name, call))
+        expected = _reference(backend, name, call)
+        _compare(backend, name, _run(backend.namespace, name, call, backend.asarray), expected)
+
+    check()
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_a_traced_call_gives_the_same(backend: anyjac.Backend, name: str) -> None:
+    @EXAMPLES
+    @given(CALLS[name])
+    def check(call: Call) -> None:
+        assume(not _deviates(backend, name, call))
+        expected = _reference(backend, name, call)
+        try:
+            found = _traced(backend, name, call)
+        except (NotSupportedError, NotImplementedError):
+            assert name in NO_DERIVATIVE
+        else:
+            _compare(backend, name, found, expected)
+
+    check()
+
+
+# ---- special values ------------------------------------------------------------------------------------------------
+
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e-7, 1e300])
+SIGN_OF_ZERO = {"jax": {"floor_divide", "maximum", "minimum", "remainder", "sign"}, "torch": {"remainder"}}
+"""Where a framework's zero has another sign than the standard says."""
+
+FOR_FLOATS = sorted(name for name, (dtypes, _, _) in {**UNARY, **BINARY}.items() if set(REAL) <= set(dtypes))
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("name", FOR_FLOATS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_special_values_give_what_the_standard_says(backend: anyjac.Backend, name: str, traced: bool) -> None:
+    pair = (np.repeat(SPECIAL, SPECIAL.size), np.tile(SPECIAL, SPECIAL.size))
+    call = Call((SPECIAL,) if name in UNARY else pair)
+    if traced and name in NO_DERIVATIVE:
+        return
+    found = _traced(backend, name, call) if traced else _run(backend.namespace, name, call, backend.asarray)
+    mine, theirs = backend.to_numpy(found), np.from_dlpack(_reference(backend, name, call))
+    same = np.isclose(mine, theirs, rtol=1e-14, atol=0, equal_nan=True)
+    if name not in SIGN_OF_ZERO.get(backend.name, ()):
+        same &= np.isnan(theirs) | (np.signbit(mine) == np.signbit(theirs))
+    assert same.all(), [(*(x[i] for x in call.args), mine[i], theirs[i]) for i in np.flatnonzero(~same)]
