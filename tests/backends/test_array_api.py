@@ -4,6 +4,7 @@ The reference is array-api-strict, an implementation of the standard that accept
 on plain arrays, and again with every floating argument traced.
 """
 
+import inspect
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -164,6 +165,34 @@ def _determined(name: str, basis: Any) -> Any:
 
 
 # ---- every function ------------------------------------------------------------------------------------------------
+
+
+ELSEWHERE = {"finfo", "from_dlpack", "iinfo"}
+"""Functions that are tested by hand, below."""
+
+LATER = {"broadcast_shapes", "isin"}
+"""Functions of a later standard than 2024.12."""
+
+
+def test_every_function_of_the_standard_is_called() -> None:
+    def functions(module: Any, prefix: str = "") -> set[str]:
+        return {
+            prefix + name
+            for name in module.__all__
+            if inspect.isfunction(getattr(module, name)) and "flags" not in name and not name.startswith("__")
+        }
+
+    listed = functions(strict) | functions(strict.linalg, "linalg.") | functions(strict.fft, "fft.")
+    assert listed - set(CALLS) - LATER == ELSEWHERE
+
+
+def test_limits_of_dtypes_and_exchange_are_as_the_standard_says(backend: anyjac.Backend) -> None:
+    xp = backend.namespace
+    assert float(xp.finfo(xp.float32).eps) == float(np.finfo(np.float32).eps)
+    assert int(xp.iinfo(xp.int16).max) == 32767
+    made = xp.from_dlpack(np.array([1.0, 2.0]))
+    assert backend.is_array(made)
+    assert backend.to_numpy(made).tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
