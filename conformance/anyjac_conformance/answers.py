@@ -55,24 +55,30 @@ class Raises:
         return [f"the message lacks {part!r}: {error}" for part in self.fragments if part not in str(error)]
 
 
-def faults(backend: Backend, observed: Any, answer: Any, path: str = "result") -> Iterator[str]:
-    """Yield each difference between what was observed and the answer, with the path to it."""
+def faults(
+    backend: Backend, observed: Any, answer: Any, path: str = "result", errors: list[float] | None = None
+) -> Iterator[str]:
+    """Yield each difference between what was observed and the answer, with the path to it.
+
+    The relative error of each array of floats is appended to `errors`.
+    """
+    errors = [] if errors is None else errors
     if isinstance(answer, Array):
-        yield from _array_faults(backend, observed, answer, path)
+        yield from _array_faults(backend, observed, answer, path, errors)
     elif isinstance(answer, np.ndarray) and answer.dtype == float0:
         yield from _float0_faults(observed, answer, path)
     elif isinstance(answer, np.ndarray):
-        yield from _array_faults(backend, observed, Array(answer, answer.dtype.name), path)
+        yield from _array_faults(backend, observed, Array(answer, answer.dtype.name), path, errors)
     elif type(observed) is not type(answer):
         yield f"{path} is a {type(observed).__name__} ({observed!r:.80}), not a {type(answer).__name__}"
     elif isinstance(answer, Mapping):
-        yield from _mapping_faults(backend, observed, answer, path)
+        yield from _mapping_faults(backend, observed, answer, path, errors)
     elif isinstance(answer, list | tuple):
-        yield from _sequence_faults(backend, observed, answer, path)
+        yield from _sequence_faults(backend, observed, answer, path, errors)
     elif is_dataclass(answer):
         for field in fields(answer):
             pair = getattr(observed, field.name), getattr(answer, field.name)
-            yield from faults(backend, *pair, f"{path}.{field.name}")
+            yield from faults(backend, *pair, f"{path}.{field.name}", errors)
     elif isinstance(answer, float | complex):
         if not np.isclose(observed, answer, rtol=TOLERANCES["float64"], atol=0):
             yield f"{path} is {observed!r}, not {answer!r}"
@@ -80,20 +86,22 @@ def faults(backend: Backend, observed: Any, answer: Any, path: str = "result") -
         yield f"{path} is {observed!r}, not {answer!r}"
 
 
-def _mapping_faults(backend: Backend, observed: Any, answer: Mapping[Any, Any], path: str) -> Iterator[str]:
+def _mapping_faults(
+    backend: Backend, observed: Any, answer: Mapping[Any, Any], path: str, errors: list[float]
+) -> Iterator[str]:
     if list(observed) != list(answer):
         yield f"{path} has the keys {list(observed)}, not {list(answer)}"
         return
     for key, item in answer.items():
-        yield from faults(backend, observed[key], item, f"{path}[{key!r}]")
+        yield from faults(backend, observed[key], item, f"{path}[{key!r}]", errors)
 
 
-def _sequence_faults(backend: Backend, observed: Any, answer: Any, path: str) -> Iterator[str]:
+def _sequence_faults(backend: Backend, observed: Any, answer: Any, path: str, errors: list[float]) -> Iterator[str]:
     if len(observed) != len(answer):
         yield f"{path} has {len(observed)} items, not {len(answer)}"
         return
     for index, item in enumerate(answer):
-        yield from faults(backend, observed[index], item, f"{path}[{index}]")
+        yield from faults(backend, observed[index], item, f"{path}[{index}]", errors)
 
 
 def _float0_faults(observed: Any, answer: np.ndarray[Any, Any], path: str) -> Iterator[str]:
@@ -103,7 +111,7 @@ def _float0_faults(observed: Any, answer: np.ndarray[Any, Any], path: str) -> It
         yield f"{path} has shape {observed.shape}, not {answer.shape}"
 
 
-def _array_faults(backend: Backend, observed: Any, answer: Array, path: str) -> Iterator[str]:
+def _array_faults(backend: Backend, observed: Any, answer: Array, path: str, errors: list[float]) -> Iterator[str]:
     values = np.asarray(answer.values)
     if not backend.is_array(observed):
         yield f"{path} is a {type(observed).__name__} ({observed!r:.80}), not an array of {backend.name}"
@@ -116,11 +124,11 @@ def _array_faults(backend: Backend, observed: Any, answer: Array, path: str) -> 
     elif answer.device not in (None, backend.device_name(backend.device_of(observed))):
         yield f"{path} is on {backend.device_name(backend.device_of(observed))}, not on {answer.device}"
     else:
-        yield from _value_faults(backend.to_numpy(observed), values, TOLERANCES.get(answer.dtype, 0.0), path)
+        yield from _value_faults(backend.to_numpy(observed), values, TOLERANCES.get(answer.dtype, 0.0), path, errors)
 
 
 def _value_faults(
-    observed: np.ndarray[Any, Any], values: np.ndarray[Any, Any], tolerance: float, path: str
+    observed: np.ndarray[Any, Any], values: np.ndarray[Any, Any], tolerance: float, path: str, errors: list[float]
 ) -> Iterator[str]:
     if values.size == 0:
         return
@@ -129,7 +137,9 @@ def _value_faults(
             yield f"{path} is {observed.tolist()}, not {values.tolist()}"
         return
     wide = np.complex128 if values.dtype.kind == "c" else np.float64
-    error = np.max(np.abs(observed.astype(wide) - values.astype(wide)))
-    bound = tolerance * max(1.0, float(np.max(np.abs(values))))
+    error = float(np.max(np.abs(observed.astype(wide) - values.astype(wide))))
+    scale = max(1.0, float(np.max(np.abs(values))))
+    errors.append(error / scale)
+    bound = tolerance * scale
     if not error <= bound:  # also where the error is NaN
         yield f"{path} is wrong by {error:.3g}, more than {bound:.1g}: {observed.tolist()}, not {values.tolist()}"

@@ -1,6 +1,11 @@
-"""All scenarios, subject by subject."""
+"""All scenarios, subject by subject, and the choice among them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from anyjac import InputValueError
 
 from .scenario import Scenario
 from .scenarios import (
@@ -10,6 +15,7 @@ from .scenarios import (
     devices,
     documented,
     dtypes,
+    modified,
     packing,
     selection,
     state,
@@ -29,6 +35,7 @@ SUBJECTS = (
     selection,
     devices,
     documented,
+    modified,
 )
 
 
@@ -42,3 +49,37 @@ def all_scenarios() -> list[Scenario]:
     True
     """
     return [scenario for subject in SUBJECTS for scenario in subject.scenario]
+
+
+def select(patterns: Sequence[str]) -> list[Scenario]:
+    """Return the scenarios of some subjects or clauses, or of some names.
+
+    Parameters
+    ----------
+    patterns
+        Each a subject (``dtypes``), a clause (``dtypes/empty``) or an id (``dtypes/empty:*``), with ``*`` for any
+        text. With none of them, all scenarios are returned.
+
+    Raises
+    ------
+    InputValueError
+        Naming a pattern that fits no scenario.
+
+    Examples
+    --------
+    >>> from anyjac_conformance import select
+    >>> len({scenario.clause for scenario in select(["dtypes/scalars", "devices"])})
+    5
+    """
+    scenarios = all_scenarios()
+    for pattern in patterns:
+        if not any(_fits(scenario, pattern) for scenario in scenarios):
+            raise InputValueError(
+                f"no scenario fits {pattern!r}; give a subject, a clause or an id, as --list shows them"
+            )
+    return [s for s in scenarios if not patterns or any(_fits(s, pattern) for pattern in patterns)]
+
+
+def _fits(scenario: Scenario, pattern: str) -> bool:
+    subject, _, _ = scenario.clause.partition("/")
+    return any(fnmatchcase(name, pattern) for name in (subject, scenario.clause, scenario.id))

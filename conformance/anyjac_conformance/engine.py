@@ -4,71 +4,29 @@ from __future__ import annotations
 
 import contextvars
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import anyjac
 from anyjac import Backend, NotSupportedError
+from anyjac_plugins.errors import ConformanceError
 
 from .answers import Raises, faults
 from .catalogue import all_scenarios
+from .expectations import Expectation
 from .lab import Lab
+from .result import ERROR, EXPECTED_FAILURE, FAILED, NOT_DECLARED, PASSED, Result
 from .scenario import Scenario
-
-PASSED: Final = "passed"
-FAILED: Final = "failed"
-NOT_DECLARED: Final = "not declared"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of one scenario on one backend.
-
-    Attributes
-    ----------
-    status
-        ``passed``, ``failed``, or ``not declared``: the backend lacks a capability and refused, as it has to.
-    faults
-        What was wrong, each with the path to it; empty unless the status is ``failed``.
-    error
-        The exception, where one was raised that was not expected.
-    seconds
-        How long it took.
-    """
-
-    scenario: Scenario
-    backend: str
-    status: str
-    faults: tuple[str, ...] = ()
-    error: BaseException | None = None
-    seconds: float = 0.0
-
-
-def run_scenario(scenario: Scenario, backend: Backend) -> Result:
-    """Run one scenario in a context of its own, in which `backend` is the chosen one."""
-    started = time.perf_counter()
-    lab = Lab(backend)
-    observed, error = contextvars.Context().run(_observe, scenario, lab)
-    undeclared = sorted(scenario.requires - backend.capabilities)
-    if undeclared:
-        status, found = NOT_DECLARED, _refusal_faults(undeclared, error)
-    else:
-        status, found = PASSED, _faults(scenario, lab, observed, error)
-    return Result(
-        scenario=scenario,
-        backend=backend.name,
-        status=FAILED if found else status,
-        faults=tuple(found),
-        error=error if found else None,
-        seconds=time.perf_counter() - started,
-    )
 
 
 def check_backend(
     backend: str | Backend,
     *,
     scenarios: Iterable[Scenario] | None = None,
+    device: str | None = None,
+    expected: Sequence[Expectation] = (),
+    on_fail: Literal["raise", "collect"] = "raise",
     progress: Callable[[Result], None] | None = None,
 ) -> list[Result]:
     """Run the conformance scenarios against one backend.
@@ -79,6 +37,12 @@ def check_backend(
         A name, or a `Backend` object, which is registered for the length of the run if its name is free.
     scenarios
         Those to run; None for all.
+    device
+        Name of the device on which arrays are made and the work is done; None for the backend's default.
+    expected
+        Failures that are expected; one that does not come is a failure.
+    on_fail
+        ``"raise"`` raises when all have run and some have failed; ``"collect"`` only returns the results.
     progress
         Called with each result as it comes.
 
@@ -87,44 +51,95 @@ def check_backend(
     list of Result
         One for each scenario, in order.
 
+    Raises
+    ------
+    ConformanceError
+        With ``on_fail="raise"``, listing what failed.
+
     Examples
     --------
-    >>> from anyjac_conformance import all_scenarios, check_backend
-    >>> some = [s for s in all_scenarios() if s.clause == "dtypes/scalars"]
-    >>> {result.status for result in check_backend("numpy", scenarios=some)}
+    >>> from anyjac_conformance import check_backend, select
+    >>> {result.status for result in check_backend("numpy", scenarios=select(["dtypes/scalars"]))}
     {'passed'}
     """
-    registered = isinstance(backend, Backend) and backend.name not in {info.name for info in anyjac.backends()}
-    if registered:
-        anyjac.register_backend(backend)  # type: ignore[arg-type]
-    chosen = anyjac.get_backend(backend)
-    try:
+    with _registered(backend) as chosen:
         results = []
         for scenario in all_scenarios() if scenarios is None else scenarios:
-            results.append(run_scenario(scenario, chosen))
+            results.append(run_scenario(scenario, chosen, device=device, expected=expected))
             if progress is not None:
                 progress(results[-1])
-        return results
+    bad = [result for result in results if result.bad]
+    if bad and on_fail == "raise":
+        lines = [f"{result.scenario.id}: {'; '.join(result.faults)}" for result in bad]
+        raise ConformanceError(
+            f"backend {chosen.name!r} failed {len(bad)} of {len(results)} scenarios:\n" + "\n".join(lines)
+        )
+    return results
+
+
+def run_scenario(
+    scenario: Scenario, backend: Backend, *, device: str | None = None, expected: Sequence[Expectation] = ()
+) -> Result:
+    """Run one scenario in a context of its own, in which `backend` is the chosen one."""
+    place = backend.devices()[0] if device is None else backend.resolve_device(device)
+    lab = Lab(backend, None if device is None else place)
+    started = time.perf_counter()
+    observed, error = contextvars.Context().run(_observe, scenario, lab)
+    undeclared = sorted(scenario.requires - backend.capabilities)
+    answer = scenario.answer(lab) if callable(scenario.answer) else scenario.answer
+    errors: list[float] = []
+    if undeclared:
+        status, reason, found = NOT_DECLARED, ", ".join(undeclared), _refusal_faults(undeclared, error)
+    else:
+        status, reason, found = PASSED, "", _faults(answer, backend, observed, error, errors)
+    expectation = next((one for one in expected if one.covers(scenario, backend.name)), None)
+    if expectation is not None:
+        reason, unmet = expectation.reason, expectation.faults_of(error, found)
+        status, found = (FAILED, unmet) if unmet else (EXPECTED_FAILURE, found)
+    elif found:
+        status = FAILED if error is None or isinstance(answer, Raises) else ERROR
+    return Result(
+        scenario=scenario,
+        backend=backend.name,
+        status=status,
+        faults=tuple(found),
+        reason=reason,
+        error=error if found else None,
+        seconds=time.perf_counter() - started,
+        worst_error=max(errors, default=None),
+        device=backend.device_name(place),
+    )
+
+
+@contextmanager
+def _registered(backend: str | Backend) -> Iterator[Backend]:
+    """Let anyjac know a backend object by its name for the length of a run, if no other has that name."""
+    if not isinstance(backend, Backend) or backend.name in {info.name for info in anyjac.backends()}:
+        yield anyjac.get_backend(backend)
+        return
+    anyjac.register_backend(backend)
+    try:
+        yield backend
     finally:
-        if registered:
-            anyjac.unregister_backend(chosen.name)
+        anyjac.unregister_backend(backend.name)
 
 
 def _observe(scenario: Scenario, lab: Lab) -> tuple[Any, BaseException | None]:
-    with anyjac.use_backend(lab.backend):
+    with anyjac.use_backend(lab.backend), lab.chosen_device():
         try:
             return scenario.observe(lab), None
         except Exception as error:
             return None, error
 
 
-def _faults(scenario: Scenario, lab: Lab, observed: Any, error: BaseException | None) -> list[str]:
-    answer = scenario.answer(lab) if callable(scenario.answer) else scenario.answer
+def _faults(
+    answer: Any, backend: Backend, observed: Any, error: BaseException | None, errors: list[float]
+) -> list[str]:
     if isinstance(answer, Raises):
         return answer.faults_of(error)
     if error is not None:
         return [f"{type(error).__name__}: {error}"]
-    return list(faults(lab.backend, observed, answer))
+    return list(faults(backend, observed, answer, errors=errors))
 
 
 def _refusal_faults(undeclared: list[str], error: BaseException | None) -> list[str]:

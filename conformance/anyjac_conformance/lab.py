@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import environ
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,12 @@ class Lab:
     ----------
     backend
         The backend; inside a scenario it is the chosen one, by `anyjac.use_backend`.
+    device
+        Where arrays are made; None for the backend's default.
     """
 
     backend: Backend
+    device: Any = None
 
     @property
     def xp(self) -> Any:
@@ -36,7 +40,17 @@ class Lab:
         if not hasattr(self.xp, dtype):
             raise NotSupportedError(f"the namespace of backend {self.backend.name!r} has no dtype {dtype}")
         wide = np.asarray(values, dtype=dtype if hasattr(np, dtype) else None)
-        return self.backend.asarray(wide, dtype=getattr(self.xp, dtype))
+        return self.backend.asarray(wide, dtype=getattr(self.xp, dtype), device=self.device)
+
+    def compile(self, fun: Callable[..., Any]) -> Any:
+        """Compile a function by the framework's own compiler, as if it were written down once for each call.
+
+        Without a code of its own, functions made by one line of source would share the cache of a compiler that goes
+        by code, and be left uncompiled when it is full.
+        """
+        assert isinstance(fun, FunctionType)
+        own = FunctionType(fun.__code__.replace(), fun.__globals__, fun.__name__, fun.__defaults__, fun.__closure__)
+        return self.backend.compile(own)
 
     @property
     def last_device(self) -> Any:
@@ -49,6 +63,11 @@ class Lab:
         return self.backend.device_name(self.last_device)
 
     @property
+    def device_name(self) -> str:
+        """The name of the device on which arrays are made."""
+        return self.first_device_name if self.device is None else self.backend.device_name(self.device)
+
+    @property
     def first_device_name(self) -> str:
         """The name of the backend's default device."""
         return self.backend.device_name(self.backend.devices()[0])
@@ -56,6 +75,12 @@ class Lab:
     def unnamed(self, do: Callable[[], Any]) -> Any:
         """Call `do` where no context names a backend."""
         return contextvars.Context().run(do)
+
+    @contextmanager
+    def chosen_device(self) -> Iterator[None]:
+        """Let work be done on `device` for a block of code, where it is not None."""
+        with self.environment() if self.device is None else self.environment(ANYJAC_DEVICE=self.device_name):
+            yield
 
     @contextmanager
     def environment(self, **variables: str) -> Iterator[None]:

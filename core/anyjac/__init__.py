@@ -6,8 +6,9 @@ imported when it is first used, so that ``import anyjac`` costs next to nothing 
 
 from __future__ import annotations
 
-from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
+
+from .exports import lazily as _lazily
 
 if TYPE_CHECKING:
     from anyjac_plugins import Backend, BackendInfo, BackendSpec
@@ -86,8 +87,6 @@ _HOMES = {
         "VariableWriteError",
     ),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
 __all__ = [
     "AnyjacError",
     "Backend",
@@ -129,14 +128,4 @@ __all__ = [
     "variables",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'anyjac' has no attribute {name!r}")
-    found = getattr(_import_module(_HOME_OF[name]), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*__all__, "__version__"})
+__getattr__, __dir__ = _lazily(globals(), _HOMES)

@@ -1,6 +1,8 @@
-"""The command line: ``anyjac demo``, ``anyjac backends``, ``anyjac info``.
+"""The command line: ``anyjac demo``, ``anyjac backends``, ``anyjac info``, and what other packages add to it.
 
-Parses arguments and prints; the work is done elsewhere. rich is imported only when something is printed with it.
+Parses arguments and prints; the work is done elsewhere. rich is imported only when something is printed with it. An
+entry point of the group ``anyjac.commands`` is a function that adds commands to the parser and sets ``run`` to what
+carries them out; it returns None, or the exit status.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from anyjac_plugins.errors import AnyjacError
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 """Exit statuses: an error, a wrong command line, Ctrl-C."""
+
+COMMANDS = "anyjac.commands"
+"""Group of the entry points that add commands."""
 
 NARROWEST = 60
 """Columns that the tables need; a narrower terminal breaks the lines itself, so that no number is cut in two."""
@@ -46,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            options.run(options)
+            status = options.run(options) or 0
         if sys.stdout is not None:  # None where the shell closed it
             sys.stdout.flush()
     except AnyjacError as error:
@@ -61,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"anyjac: {error}", file=sys.stderr)
         _discard_output()
         return FAILURE
-    return 0
+    return int(status)
 
 
 def _discard_output() -> None:
@@ -91,10 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="versions, backends, devices and settings, for a bug report")
     info.add_argument("--json", action="store_true", help="print JSON: anyjac, python, platform, backends, environment")
     info.set_defaults(run=_info)
+    for entry in entry_points(group=COMMANDS):
+        entry.load()(commands)
     return parser
 
 
-def _console() -> Console:
+def make_console() -> Console:
+    """Make the console that commands print on, never narrower than their tables."""
     from rich.console import Console
 
     class Pipe(Console):
@@ -119,7 +128,7 @@ def _demo(options: argparse.Namespace) -> None:
     from .inspection import loaded_backends
     from .selection import get_backend
 
-    console = _console()
+    console = make_console()
     chosen = analyse_rest(get_backend(options.backend).name)
     print_rest(console, chosen)
     rests, reasons = [chosen], []
@@ -145,7 +154,7 @@ def _backends(options: argparse.Namespace) -> None:
 
     from .inspection import loaded_backends
 
-    console = _console()
+    console = make_console()
     table = Table(box=box.SIMPLE, pad_edge=False)
     for heading in ("backend", "also", "state", "framework", "capabilities"):
         table.add_column(heading, overflow="fold")
@@ -169,7 +178,7 @@ def _info(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(found, indent=2))
     else:
-        _print_information(_console(), found)
+        _print_information(make_console(), found)
 
 
 def _print_information(console: Console, found: dict[str, Any]) -> None:

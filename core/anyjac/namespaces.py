@@ -12,7 +12,7 @@ from anyjac_plugins.errors import InputTypeError
 
 from .operators import ArrayOperators
 from .scope import current_scope
-from .selection import NUMPY, framework_of, kind_of, named_backend, registry, select
+from .selection import NUMPY, framework_of, kind_of, named_backend, registry, select, select_device
 from .trees import flatten
 
 
@@ -82,8 +82,13 @@ def array_and_backend(x: Any, function: str) -> tuple[Any, Backend]:
         )
     backend = backend_for([shown])
     if kind_of(shown) in (None, NUMPY) and not backend.is_array(shown):
-        shown = backend.asarray(shown)
+        shown = backend.asarray(shown, device=_device_for_numbers(backend))
     return shown, backend
+
+
+def _device_for_numbers(backend: Backend) -> Any:
+    scope = current_scope()
+    return select_device(backend, None) if scope is None else scope.device
 
 
 def _shown(x: Any) -> Any:

@@ -199,9 +199,9 @@ class Variable(ArrayOperators):
         return [own.constant(leaf) for leaf in leaves]
 
     def _home(self) -> Any:
-        """Return the device of what the Variable holds; None where it holds nothing."""
-        leaves, _ = flatten(self._value)
-        return self.backend.device_of(leaves[0]) if leaves else None
+        """Return the device of what the Variable holds; None where it holds nothing, or nothing yet."""
+        held = [leaf for leaf in flatten(self._value)[0] if self.backend.is_array(leaf)]
+        return self.backend.device_of(held[0]) if held else None
 
     def label(self) -> str:
         """Return how messages call this Variable."""

@@ -63,5 +63,9 @@ class ConcurrencyError(AnyjacError, RuntimeError):
     """Two calls wait for each other's Variables; this one was refused so that the other can finish."""
 
 
+class ConformanceError(AnyjacError, AssertionError):
+    """A backend failed scenarios of the conformance suite."""
+
+
 class UnknownEnvironmentVariableWarning(UserWarning):
     """A variable of the environment begins with ``ANYJAC_`` and means nothing."""

@@ -59,7 +59,7 @@ def of_a_variable_and_a_number(lab: Lab) -> Any:
     return anyjac.size(w), anyjac.size(2.0)
 
 
-@scenario("arrays/device", answer=lambda lab: Array(np.diag([2.0, 4.0]), "float64", lab.first_device_name))
+@scenario("arrays/device", answer=lambda lab: Array(np.diag([2.0, 4.0]), "float64", lab.device_name))
 def the_derivative_goes_through_a_move(lab: Lab) -> Any:
     return jacrev(lambda x: anyjac.to_device(x, lab.last_device_name) ** 2)(lab.array([1.0, 2.0]))
 

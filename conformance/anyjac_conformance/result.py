@@ -1,0 +1,83 @@
+"""`Result`: what came of one scenario on one backend."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .scenario import Scenario
+
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+ERROR: Final = "error"
+NOT_DECLARED: Final = "not declared"
+EXPECTED_FAILURE: Final = "expected failure"
+
+STATUSES: Final[dict[str, str]] = {
+    PASSED: "the answer is right",
+    NOT_DECLARED: "the backend lacks a capability that is needed, and refused, as it has to",
+    EXPECTED_FAILURE: "it failed as the author of the backend said it would",
+    FAILED: "the answer is wrong, or an error did not come",
+    ERROR: "an exception came that was not expected",
+}
+"""Every status, the best first."""
+
+BAD: Final = frozenset({FAILED, ERROR})
+"""Statuses by which a backend is rejected."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one scenario on one backend.
+
+    Attributes
+    ----------
+    status
+        One of `STATUSES`.
+    faults
+        What was wrong, each with the path to it; empty unless the status is ``failed``, ``error`` or ``expected
+        failure``.
+    reason
+        Which capabilities were lacking, or why the failure was expected; empty otherwise.
+    error
+        The exception, where one was raised that was not expected.
+    seconds
+        How long it took.
+    worst_error
+        Largest error of a number, relative to the largest one of its array or to 1; None where no floats were compared.
+    device
+        Name of the device on which arrays were made.
+    """
+
+    scenario: Scenario
+    backend: str
+    status: str
+    faults: tuple[str, ...] = ()
+    reason: str = ""
+    error: BaseException | None = None
+    seconds: float = 0.0
+    worst_error: float | None = None
+    device: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """Whether the backend is rejected by it."""
+        return self.status in BAD
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a report holds it."""
+        error = self.error
+        return {
+            "backend": self.backend,
+            "scenario": self.scenario.id,
+            "clause": self.scenario.clause,
+            "name": self.scenario.name,
+            "status": self.status,
+            "faults": list(self.faults),
+            "reason": self.reason,
+            "traceback": None if error is None else "".join(traceback.format_exception(error)),
+            "seconds": round(self.seconds, 6),
+            "worst_error": self.worst_error,
+            "device": self.device,
+        }
