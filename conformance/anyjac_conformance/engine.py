@@ -139,7 +139,10 @@ def _faults(
         return answer.faults_of(error)
     if error is not None:
         return [f"{type(error).__name__}: {error}"]
-    return list(faults(backend, observed, answer, errors=errors))
+    try:
+        return list(faults(backend, observed, answer, errors=errors))
+    except Exception as unreadable:
+        return [f"the result cannot be read: {type(unreadable).__name__}: {unreadable}"]
 
 
 def _refusal_faults(undeclared: list[str], error: BaseException | None) -> list[str]:

@@ -203,6 +203,10 @@ class Variable(ArrayOperators):
         held = [leaf for leaf in flatten(self._value)[0] if self.backend.is_array(leaf)]
         return self.backend.device_of(held[0]) if held else None
 
+    def _device(self) -> Any:
+        scope = current_scope()
+        return (self.backend if scope is None else scope.backend).device_of(self.value)
+
     def label(self) -> str:
         """Return how messages call this Variable."""
         kind = type(self).__name__
@@ -328,6 +332,8 @@ class Variable(ArrayOperators):
         try:
             return getattr(self.value, name)
         except AttributeError as error:
+            if name == "device":  # which arrays of some frameworks do not have
+                return self._device()
             raise AttributeError(f"neither {type(self).__name__} nor its value has an attribute {name!r}") from error
 
     def __dir__(self) -> list[str]:

@@ -94,6 +94,68 @@ class Single(Broken):
         return [row if row is None or row.dtype != xp.float64 else xp.astype(row, xp.float32) for row in rows]
 
 
+class Truncated(Broken):
+    """Computes in float32 and calls it float64."""
+
+    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+        xp = self.real.namespace
+        rows = self.real.pullback_rows(pullback, cotangents)
+        return [
+            row if row is None or row.dtype != xp.float64 else xp.astype(xp.astype(row, xp.float32), xp.float64)
+            for row in rows
+        ]
+
+
+class OffByOneAtSeams(Broken):
+    """Begins each chunk but the first with the last row of the one before."""
+
+    def identity_rows(self, like: Any, start: int, stop: int) -> Any:
+        shift = 1 if start else 0
+        return self.real.identity_rows(like, start - shift, stop - shift)
+
+
+class DtypeOfTheOutput(Broken):
+    """Gives blocks the dtype of the output."""
+
+    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+        of_output = next(cotangent.dtype for cotangent in cotangents if cotangent is not None)
+        rows = self.real.pullback_rows(pullback, cotangents)
+        return [row if row is None else self.real.namespace.astype(row, of_output) for row in rows]
+
+
+class SharesMemory(Broken):
+    """Hands Variables' own arrays to functions, which may write them."""
+
+    def copy(self, array: Any) -> Any:
+        return array
+
+    def constant(self, array: Any) -> Any:
+        return array
+
+
+class RoundsTheValue(Broken):
+    """Gives the right Jacobian and a rounded value."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        outputs, pullback, aux = self.real.vjp(fun, primals)
+        return [self.real.namespace.round(output) for output in outputs], pullback, aux
+
+
+class ForgetsTheOuterLevel(Broken):
+    """Makes constants of what an enclosing differentiation traces."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        outputs, pullback, aux = self.real.vjp(fun, primals)
+
+        def forgetful(cotangents: Any) -> Any:
+            return [x if x is None else self.real.stop_gradient(x) for x in pullback(cotangents)]
+
+        return outputs, forgetful, aux
+
+    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+        return Backend.pullback_rows(self, pullback, cotangents)
+
+
 class RunsTwice(Broken):
     """Runs the function once more than it should."""
 
@@ -161,6 +223,12 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     SwappedRows: ("jax", "composition/chunks"),
     SwappedPrimals: ("jax", "packing/arg-grads"),
     Single: ("torch", "dtypes/real"),
+    Truncated: ("jax", "packing/block"),
+    OffByOneAtSeams: ("jax", "composition/chunks"),
+    DtypeOfTheOutput: ("torch", "dtypes/real"),
+    SharesMemory: ("autograd", "variables/restored"),
+    RoundsTheValue: ("torch", "packing/loss-value"),
+    ForgetsTheOuterLevel: ("jax", "composition/nested"),
     RunsTwice: ("torch", "composition/once"),
     DropsAux: ("jax", "packing/aux-untouched"),
     LeavesTracers: ("torch", "packing/aux-untouched"),

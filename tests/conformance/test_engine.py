@@ -48,6 +48,11 @@ def refuse(lab: Lab) -> Any:
     raise NotSupportedError("no")
 
 
+class Unreadable(np.ndarray):
+    def astype(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("no stream in this thread")
+
+
 CASES = {
     # what happens                    scenario                                          status
     "the right answer": (scenario(slope), PASSED),
@@ -56,6 +61,7 @@ CASES = {
     "an exception that is the answer": (scenario(divide, Raises(ZeroDivisionError, "zero")), PASSED),
     "another message than the answer's": (scenario(divide, Raises(ZeroDivisionError, "naught")), FAILED),
     "no exception where one is the answer": (scenario(slope, Raises(ZeroDivisionError)), FAILED),
+    "an answer that cannot be read": (scenario(lambda lab: np.array(6.0).view(Unreadable)), FAILED),
     "a refusal of what is not declared": (scenario(refuse, requires=("jit",)), NOT_DECLARED),
     "a number for what is not declared": (scenario(slope, requires=("jit",)), FAILED),
     "another error for what is not declared": (scenario(divide, requires=("jit",)), ERROR),

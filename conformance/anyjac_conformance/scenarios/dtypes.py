@@ -232,7 +232,7 @@ def of_a_complex_input(lab: Lab) -> Any:
     return jacrev(lambda z: z * z)(lab.array([1j], "complex128"))
 
 
-@scenario("dtypes/complex-output", answer=Raises(DtypeError, "holomorphic=True", "complex128"))
+@scenario("dtypes/complex-output", answer=Raises(DtypeError, "holomorphic=True", "complex128"), requires=("complex",))
 def of_a_real_input(lab: Lab) -> Any:
     return jacrev(lambda x: x * lab.array(1j, "complex128"))(lab.array([1.0]))
 

@@ -289,6 +289,20 @@ for _name, (_f, _kind, _settings) in FAILURES.items():
     )
 
 
+@scenario("variables/restored", answer=np.array([1.0, 2.0]))
+def when_its_array_was_written_in_place(lab: Lab) -> Any:
+    v = Variable(lab.array([1.0, 2.0]))
+
+    def f(x: Any) -> Any:
+        with contextlib.suppress(TypeError):  # where arrays are immutable
+            v.value[0] = 5.0
+        raise ZeroDivisionError
+
+    with contextlib.suppress(ZeroDivisionError):
+        jacrev(f)(lab.array(1.0))
+    return v.value
+
+
 @scenario("variables/restored", answer=(np.array(1.0), np.array([2.0, 2.0])))
 def after_an_interrupt(lab: Lab) -> Any:
     v, w = Variable(lab.array(1.0)), Variable(lab.array([2.0, 2.0]))

@@ -108,7 +108,7 @@ def unary_operators(lab: Lab) -> Any:
 @scenario("variables/as-array", answer=((2, 3), 2, 6, True, True, 2))
 def shape_ndim_size_dtype_device_and_len(lab: Lab) -> Any:
     v = Variable(lab.array(np.ones((2, 3))))
-    dtype, device = v.dtype == v.value.dtype, v.device == v.value.device
+    dtype, device = v.dtype == v.value.dtype, v.device == anyjac.device(v.value)
     return tuple(v.shape), v.ndim, math.prod(v.shape), dtype, device, len(v)
 
 
