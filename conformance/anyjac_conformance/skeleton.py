@@ -9,6 +9,8 @@ from typing import Final
 import anyjac
 from anyjac import InputValueError
 
+from .filling import make_environment
+
 FILES: Final = {
     # template                where it goes
     "pyproject.toml.jinja": "pyproject.toml",
@@ -63,11 +65,7 @@ def write_skeleton(name: str, folder: str | Path | None = None) -> Path:
 
 
 def _render(template: str, names: dict[str, str]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader(str(__package__), "templates/skeleton")
-    filled = Environment(loader=loader, keep_trailing_newline=True, undefined=StrictUndefined)
-    return filled.get_template(template).render(**names)
+    return make_environment("templates/skeleton", keep_trailing_newline=True).get_template(template).render(**names)
 
 
 def _check_name(name: str) -> None:

@@ -67,5 +67,9 @@ class ConformanceError(AnyjacError, AssertionError):
     """A backend failed scenarios of the conformance suite."""
 
 
+class MissingExtraError(AnyjacError, ModuleNotFoundError):
+    """What was asked for needs a package that comes with an extra of anyjac's, which is not installed."""
+
+
 class UnknownEnvironmentVariableWarning(UserWarning):
     """A variable of the environment begins with ``ANYJAC_`` and means nothing."""

@@ -216,8 +216,8 @@ def build_namespace() -> types.ModuleType:
         setattr(namespace, name, _of_operand(function))
     namespace.linalg = _module("anyjac_mlx.array_api.linalg", mx.linalg)  # type: ignore[attr-defined]
     namespace.fft = _module("anyjac_mlx.array_api.fft", mx.fft)  # type: ignore[attr-defined]
-    for name, function in LINEAR_ALGEBRA.items():
-        setattr(namespace.linalg, name, lift(function))
+    for name, native in LINEAR_ALGEBRA.items():
+        setattr(namespace.linalg, name, lift(native))
     namespace.__array_namespace_info__ = mx.__array_namespace_info__  # type: ignore[attr-defined]
     return namespace
 
@@ -238,5 +238,5 @@ def _module(name: str, framework: Any) -> types.ModuleType:
             raise AttributeError(attribute)
         raise NotSupportedError(f"backend 'mlx' has no function {attribute!r} in {name}; MLX lacks it")
 
-    module.__getattr__ = missing  # type: ignore[method-assign, assignment]
+    module.__getattr__ = missing  # type: ignore[method-assign]
     return module
