@@ -33,6 +33,8 @@ def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holom
     NotSupportedError
         If the backend does not declare this kind of input.
     """
+    if holomorphic and not backend.supports(COMPLEX):
+        raise backend.unsupported(COMPLEX)
     kind, name = backend.dtype_kind(dtype), backend.dtype_name(dtype)
     if holomorphic and kind != COMPLEX_KIND:
         raise DtypeError(

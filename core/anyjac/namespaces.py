@@ -75,13 +75,15 @@ def array_and_backend(x: Any, function: str) -> tuple[Any, Backend]:
         Naming `function`, if `x` is no array, number or Variable of one.
     """
     shown = _shown(x)
+    backend = backend_for([shown])
+    if backend.is_array(shown):
+        return shown, backend
     if not isinstance(shown, (bool, int, float, complex)) and kind_of(shown) is None:
         raise InputTypeError(
             f"anyjac.{function} takes an array, a number or a Variable that holds one, not {shown!r}, of type "
             f"{type(shown).__qualname__}"
         )
-    backend = backend_for([shown])
-    if kind_of(shown) in (None, NUMPY) and not backend.is_array(shown):
+    if kind_of(shown) in (None, NUMPY):
         shown = backend.asarray(shown, device=_device_for_numbers(backend))
     return shown, backend
 

@@ -217,10 +217,10 @@ class Variable(ArrayOperators):
 
     def _first_value(self, leaf: Any, path: str, device: Any) -> Any:
         backend = self.backend
-        if isinstance(leaf, (bool, int, float, complex)) or kind_of(leaf) is not None:
-            if not backend.is_array(leaf) and not isinstance(leaf, (bool, int, float, complex)):
-                return backend.import_array(leaf, device=device)
+        if isinstance(leaf, (bool, int, float, complex)) or backend.is_array(leaf):
             return backend.asarray(leaf, device=device)
+        if kind_of(leaf) is not None:
+            return backend.import_array(leaf, device=device)
         where = f"value{path}" if path else "value"
         raise InputTypeError(
             f"{where} is {leaf!r}, of type {type(leaf).__qualname__}; a Variable holds numbers and arrays"

@@ -42,6 +42,8 @@ ValueError: {HTML}
 
 Page = Callable[..., "Browser"]
 
+pytestmark = pytest.mark.xdist_group("browser")  # one browser for all of them
+
 
 # ---- a report with one of everything -------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SMALLEST = ROOT / "examples" / "smallest_backend.py"
+SMALLEST = ROOT / "docs" / "smallest_backend.py"
 
 
 def _anyjac(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

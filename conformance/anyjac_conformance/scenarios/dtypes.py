@@ -169,7 +169,11 @@ def of_variables_and_arguments(lab: Lab) -> Any:
     return jacrev(lambda z: w * z, {"w": w}, 0, holomorphic=True)(lab.array(1 + 2j, "complex128"))
 
 
-@scenario("dtypes/holomorphic", answer=Raises(DtypeError, "holomorphic=True", "float64", "argument 0"))
+@scenario(
+    "dtypes/holomorphic",
+    answer=Raises(DtypeError, "holomorphic=True", "float64", "argument 0"),
+    requires=("complex",),
+)
 def a_real_input_is_refused(lab: Lab) -> Any:
     return jacrev(lambda z: z * 1j, holomorphic=True)(lab.array([1.0]))
 

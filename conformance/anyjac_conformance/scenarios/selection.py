@@ -1,6 +1,7 @@
 """Scenarios: how the backend is chosen.
 
-The backend under test is set against "numpy", which is always installed; a result tells by its array who made it.
+The backend under test is set against "numpy", which is always installed; the namespace in the function tells which of
+the two runs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,19 @@ scenario = Collection()
 NUMPY = "numpy"
 
 
+def _runner(lab: Lab, argument: Any, **settings: Any) -> str:
+    """Return the name of the backend on which a Jacobian runs: NumPy's, or the one under test."""
+    seen: list[Any] = []
+
+    def square(x: Any) -> Any:
+        seen.append(anyjac.array_namespace())
+        return x * x
+
+    jacrev(square, **settings)(argument)
+    candidates = (lab.backend, anyjac.get_backend(NUMPY))
+    return next((backend.name for backend in candidates if backend.namespace is seen[0]), "another")
+
+
 def _maker(lab: Lab, value: Any) -> str:
     """Return the name of the backend whose array `value` is: NumPy's, or the one under test."""
     candidates = (anyjac.get_backend(NUMPY), lab.backend)
@@ -34,9 +48,9 @@ def _square(x: Any) -> Any:
 @scenario("selection/argument", answer=lambda lab: (lab.backend.name, lab.backend.name))
 def by_name_and_by_object_before_context_and_environment(lab: Lab) -> Any:
     with anyjac.use_backend(NUMPY), lab.environment(ANYJAC_BACKEND=NUMPY):
-        by_name = jacrev(_square, backend=lab.backend.name)(3.0)
-        by_object = jacrev(_square, backend=lab.backend)(np.array(3.0))
-    return _maker(lab, by_name), _maker(lab, by_object)
+        by_name = _runner(lab, 3.0, backend=lab.backend.name)
+        by_object = _runner(lab, np.array(3.0), backend=lab.backend)
+    return by_name, by_object
 
 
 @scenario("selection/argument", answer=lambda lab: lab.backend.name)
@@ -50,8 +64,8 @@ def before_the_environment_and_only_for_the_block(lab: Lab) -> Any:
     def choose() -> Any:
         with lab.environment(ANYJAC_BACKEND=NUMPY):
             with anyjac.use_backend(lab.backend.name):
-                inside = jacrev(_square)(3.0)
-            return _maker(lab, inside), _maker(lab, jacrev(_square)(3.0))
+                inside = _runner(lab, 3.0)
+            return inside, _runner(lab, 3.0)
 
     return lab.unnamed(choose)
 
@@ -60,12 +74,17 @@ def before_the_environment_and_only_for_the_block(lab: Lab) -> Any:
 def before_the_arrays(lab: Lab) -> Any:
     def choose() -> Any:
         with lab.environment(ANYJAC_BACKEND=lab.backend.name):
-            return _maker(lab, jacrev(_square)(np.array(3.0))), anyjac.get_backend().name
+            return _runner(lab, np.array(3.0)), anyjac.get_backend().name
 
     return lab.unnamed(choose)
 
 
-@scenario("selection/inferred", answer=lambda lab: (lab.backend.name,) * 4)
+def _by_its_arrays(lab: Lab) -> tuple[str, ...]:
+    """A backend whose arrays are NumPy's own is never inferred: they mean NumPy's backend."""
+    return ("autograd" if isinstance(lab.array(0.0), np.ndarray) else lab.backend.name,) * 4
+
+
+@scenario("selection/inferred", answer=_by_its_arrays)
 def by_arguments_keywords_and_variables(lab: Lab) -> Any:
     x = lab.array(3.0)
     v = Variable(x)
@@ -86,7 +105,7 @@ def by_arguments_keywords_and_variables(lab: Lab) -> Any:
 def numbers_and_numpy_arrays_mean_numpy(lab: Lab) -> Any:
     def choose() -> Any:
         with lab.environment(ANYJAC_BACKEND=""):
-            return _maker(lab, jacrev(_square)(3.0)), _maker(lab, jacrev(_square)(np.array([3.0])))
+            return _runner(lab, 3.0), _runner(lab, np.array([3.0]))
 
     return lab.unnamed(choose)
 
@@ -97,7 +116,7 @@ def the_default_can_be_configured(lab: Lab) -> Any:
         with lab.environment(ANYJAC_BACKEND=""):
             anyjac.set_default_backend(lab.backend.name)
             try:
-                return _maker(lab, jacrev(_square)(3.0))
+                return _runner(lab, 3.0)
             finally:
                 anyjac.set_default_backend(NUMPY)
 

@@ -284,7 +284,7 @@ for _name, (_f, _kind, _settings) in FAILURES.items():
             "variables/restored",
             functools.partial(_after_failure, _f, _kind, _settings),
             (True, np.array([1.0, 2.0]), np.diag([2.0, 2.0])),
-            frozenset({"nested"} if _f is _inner_raises else ()),
+            frozenset({"nested"} if _f is _inner_raises else {"complex"} if "holomorphic" in _settings else ()),
         )
     )
 

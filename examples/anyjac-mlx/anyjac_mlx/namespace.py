@@ -174,6 +174,20 @@ def logaddexp(x1: Any, x2: Any, /) -> Any:
     return SPECIAL["maximum"](x1, x2) + SPECIAL["log1p"](ELEMENTARY["exp"](-apart))
 
 
+def _reduction(native: Callable[..., Any], of_nothing: float) -> Callable[..., Any]:
+    """Make a reduction that knows its result for arrays without elements, from which MLX may not come back."""
+
+    @functools.wraps(native)
+    def reduce(x: Any, /, *, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+        x = x if dtype is None else x.astype(dtype)
+        if x.size:
+            return native(x, axis=axis, keepdims=keepdims)
+        shape = np.sum(np.empty(x.shape), axis=axis, keepdims=keepdims).shape
+        return mx.full(shape, of_nothing, dtype=x.dtype)
+
+    return lift(reduce)
+
+
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
     """Return the norm of vectors."""
     if axis is None and not keepdims:
@@ -190,7 +204,9 @@ SPECIAL: Final[dict[str, Callable[..., Any]]] = {
     "logaddexp": logaddexp,
     "maximum": lift(mx.maximum),
     "nonzero": on_plain_arrays(nonzero),
+    "prod": _reduction(mx.prod, 1.0),
     "stack": lift(mx.stack),
+    "sum": _reduction(mx.sum, 0.0),
 }
 
 LINEAR_ALGEBRA: Final = {
