@@ -88,6 +88,12 @@ class AutogradBackend(Backend):
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
 
+    def identity_rows(self, like: Array, start: int, stop: int) -> Array:
+        return np.eye(stop - start, like.size, k=start, dtype=like.dtype).reshape(stop - start, *like.shape)
+
+    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        return differentiation.pullback_rows(pullback, cotangents)
+
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         gradient: Callable[[Array], Array] = autograd.grad(fun)
         return gradient

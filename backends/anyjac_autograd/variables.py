@@ -15,16 +15,18 @@ from autograd.numpy.numpy_boxes import ArrayBox
 
 from anyjac_plugins.errors import InputTypeError
 
-_adopted: tuple[type, ...] = ()
+_adopted: frozenset[type] = frozenset()
+"""Every type of Variables, each subclass too: looked up for every argument of every primitive, so it has to be fast."""
+
 _ufunc_of_boxes = ArrayBox.__array_ufunc__
 _item_of_boxes = ArrayBox.__getitem__
 _find_top_boxed_args = tracer.find_top_boxed_args
 
 
 def adopt(cls: type) -> None:
-    """Let instances of `cls` and its subclasses stand among the arguments of autograd's functions."""
+    """Let instances of `cls` stand among the arguments of autograd's functions."""
     global _adopted
-    _adopted = (*_adopted, cls)
+    _adopted = _adopted | {cls}
     ArrayBox.__array_ufunc__ = _ufunc
     ArrayBox.__getitem__ = _item
     tracer.find_top_boxed_args = _find_boxes
@@ -32,17 +34,18 @@ def adopt(cls: type) -> None:
 
 def unwrap(value: Any) -> Any:
     """Return what a Variable holds, also within lists and tuples; anything else as it is."""
-    if type(value) in (list, tuple):
-        return type(value)(map(unwrap, value))
-    return value.value if _is_adopted(value) else value
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return kind(map(unwrap, value))
+    return value.value if kind in _adopted else value
 
 
-def _is_adopted(value: Any) -> bool:
-    return isinstance(value, _adopted)
+def _any_adopted(values: tuple[Any, ...]) -> bool:
+    return not _adopted.isdisjoint(map(type, values))
 
 
 def _ufunc(self: ArrayBox, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    if any(map(_is_adopted, inputs)):
+    if _any_adopted(inputs):
         return NotImplemented  # NumPy asks the Variable next
     return _ufunc_of_boxes(self, ufunc, method, *inputs, **kwargs)
 
@@ -52,10 +55,10 @@ def _item(self: ArrayBox, index: Any) -> Any:
 
 
 def _find_boxes(args: tuple[Any, ...]) -> Any:
-    boxes, *rest = _find_top_boxed_args(args)
-    if boxes and any(map(_is_adopted, args)):
-        boxes = _RefusedBoxes(boxes)
-    return boxes, *rest
+    found = _find_top_boxed_args(args)
+    if found[0] and _any_adopted(args):
+        return _RefusedBoxes(found[0]), *found[1:]
+    return found
 
 
 class _RefusedBoxes(list[Any]):

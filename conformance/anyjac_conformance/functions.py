@@ -89,6 +89,13 @@ FUNCTIONS: Final = (
         lambda x: 6 * x,
     ),
     Function(
+        "cube of a sum with itself",
+        lambda xp, x: (x + x * 1.0) ** 3,
+        (np.array(0.5),),
+        lambda x: (24 * x**2,),
+        lambda x: 48 * x,
+    ),
+    Function(
         "sine times another",
         lambda xp, x, y: xp.sin(x) * y,
         (_VECTOR, _OTHER),
@@ -161,4 +168,4 @@ FUNCTIONS: Final = (
         lambda x: np.transpose(np.reshape(_cube(2 + 0 * x), (3, 2, 2, 3, 2, 3)), (1, 0, 2, 3, 4, 5)),
     ),
 )
-"""Twelve functions: elementwise, products, reductions, shapes; of scalars, vectors and matrices, of one and of two."""
+"""Elementwise ones, products, reductions, shapes; of scalars, vectors and matrices, of one array and of two."""

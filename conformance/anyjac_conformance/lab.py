@@ -58,6 +58,11 @@ class Lab:
         return list(self.backend.devices())[-1]
 
     @property
+    def device_names(self) -> list[str]:
+        """The names of all devices of the backend."""
+        return [self.backend.device_name(device) for device in self.backend.devices()]
+
+    @property
     def last_device_name(self) -> str:
         """Its name."""
         return self.backend.device_name(self.last_device)

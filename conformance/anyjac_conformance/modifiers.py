@@ -218,10 +218,10 @@ MODIFIERS: Final = (
     ),
     *_dtypes(),
     Modifier(
-        "on another device",
+        "on each device",
         "devices/argument",
-        lambda function, lab: _plain(function, lab, device=lab.last_device_name),
-        lambda function, lab: _blocks(function, lab, device=lab.last_device_name),
+        lambda function, lab: {name: _plain(function, lab, device=name) for name in lab.device_names},
+        lambda function, lab: {name: _blocks(function, lab, device=name) for name in lab.device_names},
     ),
 )
 """Each with the clause that it documents."""

@@ -5,6 +5,7 @@ Works on kinds and names of dtypes, which the backend tells; holds no array.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holom
     """
     if holomorphic and not backend.supports(COMPLEX):
         raise backend.unsupported(COMPLEX)
-    kind, name = backend.dtype_kind(dtype), backend.dtype_name(dtype)
+    kind, name = _kind_and_name(backend, dtype)
     if holomorphic and kind != COMPLEX_KIND:
         raise DtypeError(
             f"holomorphic=True needs complex inputs, and {where()} is {name}; make it complex or leave holomorphic out"
@@ -61,7 +62,7 @@ def check_output(backend: Backend, dtype: Any, where: Callable[[], str], *, holo
     DtypeError
         Naming the dtype and the leaf.
     """
-    kind, name = backend.dtype_kind(dtype), backend.dtype_name(dtype)
+    kind, name = _kind_and_name(backend, dtype)
     if kind not in (REAL, COMPLEX_KIND):
         raise DtypeError(f"{where()} is {name}, which has no derivative; return floats, or return it as aux data")
     if holomorphic and kind == REAL:
@@ -71,3 +72,9 @@ def check_output(backend: Backend, dtype: Any, where: Callable[[], str], *, holo
             f"{where()} is {name}; for a holomorphic function pass holomorphic=True, else return real and imaginary "
             f"parts"
         )
+
+
+@functools.lru_cache(maxsize=64)
+def _kind_and_name(backend: Backend, dtype: Any) -> tuple[str, str]:
+    """Return what the backend says of a dtype, which never changes, and takes longer to ask than to remember."""
+    return backend.dtype_kind(dtype), backend.dtype_name(dtype)

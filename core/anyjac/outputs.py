@@ -13,7 +13,7 @@ from anyjac_plugins.errors import OutputError
 
 from .dtypes import check_output
 from .selection import NUMPY, kind_of
-from .trees import NodeOpener, TreeDef, flatten
+from .trees import LEAF, NodeOpener, TreeDef, flatten
 
 
 @dataclass(slots=True)
@@ -46,6 +46,8 @@ class Carried:
 
 def carry(backend: Backend, opener: NodeOpener | None, value: Any) -> Carried:
     """Take a pytree apart into the backend's arrays and the rest."""
+    if backend.is_array(value):
+        return Carried(value, LEAF, [value], [True], [value])
     leaves, tree = flatten(value, opener)
     is_array = [backend.is_array(leaf) for leaf in leaves]
     return Carried(value, tree, leaves, is_array, [leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+import numpy as np
 import optree
 
 NAMESPACE: Final = "anyjac"
@@ -86,6 +87,9 @@ class _Opened:
     __hash__ = None  # type: ignore[assignment]
 
 
+_BARE: Final = frozenset({np.ndarray, bool, int, float, complex, str})
+"""Types that are never containers, looked up instead of asked about."""
+
 LEAF: Final = TreeDef(None, None, 1)
 """The structure of a bare leaf."""
 
@@ -109,6 +113,8 @@ def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], Tre
     >>> treedef.unflatten(["x", "y"])
     {'b': 'x', 'a': ['y', None]}
     """
+    if type(tree) in _BARE:
+        return [tree], LEAF
     leaves, spec = optree.tree_flatten(tree, namespace=NAMESPACE)
     if opener is None:
         return leaves, LEAF if spec.is_leaf() else TreeDef(spec, None, len(leaves))

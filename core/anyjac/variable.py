@@ -376,6 +376,8 @@ def without_variables(tree: Any) -> Any:
     """Return a pytree with the Variables in it replaced by what they hold; the very object if it has none."""
     if isinstance(tree, Variable):
         return tree.value
+    if kind_of(tree) is not None:
+        return tree  # an array
     leaves, treedef = flatten(tree)
     if not any(isinstance(leaf, Variable) for leaf in leaves):
         return tree

@@ -119,7 +119,7 @@ class Backend(ABC):
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
         """Pull back a batch of cotangents: each one that is not None has a leading axis, and so has each result.
 
-        The default calls `pullback` row by row.
+        `pullback` is the very object that `vjp` returned. The default calls it row by row.
         """
         xp = self.namespace
         count = next(c.shape[0] for c in cotangents if c is not None)

@@ -107,6 +107,7 @@ class BackendRegistry:
         self._entries: dict[str, _Entry] | None = None
         self._lock = threading.RLock()
         self._on_load = on_load
+        self._by_alias: tuple[int, dict[str, _Entry]] = (-1, {})  # found before, as of a generation
         self.generation = 0
         """Grows with every registration, so that caches of what was found can be dropped."""
 
@@ -221,9 +222,13 @@ class BackendRegistry:
         found = self._found()
         if name in found:
             return found[name]
+        generation, known = self._by_alias
+        if generation == self.generation and name in known:
+            return known[name]
         self.specs()  # loads the descriptions, where the aliases are
         for entry in found.values():
             if entry.spec is not None and name in entry.spec.aliases:
+                self._by_alias = self.generation, {**(known if generation == self.generation else {}), name: entry}
                 return entry
         raise UnknownBackendError(self._unknown_message(name))
 

@@ -89,6 +89,11 @@ def test_plain_arrays_get_what_array_api_compat_gives() -> None:
     assert np.array_equal(XP.cumulative_prod(VECTOR), np.cumprod(VECTOR))
 
 
+def test_all_backends_of_autograd_share_one_namespace_since_boxes_name_one() -> None:
+    backend = anyjac.get_backend("autograd")
+    assert type(backend)().namespace is backend.namespace is XP
+
+
 def test_boxes_have_the_attributes_of_an_array_of_the_standard() -> None:
     def body(x: Any) -> Any:
         assert x.__array_namespace__() is XP

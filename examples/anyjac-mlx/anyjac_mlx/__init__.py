@@ -1,10 +1,9 @@
-"""The MLX backend of anyjac: the hook, which is read to list what is installed and so imports nothing heavy."""
+"""MLX as a backend of anyjac. This module holds the hook alone and imports nothing heavy."""
 
 from anyjac_plugins import Backend, BackendSpec, hookimpl
 
 
-def make() -> Backend:
-    """Import MLX and make the backend; called when it is first used."""
+def _make() -> Backend:
     from .backend import MlxBackend
 
     return MlxBackend()
@@ -15,9 +14,9 @@ def anyjac_backend() -> BackendSpec:
     """Describe the backend."""
     return BackendSpec(
         name="mlx",
-        factory=make,
-        requires=("mlx.core",),
+        factory=_make,
+        requires=("mlx.core", "numpy"),
         install="anyjac-mlx",
         array_modules=("mlx", "anyjac_mlx"),
-        summary="MLX on the CPU",
+        summary="MLX, on CPU, where it has float64",
     )

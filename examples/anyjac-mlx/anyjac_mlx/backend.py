@@ -1,87 +1,149 @@
-"""The MLX backend: arrays and dtypes in MLX's terms. Derivatives are in `tracing`."""
+"""The MLX backend: arrays, dtypes and the device in MLX's terms. Derivatives are in `differentiation`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from anyjac_plugins import BFLOAT16, FLOAT16, NESTED, STOP_GRADIENT, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins import (
+    BFLOAT16,
+    FLOAT16,
+    JIT,
+    NESTED,
+    STOP_GRADIENT,
+    Array,
+    Backend,
+    DtypeError,
+    FlatFunction,
+    Pullback,
+)
 
-from . import namespace, operators, tracing
+from . import array_methods, differentiation, variables
+from .compiling import compile_function
+from .conversion import to_numpy
+from .creation import asarray
+from .namespace import build_namespace
+from .streams import own_stream
+from .tracing import Traced, innermost
 
 
 class MlxBackend(Backend):
-    """MLX on the CPU, the one device on which it has float64. Loading it makes MLX's operators know Variables."""
+    """MLX on its CPU device. A differentiated function gets `Traced` arrays, which take the place of MLX's."""
 
     name = "mlx"
     version = version("mlx")
-    capabilities = frozenset({FLOAT16, BFLOAT16, NESTED, STOP_GRADIENT})
+    capabilities = frozenset({FLOAT16, BFLOAT16, NESTED, JIT, STOP_GRADIENT})
 
     def __init__(self) -> None:
-        mx.set_default_device(mx.cpu)
-        operators.give_operators_to_traced_arrays()
-        operators.let_arrays_ask_their_right_operand()
-        self._namespace = namespace.build_namespace()
+        self._namespace = build_namespace()
+        array_methods.complete(self._namespace)
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
 
     @property
     def namespace(self) -> Any:
-        """The functions of `mlx.core`, for traced arrays too."""
+        """The functions of the array API, for MLX's arrays and for traced ones."""
         return self._namespace
 
     def is_array(self, value: object) -> bool:
-        """Tell whether `value` is an array of MLX, traced or not."""
-        return isinstance(value, mx.array | tracing.Traced)
+        """Tell whether a value is an array of MLX, or a traced one."""
+        return isinstance(value, mx.array | Traced)
 
     def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
-        """Make an array of a number, a NumPy array or one of MLX."""
-        return namespace.asarray(value, dtype=dtype, device=device)
+        """Make an array; NumPy's keep their dtype, and Python's floats become float32, MLX's default."""
+        return asarray(value, dtype=dtype)
 
     def is_traced(self, value: Array) -> bool:
-        """Tell whether `value` records what is done with it."""
-        return isinstance(value, tracing.Traced)
+        """Tell whether an array is traced here, or stands for one in a function that MLX is compiling or mapping."""
+        return isinstance(value, Traced) or not _has_values(value)
 
     def copy(self, array: Array) -> Array:
-        """Return an array that a later assignment to elements of `array` does not reach."""
-        return array if isinstance(array, tracing.Traced) else tracing.evaluated([mx.array(array)])[0]
+        """Return an array apart: MLX's can be assigned to, by ``x[i] = y``."""
+        return array if isinstance(array, Traced) else mx.array(array)
+
+    def constant(self, array: Array) -> Array:
+        """Return a copy that is computed now, so that every thread can read it."""
+        copied = mx.array(array)
+        mx.eval(copied)
+        return copied
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
-        """Tell whether elements of `copy` have been assigned."""
-        if isinstance(copy, tracing.Traced) or isinstance(original, tracing.Traced):
+        """Tell whether a copy has other values than its original; MLX does not count changes."""
+        if isinstance(copy, Traced) or isinstance(original, Traced):
             return False
-        return not bool(mx.array_equal(copy, original, equal_nan=True))
+        if not _has_values(copy) or not _has_values(original):
+            return True
+        return to_numpy(copy).tobytes() != to_numpy(original).tobytes()
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
-        """Return an array as NumPy's; bfloat16, which NumPy lacks, as float32."""
-        return np.array(array.astype(mx.float32) if array.dtype == mx.bfloat16 else array)
+        """Return an array on the host; bfloat16 as float32."""
+        return to_numpy(array)
+
+    def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
+        """Return an index on the host, whose values are known though it may be traced."""
+        return to_numpy(innermost(index))
 
     def stop_gradient(self, array: Array) -> Array:
-        """Return the plain array."""
-        return tracing.untraced(array)
+        """Return the array inside all differentiations, as a constant of MLX's own too."""
+        return mx.stop_gradient(innermost(array))
+
+    def dtype_kind(self, dtype: Any) -> str:
+        """Return the kind of a dtype."""
+        if not isinstance(dtype, mx.Dtype):
+            raise DtypeError(f"{dtype!r} is not a dtype of MLX")
+        return super().dtype_kind(dtype)
 
     # ---- devices ---------------------------------------------------------------------------------------------------
 
     def devices(self) -> Sequence[Any]:
-        """Return the CPU."""
-        return [namespace.DEVICE]
+        """Return the CPU alone: MLX's other devices have no float64."""
+        return [array_methods.CPU]
 
     def device_of(self, array: Array) -> Any:
         """Return the CPU."""
-        return namespace.DEVICE
+        return array_methods.CPU
 
-    # ---- derivatives and Variables ---------------------------------------------------------------------------------
+    def device_name(self, device: Any) -> str:
+        """Return ``cpu``."""
+        return "cpu"
+
+    def device_scope(self, device: Any) -> contextlib.AbstractContextManager[Any]:
+        """Return a context in which MLX computes on the CPU, whatever its default is."""
+        return own_stream()
+
+    # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
-        """Run `fun` on arrays that record; see `tracing`."""
-        return tracing.vjp(fun, primals)
+        """Run `fun` once on traced arrays; see `anyjac_plugins.Backend.vjp`."""
+        return differentiation.vjp(fun, primals)
+
+    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        """Pull back many cotangents in one pass, by MLX's vectorising map of each step."""
+        assert isinstance(pullback, differentiation.RecordPullback)
+        return pullback.rows(cotangents)
+
+    def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `fun` compiled by `mlx.core.compile`."""
+        return compile_function(fun)
+
+    # ---- Variables -------------------------------------------------------------------------------------------------
 
     def adopt_variable_type(self, cls: type, view: type) -> None:
-        """Let lifted functions, operators, and MLX's own functions outside differentiations take Variables."""
-        if cls not in namespace.variable_types:
-            namespace.variable_types.append(cls)
-            cls.__mlx_array__ = lambda variable: variable.value  # type: ignore[attr-defined]
+        """Let functions and operators take Variables."""
+        variables.adopt(cls)
+
+
+def _has_values(array: mx.array) -> bool:
+    """Tell whether an array can be evaluated, which a placeholder of MLX's compiler or map cannot."""
+    try:
+        mx.eval(array)
+    except RuntimeError as error:
+        if "without a primitive" in str(error):
+            return False
+        raise
+    return True

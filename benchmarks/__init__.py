@@ -1,0 +1,10 @@
+"""How long Jacobians take, next to each framework's own function: ``python -m benchmarks``.
+
+In double precision and one thread for each library, which has to be said before they are imported.
+"""
+
+import os
+
+os.environ["JAX_ENABLE_X64"] = "1"
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")

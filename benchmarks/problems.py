@@ -1,0 +1,100 @@
+"""The functions whose Jacobians are timed: small and large, dense, banded and diagonal, tall and wide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from .operations import Operations
+
+Function = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A function, made for one framework, and the point (an array or a dict of arrays) of its Jacobian."""
+
+    name: str
+    make: Callable[[Operations], Function]
+    point: Any
+    quick: bool = False
+
+
+def _random(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def _perceptron(inputs: int, outputs: int, hidden: int = 256) -> Callable[[Operations], Function]:
+    random = _random()
+    shapes = ((inputs, hidden), (hidden,), (hidden, hidden), (hidden,), (hidden, outputs))
+    weights = [random.normal(size=shape) / np.sqrt(shape[0]) for shape in shapes]
+
+    def make(ops: Operations) -> Function:
+        first, bias1, second, bias2, last = map(ops.asarray, weights)
+        return lambda x: ops.tanh(ops.tanh(x @ first + bias1) @ second + bias2) @ last
+
+    return make
+
+
+def _lorenz_96(ops: Operations) -> Function:
+    return lambda x: (ops.roll(x, -1) - ops.roll(x, 2)) * ops.roll(x, 1) - x + 8.0
+
+
+def _lorenz_63(ops: Operations) -> Function:
+    return lambda x: ops.stack([10.0 * (x[1] - x[0]), x[0] * (28.0 - x[2]) - x[1], x[0] * x[1] - 8 / 3 * x[2]])
+
+
+def _brusselator(cells: int) -> Callable[[Operations], Function]:
+    diffusion = 0.02 * (cells + 1) ** 2 * 1e-3
+
+    def make(ops: Operations) -> Function:
+        def spread(u: Any) -> Any:
+            return diffusion * (ops.concat([u[1:], u[-1:]]) - 2 * u + ops.concat([u[:1], u[:-1]]))
+
+        def slope(y: Any) -> Any:
+            u, v = y[:cells], y[cells:]
+            reaction = u * u * v
+            return ops.concat([1.0 + reaction - 4.0 * u + spread(u), 3.0 * u - reaction + spread(v)])
+
+        return slope
+
+    return make
+
+
+def _recurrent_cell(ops: Operations) -> Function:
+    random = _random(1)
+    state, given = ops.asarray(random.normal(size=64)), ops.asarray(random.normal(size=60))
+    return lambda p: ops.tanh(ops.tanh(state @ p["W"] + given @ p["U"] + p["b"]) @ p["O"])
+
+
+def _parameters() -> dict[str, Any]:
+    random = _random(2)
+    shapes = {"W": (64, 64), "U": (60, 64), "b": (64,), "O": (64, 32)}
+    return {name: random.normal(size=shape) / 8 for name, shape in shapes.items()}
+
+
+def _through_a_matrix(rows: int, columns: int, *, tanh_first: bool) -> Callable[[Operations], Function]:
+    matrix = _random(3).normal(size=(rows, columns)) / np.sqrt(rows)
+
+    def make(ops: Operations) -> Function:
+        weights = ops.asarray(matrix)
+        return lambda x: ops.tanh((ops.tanh(x) if tanh_first else x) @ weights)
+
+    return make
+
+
+PROBLEMS: Final = (
+    Problem("3 -> 3", _lorenz_63, np.array([1.0, 2.0, 3.0]), quick=True),
+    Problem("MLP 64", _perceptron(64, 64), _random(4).normal(size=64), quick=True),
+    Problem("MLP 256", _perceptron(256, 256), _random(5).normal(size=256)),
+    Problem("tanh 1000", lambda ops: ops.tanh, _random(6).normal(size=1000)),
+    Problem("Lorenz-96 1000", _lorenz_96, _random(7).normal(size=1000)),
+    Problem("Brusselator 1000", _brusselator(500), _random(8).uniform(0.5, 1.5, 1000)),
+    Problem("RNN parameters", _recurrent_cell, _parameters()),
+    Problem("tall 10^4 x 10", _through_a_matrix(10, 10_000, tanh_first=False), _random(9).normal(size=10)),
+    Problem("wide 10 x 10^4", _through_a_matrix(10_000, 10, tanh_first=True), _random(10).normal(size=10_000)),
+)
+"""Those that are `quick` show within seconds that the benchmarks run."""
