@@ -32,7 +32,17 @@ class Arena:
 def _of_autograd() -> dict[str, Jacobian]:
     import autograd
 
-    return {"autograd.jacobian": autograd.jacobian}
+    def jacobian(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Make what a user writes who has a dict, which autograd's own does not take."""
+
+        def at(x: Any) -> Any:
+            if not isinstance(x, dict):
+                return autograd.jacobian(f)(x)
+            return {name: autograd.jacobian(lambda part, name=name: f({**x, name: part}))(x[name]) for name in x}
+
+        return at
+
+    return {"autograd.jacobian": jacobian}
 
 
 def _of_jax() -> dict[str, Jacobian]:

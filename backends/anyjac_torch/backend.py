@@ -111,6 +111,10 @@ class TorchBackend(Backend):
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
 
+    def rows_at_once(self, width: int) -> int:
+        """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch."""
+        return max(32, 2**17 // max(1, width))
+
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
         try:
             return differentiation.batched_rows(pullback, cotangents)

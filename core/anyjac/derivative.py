@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from anyjac_plugins import Array, Backend, FlatFunction, Pullback
 
-from .chunks import chunks, rows_per_chunk
+from .chunks import chunks
 
 
 class Evaluated(NamedTuple):
@@ -74,7 +74,7 @@ def _blocks_of_output(
     columns = sum(math.prod(primal.shape) for primal in primals)
     parts: list[list[Array]] = [[] for _ in primals]
     if rows and columns:
-        for start, stop in chunks(rows, rows_per_chunk(rows, rows, columns, chunk_size)):
+        for start, stop in chunks(rows, chunk_size or backend.rows_at_once(max(rows, columns))):
             seeds: list[Array | None] = [None] * len(outputs)
             seeds[index] = backend.identity_rows(output, start, stop)
             for part, primal, computed in zip(parts, primals, backend.pullback_rows(pullback, seeds), strict=True):

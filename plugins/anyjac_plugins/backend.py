@@ -126,6 +126,18 @@ class Backend(ABC):
         rows = [pullback([None if c is None else c[i, ...] for c in cotangents]) for i in range(count)]
         return [self._stack_rows(xp, column) for column in zip(*rows, strict=True)]
 
+    def rows_at_once(self, width: int) -> int:
+        """Return how many rows to pull back at once, where the user names no number.
+
+        The default keeps seeds and rows within 2^22 elements each, 32 MiB of float64.
+
+        Parameters
+        ----------
+        width
+            Elements of one cotangent, or of all gradients of one row, whichever is more.
+        """
+        return max(1, 2**22 // max(1, width))
+
     @staticmethod
     def _stack_rows(xp: Any, column: Sequence[Array | None]) -> Array | None:
         known = next((row for row in column if row is not None), None)
