@@ -5,10 +5,8 @@ from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sybil import Document, Example, Region, Sybil
 from sybil.document import PythonDocStringDocument
-from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
 from sybil.sybil import SybilCollection
@@ -33,14 +31,6 @@ class Docstrings(PythonDocStringDocument):
                 evaluator = region.evaluator if index else _in_a_new_session(region.evaluator)
                 document.add(Region(region.start + start, region.end + start, region.parsed, evaluator))
         return document
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the examples of one file in one worker: they follow on from each other."""
-    for item in items:
-        if isinstance(item, SybilItem):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 def _in_a_new_session(evaluate: Callable[[Example], Any]) -> Callable[[Example], Any]:

@@ -42,8 +42,6 @@ ValueError: {HTML}
 
 Page = Callable[..., "Browser"]
 
-pytestmark = pytest.mark.xdist_group("browser")  # one browser for all of them
-
 
 # ---- a report with one of everything -------------------------------------------------------------------------------
 
