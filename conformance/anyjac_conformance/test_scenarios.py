@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from anyjac import Backend
@@ -35,12 +33,12 @@ def test_scenario(
     scenario: Scenario,
     expected: list[Expectation],
     pytestconfig: pytest.Config,
-    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     """Run one scenario on one backend."""
     device = pytestconfig.getoption("--device", None)
     result = run_scenario(scenario, backend, device=device, expected=expected)
-    record_property(PROPERTY, f"{result.backend}|{scenario.clause}|{result.status}")
+    request.node.user_properties.append((PROPERTY, f"{result.backend}|{scenario.clause}|{result.status}"))
     if result.status == EXPECTED_FAILURE:
         pytest.xfail(result.reason)
     if result.bad:

@@ -7,7 +7,7 @@ from typing import Any
 
 from anyjac_plugins import STOP_GRADIENT
 
-from .namespaces import array_and_backend
+from .namespaces import array_and_backend, backend_for
 from .operators import ArrayOperators
 from .selection import kind_of
 from .trees import flatten
@@ -127,7 +127,7 @@ def stop_gradient(tree: Any) -> Any:
 def _constant(leaf: Any) -> Any:
     if isinstance(leaf, ArrayOperators):
         return stop_gradient(leaf.value)
-    if kind_of(leaf) is None:
+    if kind_of(leaf) is None and not backend_for([leaf]).is_array(leaf):
         return leaf
     array, backend = array_and_backend(leaf, "stop_gradient")
     if not backend.supports(STOP_GRADIENT):

@@ -33,6 +33,7 @@ def test_workers_and_junit_get_what_the_engine_found(pytester: pytest.Pytester) 
     result.stdout.fnmatch_lines(["*autograd: * scenarios ran: * not declared"])
     properties = ElementTree.parse(pytester.path / "out.xml").iter("property")
     assert {entry.get("value") for entry in properties} == {"autograd|composition/native-jit|not declared"}
+    result.stdout.no_fnmatch_line("*warning*")
 
 
 def test_a_mistake_in_an_option_is_reported_by_name(pytester: pytest.Pytester) -> None:

@@ -162,3 +162,9 @@ def test_installed_it_is_found_by_its_entry_point(tmp_path: Path) -> None:
         "loaded",
     ]
     assert "minimal" in printed(run_anyjac("backends", path=site.path))
+
+
+def test_a_traced_array_of_a_type_that_no_module_claims_is_not_let_through() -> None:
+    with pytest.raises(NotSupportedError, match="'minimal' does not support 'stop_gradient'"):
+        jacrev(lambda x: x * anyjac.stop_gradient(x), backend="minimal")(2.0)
+    assert jacrev(lambda x: anyjac.size(x) * x, backend="minimal")(2.0) == 1.0
