@@ -9,7 +9,7 @@ from typing import Any
 import autograd
 import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
-from autograd.tracer import getval, isbox
+from autograd.tracer import isbox
 
 from anyjac_plugins import COMPLEX, FLOAT16, GRAD, NESTED, STOP_GRADIENT, Array, Backend, FlatFunction, Pullback
 from anyjac_plugins.errors import DtypeError
@@ -59,9 +59,7 @@ class AutogradBackend(Backend):
         return np.asarray(array)
 
     def stop_gradient(self, array: Array) -> Array:
-        while isbox(array):
-            array = getval(array)
-        return array
+        return differentiation.innermost(array)
 
     def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
         return np.zeros(shape, dtype=like.dtype)
@@ -90,9 +88,6 @@ class AutogradBackend(Backend):
 
     def identity_rows(self, like: Array, start: int, stop: int) -> Array:
         return np.eye(stop - start, like.size, k=start, dtype=like.dtype).reshape(stop - start, *like.shape)
-
-    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        return differentiation.pullback_rows(pullback, cotangents)
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         gradient: Callable[[Array], Array] = autograd.grad(fun)

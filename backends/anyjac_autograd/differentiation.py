@@ -23,23 +23,6 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
         return untraced, _BackwardPass(primals, roots, ends), [_untraced(array, trace) for array in aux]
 
 
-def pullback_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-    """Pull back row by row; see `anyjac_plugins.Backend.pullback_rows`."""
-    count = next(len(c) for c in cotangents if c is not None)
-    rows = [pullback([None if c is None else c[row] for c in cotangents]) for row in range(count)]
-    return [_stacked(column) for column in zip(*rows, strict=True)]
-
-
-def _stacked(column: Sequence[Array | None]) -> Array | None:
-    """Stack rows of one block; a row that nothing has reached is zero."""
-    known = next((row for row in column if row is not None), None)
-    if known is None:
-        return None
-    zero = np.zeros_like(innermost(known))
-    rows = [zero if row is None else row for row in column]
-    return anp.stack(rows) if any(map(isbox, rows)) else np.stack(rows)
-
-
 def _end_of(output: Array, trace: int) -> VJPNode | None:
     return output._node if isbox(output) and output._trace == trace else None
 

@@ -6,12 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from .result import BAD, ERROR, EXPECTED_FAILURE, FAILED, NOT_DECLARED, PASSED
+from .result import BAD, STATUSES
 
 Counts = dict[str, Counter[str]]
 """By backend, how often each status occurs."""
-
-ORDER = (PASSED, NOT_DECLARED, EXPECTED_FAILURE, FAILED, ERROR)
 
 
 def render_matrix(report: Mapping[str, Any], by: Literal["clause", "subject"] = "clause") -> str:
@@ -59,7 +57,7 @@ def cell(counts: Mapping[str, int]) -> str:
     """Return counts by status in words, the bad ones in bold."""
     if not counts:
         return "not run"
-    shown = [(counts[status], status) for status in ORDER if counts.get(status)]
+    shown = [(counts[status], status) for status in STATUSES if counts.get(status)]
     return ", ".join(f"**{count} {status}**" if status in BAD else f"{count} {status}" for count, status in shown)
 
 

@@ -25,7 +25,7 @@ STATUSES: Final = tuple(reversed(outcome.STATUSES))
 NOT_RUN: Final = "not run"
 """Shown where a backend has no scenario of a clause."""
 
-_FORMAT: Final = ("anyjac-conformance", 1)
+_FORMAT: Final = (outcome.FORMAT, outcome.VERSION)
 _EXTRA: Final = ("faults", "reason", "traceback")
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from os import environ
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import anyjac
 from anyjac import Backend, InputValueError
@@ -22,10 +22,7 @@ from .clauses import CLAUSES
 from .expectations import Expectation
 from .matrix import render_matrix
 from .page import render_page
-from .result import Result
-
-FORMAT: Final = "anyjac-conformance"
-VERSION: Final = 1
+from .result import FORMAT, VERSION, Result
 
 Report = dict[str, Any]
 

@@ -8,6 +8,10 @@ from typing import Any, Final
 
 from .scenario import Scenario
 
+FORMAT: Final = "anyjac-conformance"
+VERSION: Final = 1
+"""What a report of results says of itself, so that readers know its form."""
+
 PASSED: Final = "passed"
 FAILED: Final = "failed"
 ERROR: Final = "error"

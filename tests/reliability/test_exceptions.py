@@ -291,7 +291,7 @@ def test_a_variable_of_another_framework_that_cannot_take_its_value_stores_none_
 # ---- in the backend ------------------------------------------------------------------------------------------------
 
 
-NEEDED = {"vjp", "pullback_rows", "the pullback", "identity_rows", "copy", "constant", "set_index", "xp.reshape"}
+NEEDED = {"vjp", "pullback_rows", "the pullback", "identity_rows", "copy", "constant", "set_index", "xp.stack"}
 """What a call of a `Model` asks of the backend, among other things: each of it must have had its fault."""
 
 
