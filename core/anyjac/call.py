@@ -38,7 +38,7 @@ def call(
             with backend.device_scope(device):
                 inputs = gather_inputs(settings, scope, args)
                 run = FlatRun(func, settings, scope, inputs, args, kwargs)
-                outputs, aux, blocks = derivative.evaluate(backend, run, inputs.primals, settings.chunk_size)
+                outputs, blocks, aux = derivative.evaluate(backend, run, inputs.primals, settings.chunk_size)
                 packed = _pack(backend, settings, inputs, run, outputs, aux, blocks)
                 scope.commit(run.untraced_writes(aux))
                 return packed

@@ -25,6 +25,7 @@ from .errors import (
     VariableWriteError,
 )
 from .hookspecs import hookimpl
+from .jacobian import Jacobian
 from .registry import BackendInfo, BackendRegistry
 from .spec import INTERFACE_VERSION, BackendSpec
 
@@ -52,6 +53,7 @@ __all__ = [
     "FlatFunction",
     "InputTypeError",
     "InputValueError",
+    "Jacobian",
     "MixedBackendsError",
     "NotSupportedError",
     "OutputError",

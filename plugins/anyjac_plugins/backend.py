@@ -8,6 +8,7 @@ knows nothing of transforms, Variables or trees of results.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -15,9 +16,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import indexing
+from . import environment, indexing
 from .capabilities import CAPABILITIES, GRAD, JIT, STOP_GRADIENT, VMAP
 from .errors import DeviceError, DtypeError, NotSupportedError
+from .jacobian import Jacobian, reverse_jacobian
 
 Array = Any
 """An array of the backend's framework, traced or not."""
@@ -47,6 +49,8 @@ class Backend(ABC):
     array_modules
         Top-level modules of the framework's array types; only needed where the object is registered at run time,
         without a `BackendSpec`.
+    paths
+        Names of the ways in which the backend computes a Jacobian, where it has several; what they give is the same.
 
     Examples
     --------
@@ -66,6 +70,7 @@ class Backend(ABC):
     version: str = ""
     capabilities: frozenset[str] = frozenset()
     array_modules: ClassVar[tuple[str, ...]] = ()
+    paths: ClassVar[tuple[str, ...]] = ()
 
     # ---- required --------------------------------------------------------------------------------------------------
 
@@ -114,7 +119,39 @@ class Backend(ABC):
             ``df/dx - i df/dy`` for a real one.
         """
 
-    # ---- derived: rows of a Jacobian -------------------------------------------------------------------------------
+    # ---- derived: Jacobians and their rows -------------------------------------------------------------------------
+
+    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
+        """Run `fun` at `primals` and return its outputs, its Jacobian in reverse mode, and its aux.
+
+        The default pulls back the rows of the identity, see `anyjac_plugins.jacobian.reverse_jacobian`. A backend that
+        overrides it may run `fun` again from its beginning if it must; what the first run did is forgotten then.
+
+        Parameters
+        ----------
+        fun, primals
+            As in `vjp`; there is at least one primal.
+        chunk_size
+            How many rows to compute at once; None for `rows_at_once`.
+        """
+        return reverse_jacobian(self, fun, primals, chunk_size)
+
+    def pullback_identity(
+        self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int
+    ) -> list[Array | None]:
+        """Return rows `start` to `stop` of the Jacobian of ``outputs[index]``, given what `vjp` returned.
+
+        For each primal an array of shape ``(stop - start, *x.shape)``, or None for zeros. The default pulls back
+        `identity_rows` by `pullback_rows`; override it where the seeds' being an identity can be made use of.
+        """
+        seeds: list[Array | None] = [None] * len(outputs)
+        seeds[index] = self.identity_rows(outputs[index], start, stop)
+        return self.pullback_rows(pullback, seeds)
+
+    @functools.cached_property
+    def forced_path(self) -> str | None:
+        """Return the one of `paths` to take, whatever would be chosen; for tests, by ``ANYJAC_FORCE_PATH`` or set."""
+        return environment.forced_path(self.name, self.paths)
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
         """Pull back a batch of cotangents: each one that is not None has a leading axis, and so has each result.

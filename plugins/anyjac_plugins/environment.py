@@ -10,16 +10,18 @@ import os
 import warnings
 from collections.abc import Collection
 
-from .errors import UnknownEnvironmentVariableWarning
+from .errors import InputValueError, UnknownEnvironmentVariableWarning
 
 BACKEND = "ANYJAC_BACKEND"
 DEVICE = "ANYJAC_DEVICE"
 DISABLE_PLUGINS = "ANYJAC_DISABLE_PLUGINS"
+FORCE_PATH = "ANYJAC_FORCE_PATH"
 
 KNOWN: dict[str, str] = {
     BACKEND: "name of the backend to use where neither an argument nor a context says which",
     DEVICE: "device to work on where no `device=` says which, such as `cpu` or `cuda:0`",
     DISABLE_PLUGINS: "names of backend plugins to leave unloaded, separated by commas",
+    FORCE_PATH: "for tests: the one way to compute Jacobians, as `backend=path`, separated by commas",
 }
 
 
@@ -32,6 +34,21 @@ def disabled_plugins() -> frozenset[str]:
     """Return the plugin names that ``ANYJAC_DISABLE_PLUGINS`` blocks."""
     listed = (read(DISABLE_PLUGINS) or "").split(",")
     return frozenset(name.strip() for name in listed if name.strip())
+
+
+def forced_path(backend: str, paths: Collection[str]) -> str | None:
+    """Return the path that ``ANYJAC_FORCE_PATH`` names for `backend`, None where it names none.
+
+    Raises
+    ------
+    InputValueError
+        If it is none of `paths`.
+    """
+    entries = (entry.partition("=") for entry in (read(FORCE_PATH) or "").split(","))
+    path = {name.strip(): path.strip() for name, _, path in entries}.get(backend)
+    if path is not None and path not in paths:
+        raise InputValueError(f"{FORCE_PATH} asks backend {backend!r} for path {path!r}; it has {', '.join(paths)}")
+    return path
 
 
 def warn_about_disabled(installed: Collection[str]) -> None:
