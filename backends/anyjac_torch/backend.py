@@ -23,11 +23,13 @@ from anyjac_plugins import (
     Array,
     Backend,
     FlatFunction,
+    Jacobian,
     Pullback,
 )
 from anyjac_plugins.errors import DtypeError
+from anyjac_plugins.jacobian import blocks_of_output
 
-from . import differentiation
+from . import blocks, differentiation
 from .namespace import build_namespace
 
 
@@ -37,6 +39,7 @@ class TorchBackend(Backend):
     name = "torch"
     version = torch.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP, STOP_GRADIENT})
+    paths = ("batched", "rows")
 
     def __init__(self) -> None:
         self._namespace = build_namespace()
@@ -115,11 +118,43 @@ class TorchBackend(Backend):
         """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch."""
         return max(32, 2**17 // max(1, width))
 
+    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
+        outputs, pullback, aux = self.vjp(fun, primals)
+        blocks = [self._blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
+        return Jacobian(outputs, blocks, aux)
+
+    def _blocks(
+        self,
+        pullback: Pullback,
+        outputs: Sequence[Array],
+        index: int,
+        primals: Sequence[Array],
+        chunk_size: int | None,
+    ) -> list[Array]:
+        output = outputs[index]
+        rows = output.numel()
+        columns = sum(primal.numel() for primal in primals)
+        if not differentiation.is_constant(pullback) or not rows or not columns:
+            return blocks_of_output(self, pullback, outputs, index, primals, chunk_size)
+        cotangents: list[Array | None] = [None] * len(outputs)
+
+        def pull_rows(seeds: Array) -> Sequence[Array | None]:
+            cotangents[index] = seeds
+            return self.pullback_rows(pullback, cotangents)
+
+        size = chunk_size or self.rows_at_once(max(rows, columns))
+        if rows <= size:
+            return blocks.whole_blocks(pull_rows, output, primals)
+        return blocks.filled_blocks(pull_rows, output, primals, size)
+
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        try:
-            return differentiation.batched_rows(pullback, cotangents)
-        except RuntimeError:  # an operator, or a user's backward, that cannot be batched
-            return super().pullback_rows(pullback, cotangents)
+        if self.forced_path is None and all(batch is None or len(batch) == 1 for batch in cotangents):
+            return differentiation.one_row(pullback, cotangents)
+        rows = None if self.forced_path == "rows" else differentiation.batched_rows(pullback, cotangents)
+        return super().pullback_rows(pullback, cotangents) if rows is None else rows
+
+    def identity_rows(self, like: Array, start: int, stop: int) -> Array:
+        return blocks.identity_rows(like, start, stop)
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         return torch.func.grad(fun)

@@ -30,9 +30,7 @@ def reverse_jacobian(backend: Backend, fun: FlatFunction, primals: Sequence[Arra
     .. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, chapter 3.
     """
     outputs, pullback, aux = backend.vjp(fun, primals)
-    blocks = [
-        _blocks_of_output(backend, pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))
-    ]
+    blocks = [blocks_of_output(backend, pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
     return Jacobian(outputs, blocks, aux)
 
 
@@ -73,7 +71,7 @@ def chunks(rows: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(rows, start + size)
 
 
-def _blocks_of_output(
+def blocks_of_output(
     backend: Backend,
     pullback: Pullback,
     outputs: Sequence[Array],
@@ -81,6 +79,7 @@ def _blocks_of_output(
     primals: Sequence[Array],
     chunk_size: int | None,
 ) -> list[Array]:
+    """Return the block of one output for each primal."""
     parts = list(row_chunks(backend, pullback, outputs, index, primals, chunk_size))
     columns = zip(*parts, strict=True) if parts else ((),) * len(primals)
     return [_join(backend, column, outputs[index], primal) for column, primal in zip(columns, primals, strict=True)]

@@ -5,9 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.utils.checkpoint
 
 import anyjac
 from anyjac import Variable, jacrev
+from anyjac_conformance import check_backend, select
+from anyjac_torch.backend import TorchBackend
 
 F64 = torch.float64
 
@@ -74,6 +77,129 @@ def test_a_backward_that_cannot_be_batched_is_run_row_by_row() -> None:
 
     assert torch.equal(jacrev(f)(tensor([1.0, 2.0, 3.0])), torch.diag(tensor([2.0, 4.0, 6.0])))
     assert runs == [1]
+
+
+def test_a_backward_that_refused_one_batch_is_not_asked_again() -> None:
+    asked = []
+
+    class Refusing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+            asked.append(1)
+            return gradient * 2 * (float(gradient.sum()) ** 0)
+
+    jacobian = jacrev(Refusing.apply, chunk_size=2)(tensor([1.0, 2.0, 3.0, 4.0]))
+    assert torch.equal(jacobian, 2 * torch.eye(4, dtype=F64))
+    assert len(asked) == 1 + 4
+
+
+class InPlaceBackward(torch.autograd.Function):
+    """Writes to the gradient that it is given, as PyTorch asks nobody to do and many do."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return -x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.neg_().add_(0)
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 2])
+def test_a_backward_may_write_to_its_gradient(chunk_size: int | None) -> None:
+    jacobian = jacrev(InPlaceBackward.apply, chunk_size=chunk_size)(tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert torch.equal(jacobian, -torch.eye(5, dtype=F64))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 2])
+def test_each_block_has_memory_of_its_own(chunk_size: int | None) -> None:
+    x = tensor([1.0, 2.0, 3.0])
+    of_x, of_y = jacrev(lambda x, y: x + y, argnums=(0, 1), chunk_size=chunk_size)(x, x)
+    of_x += 1
+    assert torch.equal(of_y, torch.eye(3, dtype=F64))
+    of_sum = jacrev(torch.sum, chunk_size=chunk_size)(x)
+    of_sum[0] += 1
+    assert of_sum.tolist() == [2.0, 1.0, 1.0]
+
+
+def test_in_inference_mode_derivatives_are_not_zero() -> None:
+    with torch.inference_mode():
+        jacobian = jacrev(lambda x: x**2)(tensor([1.0, 2.0]))
+    assert torch.equal(jacobian, torch.diag(tensor([2.0, 4.0])))
+
+
+def test_a_tensor_that_was_made_in_inference_mode_is_differentiated() -> None:
+    with torch.inference_mode():
+        x = tensor([1.0, 2.0])
+    assert torch.equal(jacrev(lambda x: x**2)(x), torch.diag(tensor([2.0, 4.0])))
+
+
+def test_an_attribute_of_a_custom_function_is_not_taken_for_a_leaf() -> None:
+    class Marked(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            ctx.variable = "anything"
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+            return gradient
+
+    result, value = jacrev(lambda x: Marked.apply(x) ** 2, return_value=True)(tensor([1.0, 2.0]))
+    assert not result.requires_grad
+    assert not value.requires_grad
+
+
+def test_a_checkpointed_function_draws_the_same_numbers_again() -> None:
+    def f(x: torch.Tensor) -> torch.Tensor:
+        dropped = lambda x: torch.nn.functional.dropout(x * 2)  # noqa: E731
+        return torch.utils.checkpoint.checkpoint(dropped, x, use_reentrant=False)
+
+    x = torch.arange(1.0, 9.0)
+    jacobian, value = jacrev(f, return_value=True)(x)
+    assert torch.equal(jacobian @ x, value)
+
+
+def test_a_hook_on_a_tensor_changes_the_gradient() -> None:
+    def f(x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        y.register_hook(lambda gradient: gradient * 10)
+        return y * 1
+
+    assert torch.equal(jacrev(f, chunk_size=2)(tensor([1.0, 2.0, 3.0])), 20 * torch.eye(3, dtype=F64))
+
+
+def test_a_pullback_is_differentiable_in_its_cotangents() -> None:
+    backend = anyjac.get_backend("torch")
+    _, pullback, _ = backend.vjp(lambda x: ([x * torch.tensor([2.0, 3.0])], []), [torch.ones(2)])
+    _, transposed, _ = backend.vjp(lambda c: (pullback([c]), []), [torch.ones(2)])
+    assert torch.equal(transposed([tensor([1.0, 1.0]).float()])[0], torch.tensor([2.0, 3.0]))
+
+
+@pytest.mark.parametrize("path", ["batched", "rows"])
+def test_every_path_gives_what_is_documented(path: str) -> None:
+    backend = TorchBackend()
+    backend.forced_path = path
+    check_backend(backend, scenarios=select(["arrays", "composition", "dtypes"]))
+
+
+def test_a_forced_path_is_taken() -> None:
+    batched, rows = TorchBackend(), TorchBackend()
+    batched.forced_path, rows.forced_path = "batched", "rows"
+    seen: list[bool] = []
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        y.register_hook(lambda gradient: seen.append(torch._C._functorch.is_batchedtensor(gradient)))
+        return y * 1
+
+    for backend, point in ((batched, [1.0]), (batched, [1.0, 2.0]), (rows, [1.0]), (rows, [1.0, 2.0])):
+        jacrev(f, backend=backend)(tensor(point))
+    assert seen == [True, True, False, False, False]
 
 
 class FailingBackward(torch.autograd.Function):
