@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .elements import at
     from .namespaces import array_namespace
     from .reverse import jacrev
+    from .rows import RowBlock, Rows
     from .selection import (
         backends,
         devices,
@@ -57,6 +58,7 @@ _HOMES = {
     "anyjac.elements": ("at",),
     "anyjac.namespaces": ("array_namespace",),
     "anyjac.reverse": ("jacrev",),
+    "anyjac.rows": ("RowBlock", "Rows"),
     "anyjac.selection": (
         "backends",
         "devices",
@@ -103,6 +105,8 @@ __all__ = [
     "NotSupportedError",
     "OutputError",
     "PluginError",
+    "RowBlock",
+    "Rows",
     "TracerLeakError",
     "TrainVar",
     "UnknownBackendError",

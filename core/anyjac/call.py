@@ -30,7 +30,7 @@ def call(
     kwargs: dict[str, Any],
 ) -> Any:
     """Differentiate `func` at the given arguments and return what the settings ask for."""
-    backend, explicit = _select(settings, args, kwargs)
+    backend, explicit = select_backend(settings, args, kwargs)
     device = select_device(backend, settings.device)
     scope = Scope(backend, device, explicit)
     try:
@@ -104,7 +104,8 @@ class FlatRun:
         ]
 
 
-def _select(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Selection:
+def select_backend(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Selection:
+    """Return the backend of a call with these arguments."""
     enclosing = current_scope()
     return select(
         settings.backend, _all_leaves(settings, args, kwargs), None if enclosing is None else enclosing.backend

@@ -7,13 +7,18 @@ import functools
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from anyjac_plugins.errors import InputTypeError
+from anyjac_plugins.errors import InputTypeError, MissingExtraError
 
 from .call import call
 from .derivative import Derivative
+from .linearisation import linearise
+from .rows import Rows
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .linear_operator import JacobianOperator
 
 
 class GradientTransform:
@@ -51,6 +56,104 @@ class GradientTransform:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return call(self.__wrapped__, self._derivative, self._settings, args, kwargs)
+
+    def rows(self, *args: Any, **kwargs: Any) -> Rows:
+        """Compute the Jacobian in blocks of rows, for one that does not fit in memory.
+
+        The function runs once, here, and what it writes to Variables is stored when it has run and its outputs have
+        been checked, before any row is computed; after an error every Variable is as it was. The rows are computed
+        when they are asked for, ``chunk_size`` at once.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            The function's arguments.
+
+        Returns
+        -------
+        Rows
+            An iterator over `RowBlock`, with ``len``, the attributes ``value`` and ``aux``, and the methods
+            ``on_progress``, ``into`` and ``close``.
+
+        Raises
+        ------
+        AnyjacError
+            The same errors as a call of the transform.
+
+        Notes
+        -----
+        The iterator owns no Variable, so that other threads may use them while it is half consumed. A custom
+        derivative rule that reads a Variable while rows are computed sees its value at that time. Arrays that the
+        function uses without their being differentiated must not be changed in place before the last block is there.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import anyjac
+        >>> def differences(x):
+        ...     return x[1:] - x[:-1]
+        >>> jacobian = np.zeros((4, 5))
+        >>> for rows in anyjac.jacrev(differences, chunk_size=2).rows(np.arange(5.0)):
+        ...     jacobian[rows.start : rows.stop] = rows.block
+        >>> jacobian
+        array([[-1.,  1.,  0.,  0.,  0.],
+               [ 0., -1.,  1.,  0.,  0.],
+               [ 0.,  0., -1.,  1.,  0.],
+               [ 0.,  0.,  0., -1.,  1.]])
+        """
+        return linearise(self.__wrapped__, self._settings, args, kwargs, Rows)
+
+    def as_linear_operator(self, *args: Any, **kwargs: Any) -> JacobianOperator:
+        """Return the Jacobian as a linear operator of SciPy, so that solvers run without the matrix.
+
+        The function runs once, here, and what it writes to Variables is stored. GMRES, LSQR, ``svds`` and the like take
+        what is returned; each product with a vector costs about as much as a few runs of the function.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            The function's arguments.
+
+        Returns
+        -------
+        JacobianOperator
+            A `scipy.sparse.linalg.LinearOperator` of shape (elements of all outputs, elements of all inputs), with the
+            attributes ``value`` and ``aux``, and the methods ``ravel_input``, ``unravel_input``, ``ravel_output`` and
+            ``unravel_output`` between vectors and trees.
+
+        Raises
+        ------
+        MissingExtraError
+            If SciPy is not installed.
+        NotSupportedError
+            If the backend does not declare ``nested``, which products with the Jacobian from the left need.
+        TracerLeakError
+            If the arguments belong to a trace: the vectors are NumPy's.
+        AnyjacError
+            The same errors as a call of the transform.
+
+        Examples
+        --------
+        A step of Newton's method:
+
+        >>> import numpy as np
+        >>> import anyjac
+        >>> from scipy.sparse.linalg import gmres
+        >>> x = np.array([1.0, 2.0])
+        >>> J = anyjac.jacrev(lambda x: x**2 - 2.0).as_linear_operator(x)
+        >>> step, failed = gmres(J, -J.value)
+        >>> (x + step).round(3).tolist()
+        [1.5, 1.5]
+        """
+        try:
+            from .linear_operator import JacobianOperator
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "scipy":
+                raise
+            raise MissingExtraError(
+                'as_linear_operator needs SciPy, which is not installed; pip install "anyjac[scipy]"', name="scipy"
+            ) from error
+        return linearise(self.__wrapped__, self._settings, args, kwargs, JacobianOperator)
 
     def __get__(self, instance: object | None, owner: type | None = None) -> GradientTransform:
         bind = getattr(type(self.__wrapped__), "__get__", None)

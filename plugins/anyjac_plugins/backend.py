@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import environment, indexing
-from .capabilities import CAPABILITIES, GRAD, JIT, STOP_GRADIENT, VMAP
+from .capabilities import CAPABILITIES, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
 from .errors import DeviceError, DtypeError, NotSupportedError
 from .jacobian import Jacobian, reverse_jacobian
 
@@ -162,6 +162,35 @@ class Backend(ABC):
         count = next(c.shape[0] for c in cotangents if c is not None)
         rows = [pullback([None if c is None else c[i, ...] for c in cotangents]) for i in range(count)]
         return [self._stack_rows(xp, column) for column in zip(*rows, strict=True)]
+
+    def transpose(self, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]) -> Pullback:
+        """Return tangents of all primals in, tangents of all outputs out, for what `vjp` returned at `primals`.
+
+        What is returned may be handed to `pullback_rows` as what `vjp` returned may; where outputs are real and
+        primals complex, it gives real parts, as the pullback of a pullback does. The default is the double-VJP trick
+        [1]_: a pullback is linear in its cotangents, so that its own pullback is its transpose, at whatever point.
+        Override it where there is another way.
+
+        Raises
+        ------
+        NotSupportedError
+            If the backend does not declare ``nested``.
+
+        References
+        ----------
+        .. [1] J. Townsend, "A new trick for calculating Jacobian vector products", 2017,
+           https://j-towns.github.io/2017/06/12/A-new-trick.html
+        """
+        if not self.supports(NESTED):
+            raise self.unsupported(NESTED)
+
+        def pulled_back(*cotangents: Array) -> tuple[list[Array], list[Array]]:
+            pairs = zip(pullback(cotangents), primals, strict=True)
+            return [self.zeros(primal.shape, primal) if part is None else part for part, primal in pairs], []
+
+        # Not at zeros, for which a rule may return without a look at the cotangent.
+        somewhere = [self.zeros(output.shape, output) + 1 for output in outputs]
+        return self.vjp(pulled_back, somewhere)[1]
 
     def rows_at_once(self, width: int) -> int:
         """Return how many rows to pull back at once, where the user names no number.

@@ -51,11 +51,24 @@ def row_chunks(
     if not rows or not columns:
         return
     for start, stop in chunks(rows, chunk_size or backend.rows_at_once(max(rows, columns))):
-        computed = backend.pullback_identity(pullback, outputs, index, start, stop)
-        yield [
-            backend.zeros((stop - start, *primal.shape), primal) if part is None else part
-            for part, primal in zip(computed, primals, strict=True)
-        ]
+        yield rows_between(backend, pullback, outputs, index, primals, start, stop)
+
+
+def rows_between(
+    backend: Backend,
+    pullback: Pullback,
+    outputs: Sequence[Array],
+    index: int,
+    primals: Sequence[Array],
+    start: int,
+    stop: int,
+) -> list[Array]:
+    """Return rows `start` to `stop` of output `index`: for each primal an array ``(stop - start, *x.shape)``."""
+    computed = backend.pullback_identity(pullback, outputs, index, start, stop)
+    return [
+        backend.zeros((stop - start, *primal.shape), primal) if part is None else part
+        for part, primal in zip(computed, primals, strict=True)
+    ]
 
 
 def chunks(rows: int, size: int) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,200 @@
+"""One run of a function, kept for as long as products with its Jacobian are wanted.
+
+`linearise` is the walk of a call up to the derivative: selection -> inputs -> scope around the function -> its
+pullback -> commit. The scope is closed then, so what is computed from the pullback later holds no Variable. Knows
+nothing of what is done with the products.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from anyjac_plugins import Array, Backend, Pullback
+from anyjac_plugins.errors import TracerLeakError
+from anyjac_plugins.jacobian import rows_between
+
+from .call import FlatRun, select_backend
+from .inputs import Inputs, gather_inputs
+from .outputs import Carried
+from .packing import DERIVATIVES
+from .scope import Scope
+from .selection import select_device
+from .settings import Settings
+from .trees import TreeDef
+
+Product = TypeVar("Product")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLeaf:
+    """One leaf of the output.
+
+    Attributes
+    ----------
+    path
+        Where it stands in the output, as messages write it; empty for a bare output.
+    shape
+        Its shape.
+    index
+        Which of the differentiated outputs it is; None for a constant, whose rows are zeros.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    index: int | None
+
+    @property
+    def size(self) -> int:
+        """The number of its elements, each of which has a row."""
+        return math.prod(self.shape)
+
+
+class Linearisation:
+    """A function at a point, as the linear map from cotangents of its outputs to cotangents of its inputs.
+
+    Its primals, value and aux data are copies: what is changed in place afterwards reaches no product.
+
+    Attributes
+    ----------
+    primals, outputs
+        The arrays that are differentiated, and their images.
+    leaves
+        All leaves of the output, constants among them.
+    output_tree
+        The structure of the output.
+    value, aux
+        What the function returned, untraced.
+    enclosing
+        The scope of the call that this one was made in, if any.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        scope: Scope,
+        inputs: Inputs,
+        output: Carried,
+        primals: Sequence[Array],
+        outputs: Sequence[Array],
+        pullback: Pullback,
+        aux: Any,
+    ):
+        self.backend: Backend = scope.backend
+        self.device = scope.device
+        self.enclosing = scope.parent
+        self.primals = primals
+        self.outputs = outputs
+        self.leaves = _output_leaves(output)
+        self.output_tree: TreeDef = output.tree
+        self.value = output.around([self.backend.copy(array) for array in outputs])
+        self.aux = aux
+        self.pullback = pullback
+        self.settings = settings
+        self._inputs = inputs
+        self.lock = threading.Lock()  # a backend need not let its pullbacks run side by side
+
+    @property
+    def columns(self) -> int:
+        """The number of columns of the Jacobian."""
+        return sum(math.prod(primal.shape) for primal in self.primals)
+
+    def at_once(self, rows: int) -> int:
+        """Return how many products to compute at once, one of them with `rows` elements on the output's side."""
+        return self.settings.chunk_size or self.backend.rows_at_once(max(1, rows, self.columns))
+
+    def rows(self, leaf: OutputLeaf, start: int, stop: int) -> Any:
+        """Return rows of the Jacobian of one leaf of the output, packed."""
+        with self.backend.device_scope(self.device):
+            if leaf.index is None or not self.columns:
+                row = [self.backend.zeros((stop - start, *primal.shape), primal) for primal in self.primals]
+            else:
+                row = rows_between(self.backend, self.pullback, self.outputs, leaf.index, self.primals, start, stop)
+            return self.pack(row, (stop - start,))
+
+    def pack(self, arrays: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        """Arrange one array for each primal as the contract arranges a derivative with respect to all of them.
+
+        Integers, which have no derivative, get zeros of float0, with `shape` before their own.
+        """
+        by_argument = [given.blocks(arrays, shape) for _, given in self._inputs.arguments]
+        arg_grads = by_argument[0] if self.settings.single_argument else tuple(by_argument)
+        tree = self.settings.variables_tree
+        by_variable = [given.blocks(arrays, shape) for _, given in self._inputs.variables]
+        var_grads = None if tree is None else tree.unflatten(by_variable)
+        return DERIVATIVES[tree is not None, bool(self.settings.argnums)](var_grads, arg_grads)
+
+    def refuse_traced(self, array: Array) -> None:
+        """Refuse an array that has no numbers yet.
+
+        Raises
+        ------
+        TracerLeakError
+            If it belongs to a trace that is being made.
+        """
+        if not self.backend.is_traced(array):
+            return
+        reason = None
+        try:
+            self.backend.to_numpy(array)
+        except Exception as error:  # a backend that only tried to trace the function around us may look for it
+            reason = error
+        raise TracerLeakError(
+            f"the Jacobian belongs to a trace of {self.backend.name} that is still being made, so it has no numbers "
+            f"that could be handed to the host; ask for them outside of that trace, or detach the arguments"
+        ) from reason
+
+    def to_host(self, array: Any) -> np.ndarray[Any, Any]:
+        """Return what was computed as a NumPy array; a TracerLeakError where it has no numbers yet."""
+        if not self.backend.is_array(array):
+            return np.asarray(array)
+        self.refuse_traced(array)
+        return self.backend.to_numpy(array)
+
+
+def linearise(
+    func: Callable[..., Any],
+    settings: Settings,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    make: Callable[[Linearisation], Product],
+) -> Product:
+    """Run `func` once and return what `make` makes of it; then its writes are stored and its Variables given up."""
+    backend, explicit = select_backend(settings, args, kwargs)
+    device = select_device(backend, settings.device)
+    scope = Scope(backend, device, explicit)
+    try:
+        try:
+            with backend.device_scope(device):
+                inputs = gather_inputs(settings, scope, args)
+                run = FlatRun(func, settings, scope, inputs, args, kwargs)
+                primals = [backend.copy(primal) for primal in inputs.primals]
+                outputs, pullback, carried = _run(backend, run, primals)
+                aux = run.untraced_aux([backend.copy(array) for array in carried])
+                made = make(Linearisation(settings, scope, inputs, run.output, primals, outputs, pullback, aux))
+                scope.commit(run.untraced_writes(carried))
+                return made
+        finally:
+            scope.close()
+    finally:  # again, for the case that an interrupt arrived in the midst of it
+        scope.close()
+
+
+def _run(backend: Backend, run: FlatRun, primals: Sequence[Array]) -> tuple[Sequence[Array], Pullback, Sequence[Array]]:
+    if primals:
+        return backend.vjp(run, primals)
+    outputs, aux = run()
+    return outputs, lambda cotangents: [], aux
+
+
+def _output_leaves(output: Carried) -> list[OutputLeaf]:
+    indices = iter(range(len(output.arrays)))
+    return [
+        OutputLeaf(path, tuple(getattr(leaf, "shape", ())), next(indices) if is_array else None)
+        for path, leaf, is_array in zip(output.tree.paths(), output.leaves, output.is_array, strict=True)
+    ]
