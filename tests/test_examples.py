@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,29 +67,51 @@ def test_the_membrane_begins_to_fire_where_the_literature_says(backend: anyjac.B
     assert abs(onset.rest.eigenvalues[np.argmax(onset.rest.eigenvalues.real)].real) < 1e-9
 
 
-def _run(name: str, backend: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--backend", backend]
+def test_a_jacobian_streams_to_a_file_through_less_memory_than_it_has(backend: anyjac.Backend, tmp_path: Path) -> None:
+    stream_to_disk = _load("stream_to_disk")
+    path = tmp_path / "jacobian"
+    report = stream_to_disk.main(40, 30, backend.name, path)
+    assert (report.written, path.stat().st_size) == (8 * 40 * 30, 8 * 40 * 30)
+    assert report.error < 1e-15
+    sensor, x = stream_to_disk.Sensor(40, 30), np.linspace(-1.0, 1.0, 30)
+    written = np.fromfile(path).reshape(40, 30)
+    assert np.allclose(written, [sensor.row(x, index) for index in range(40)], rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no other system tells the peak")
+def test_no_more_of_the_file_than_is_flushed_at_once_stays_in_memory() -> None:
+    done = _run("stream_to_disk", "numpy", "--rows", "8000", "--columns", "5000")
+    assert done.returncode == 0, done.stderr
+    assert "320 MB in" in done.stdout
+    found = re.search(r"VmHWM\): (\d+) MB, (\d+) MB of them before", done.stdout)
+    assert found is not None
+    assert int(found[1]) - int(found[2]) < 250
+
+
+def _run(name: str, backend: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--backend", backend, *arguments]
     known = {name: value for name, value in os.environ.items() if name != "JAX_ENABLE_X64"}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**known, **environment})
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("name", "arguments", "expected"),
     [
-        ("hodgkin_huxley", "The rest loses its stability at 9.775"),
-        ("robertson", "\nanyjac "),
-        ("thurber_regression", "  b7   4.972729"),
+        ("hodgkin_huxley", (), "The rest loses its stability at 9.775"),
+        ("robertson", (), "\nanyjac "),
+        ("stream_to_disk", ("--rows", "300", "--columns", "200"), "largest error of 20 rows: "),
+        ("thurber_regression", (), "  b7   4.972729"),
     ],
 )
-def test_an_example_runs_as_a_script_in_double_precision(name: str, expected: str) -> None:
-    done = _run(name, "numpy" if name == "robertson" else "jax")
+def test_an_example_runs_as_a_script_in_double_precision(name: str, arguments: tuple[str, ...], expected: str) -> None:
+    done = _run(name, "numpy" if name == "robertson" else "jax", *arguments)
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout
 
 
 def test_every_example_is_run_as_a_script() -> None:
     (mark,) = test_an_example_runs_as_a_script_in_double_precision.pytestmark
-    assert sorted(name for name, _ in mark.args[1]) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
+    assert sorted(name for name, *_ in mark.args[1]) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
 def test_robertson_s_reaction_is_refused_in_single_precision() -> None:
