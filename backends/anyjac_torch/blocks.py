@@ -18,9 +18,13 @@ PullRows = Callable[[Array], Sequence["Array | None"]]
 
 def identity_rows(like: Array, start: int, stop: int) -> Array:
     """Return rows `start` to `stop` of the identity on the flattened `like`, each in the shape of `like`."""
-    rows = like.new_zeros((stop - start, like.numel()))
-    rows.diagonal(start).fill_(1)
-    return rows.view(-1, *like.shape)
+    columns = like.numel()
+    if start == 0:
+        rows = torch.eye(stop, columns, dtype=like.dtype, device=like.device)
+    else:
+        rows = like.new_zeros((stop - start, columns))
+        rows.diagonal(start).fill_(1)
+    return rows if like.ndim == 1 else rows.view(-1, *like.shape)
 
 
 def filled_blocks(pull_rows: PullRows, output: Array, primals: Sequence[Array], size: int) -> list[Array]:
@@ -35,17 +39,20 @@ def filled_blocks(pull_rows: PullRows, output: Array, primals: Sequence[Array], 
 def whole_blocks(pull_rows: PullRows, output: Array, primals: Sequence[Array]) -> list[Array]:
     """Return one block for each primal, computed all at once."""
     parts = pull_rows(identity_rows(output, 0, output.numel()))
-    blocks = []
-    memories = set()
-    for part, primal in zip(parts, primals, strict=True):
-        shape = output.shape + primal.shape
-        block = primal.new_zeros(shape) if part is None else part.reshape(shape)
-        memory = block.untyped_storage().data_ptr()
-        if memory in memories or 0 in block.stride():  # the gradients of a sum repeat in memory, which users may write
-            block = block.clone(memory_format=torch.contiguous_format)
-        memories.add(memory)
-        blocks.append(block)
-    return blocks
+    shapes = [output.shape + primal.shape for primal in primals]
+    blocks = [
+        primal.new_zeros(shape) if part is None else part if part.shape == shape else part.reshape(shape)
+        for part, primal, shape in zip(parts, primals, shapes, strict=True)
+    ]
+    return [_apart(block, blocks[:index]) for index, block in enumerate(blocks)]
+
+
+def _apart(block: Array, others: Sequence[Array]) -> Array:
+    """Return the block in memory of its own: the gradients of a sum repeat one number there, or are one tensor."""
+    memory = block.untyped_storage().data_ptr() if others else None
+    if 0 in block.stride() or any(other.untyped_storage().data_ptr() == memory for other in others):
+        return block.clone(memory_format=torch.contiguous_format)
+    return block
 
 
 def _seed_chunks(output: Array, size: int) -> Iterator[tuple[int, int, Array]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.autograd import graph as autograd_graph
 
 from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
@@ -225,9 +226,11 @@ class _GraphPullback:
 
     def _gradients(self, outputs: Sequence[Array], seeds: Sequence[Array]) -> tuple[Array | None, ...]:
         traced = self.differentiable or any(seed.requires_grad for seed in seeds)
-        return torch.autograd.grad(
-            outputs, self._roots, seeds, retain_graph=True, create_graph=traced, allow_unused=True
+        # What torch.autograd.grad calls when it has checked what holds here; its checks take a fifth of a small pass.
+        gradients: tuple[Array | None, ...] = autograd_graph._engine_run_backward(
+            tuple(outputs), tuple(seeds), True, traced, self._roots, allow_unreachable=True, accumulate_grad=False
         )
+        return gradients
 
 
 def _mapped(function: Callable[..., Sequence[Array | None]], batches: Sequence[Array]) -> list[Array | None]:
