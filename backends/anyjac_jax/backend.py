@@ -22,12 +22,17 @@ from anyjac_plugins import (
     VMAP,
     Array,
     Backend,
+    CacheInfo,
     FlatFunction,
+    Jacobian,
     Pullback,
 )
 
-from . import differentiation, indexing
+from . import differentiation, indexing, programs
+from .compiled import CompiledJacobians
+from .keys import UnfaithfulError
 from .namespace import build_namespace
+from .programs import Program, needed_values, trace
 
 
 class JaxBackend(Backend):
@@ -37,8 +42,11 @@ class JaxBackend(Backend):
     version = jax.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP, STOP_GRADIENT})
 
+    paths = ("compiled", "native")
+
     def __init__(self) -> None:
         self._namespace = build_namespace()
+        self._compiled = CompiledJacobians()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
 
@@ -50,8 +58,12 @@ class JaxBackend(Backend):
         return isinstance(value, jax.Array)
 
     def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
-        array = jnp.asarray(value, dtype=dtype)
-        return array if device is None else jax.device_put(array, device)
+        if isinstance(value, jax.core.Tracer):
+            array = jnp.asarray(value, dtype=dtype)
+            return array if device is None or device == self.device_of(value) else jax.device_put(array, device)
+        with jax.core.ensure_compile_time_eval():  # a constant is one in a trace too, and has its value there
+            array = jnp.asarray(value, dtype=dtype)
+            return array if device is None else jax.device_put(array, device)
 
     def is_traced(self, value: Array) -> bool:
         return isinstance(value, jax.core.Tracer)
@@ -82,7 +94,7 @@ class JaxBackend(Backend):
         """Return the array's device; None for an array of a program that is being compiled, which has none yet."""
         while isinstance(array, jax.core.Tracer):
             array = getattr(array, "primal", None)
-        return None if array is None else array.device
+        return programs.device_of_recorded() if array is None else array.device
 
     def device_name(self, device: Any) -> str:
         return f"{device.platform}:{device.id}" if hasattr(device, "platform") else str(device)
@@ -95,10 +107,43 @@ class JaxBackend(Backend):
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
 
+    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
+        """Record what `fun` computes, and use a compiled Jacobian of it once it has come several times.
+
+        A function that needs values of its arrays, for a branch, say, or that moves them to another device, cannot be
+        recorded: it is run again from its beginning, and from then on as it is.
+        """
+        if self.forced_path == "native" or not self._compiled.serves(fun):
+            return super().jacobian(fun, primals, chunk_size)
+        try:
+            return self._jacobian_of_program(trace(fun, primals), primals, chunk_size)
+        except Exception as error:
+            if not (isinstance(error, UnfaithfulError) or needed_values(error)):
+                raise
+            self._compiled.leave_out(fun)
+        return super().jacobian(fun, primals, chunk_size)
+
+    def _jacobian_of_program(self, program: Program, primals: Sequence[Array], chunk_size: int | None) -> Jacobian:
+        compiled = self._compiled.find(program, chunk_size, at_once=self.forced_path == "compiled")
+        if compiled is not None:
+            with contextlib.suppress(Exception):  # arrays on several devices, say: nothing has been lost by trying
+                return compiled(program.constants, primals)
+            compiled.refuse()
+        return super().jacobian(program.function(program.constants), primals, chunk_size)
+
+    def cache_info(self) -> CacheInfo:
+        return self._compiled.info()
+
+    def cache_clear(self) -> None:
+        self._compiled.clear()
+
     def identity_rows(self, like: Array, start: int, stop: int) -> Array:
-        """Return rows of the identity that are bound to no device, so that they follow a sharded `like` too."""
-        rows = jnp.eye(stop - start, like.size, k=start, dtype=like.dtype)
-        return jnp.reshape(rows, (stop - start, *like.shape))
+        """Return rows of the identity on the device of `like`; bound to none if it has several, which they follow."""
+        rows = jnp.reshape(jnp.eye(stop - start, like.size, k=start, dtype=like.dtype), (stop - start, *like.shape))
+        device = self.device_of(like)
+        if isinstance(device, jax.Device) and self.device_of(rows) != device:
+            return jax.device_put(rows, device)
+        return rows
 
     def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
         device = self.device_of(like)

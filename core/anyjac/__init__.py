@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .exports import lazily as _lazily
 
 if TYPE_CHECKING:
-    from anyjac_plugins import Backend, BackendInfo, BackendSpec
+    from anyjac_plugins import Backend, BackendInfo, BackendSpec, CacheInfo
     from anyjac_plugins.errors import (
         AnyjacError,
         BackendUnavailableError,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
 
     from .arrays import device, size, stop_gradient, to_device
+    from .caches import cache_clear, cache_info
     from .collect import train_vars, variables
     from .dtypes import float0
     from .elements import at
@@ -53,6 +54,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "anyjac.arrays": ("device", "size", "stop_gradient", "to_device"),
+    "anyjac.caches": ("cache_clear", "cache_info"),
     "anyjac.collect": ("train_vars", "variables"),
     "anyjac.dtypes": ("float0",),
     "anyjac.elements": ("at",),
@@ -70,7 +72,7 @@ _HOMES = {
     ),
     "anyjac.transform": ("GradientTransform",),
     "anyjac.variable": ("TrainVar", "Variable"),
-    "anyjac_plugins": ("Backend", "BackendInfo", "BackendSpec"),
+    "anyjac_plugins": ("Backend", "BackendInfo", "BackendSpec", "CacheInfo"),
     "anyjac_plugins.errors": (
         "AnyjacError",
         "BackendUnavailableError",
@@ -95,6 +97,7 @@ __all__ = [
     "BackendInfo",
     "BackendSpec",
     "BackendUnavailableError",
+    "CacheInfo",
     "ConcurrencyError",
     "DeviceError",
     "DtypeError",
@@ -116,6 +119,8 @@ __all__ = [
     "array_namespace",
     "at",
     "backends",
+    "cache_clear",
+    "cache_info",
     "device",
     "devices",
     "float0",

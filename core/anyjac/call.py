@@ -49,9 +49,15 @@ def call(
 
 
 class FlatRun:
-    """The user's function as a function of flat arrays, run once, within the scope of the call.
+    """The user's function as a function of flat arrays, within the scope of the call.
 
-    What it returns besides arrays (structure, strings, any object) stays here, where the rest of the call finds it.
+    What it returns besides arrays (structure, strings, any object) stays here, where the rest of the call finds it. It
+    is run once, or again from its beginning by a backend that could not use the first run, of which nothing remains.
+
+    Attributes
+    ----------
+    origin
+        The user's function.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class FlatRun:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ):
-        self._func = func
+        self.origin = func
         self._settings = settings
         self._scope = scope
         self._inputs = inputs
@@ -76,10 +82,11 @@ class FlatRun:
     def __call__(self, *primals: Array) -> tuple[Sequence[Array], Sequence[Array]]:
         backend = self._scope.backend
         opener = opener_of(backend)
+        self._scope.restart()
         args = self._inputs.into(self._scope, self._args, primals)
         self._scope.activate()
         try:
-            result = self._func(*args, **self._kwargs)
+            result = self.origin(*args, **self._kwargs)
             refuse_coroutine(result)
             value, aux = split_aux(result) if self._settings.has_aux else (result, None)
             self.output = carry(backend, opener, without_variables(value))

@@ -108,6 +108,10 @@ class Scope:
         self.owner: ownership.Owner = ownership.Owner() if self.parent is None else self.parent.owner
         self._entries: dict[int, Entry] = {}
 
+    def restart(self) -> None:
+        """Forget what was read and written, as if the function had not run."""
+        self._entries.clear()
+
     def activate(self) -> None:
         """Make this the scope in which Variables are read and written."""
         _current.set(self)

@@ -25,7 +25,7 @@ from .errors import (
     VariableWriteError,
 )
 from .hookspecs import hookimpl
-from .jacobian import Jacobian
+from .jacobian import CacheInfo, Jacobian
 from .registry import BackendInfo, BackendRegistry
 from .spec import INTERFACE_VERSION, BackendSpec
 
@@ -47,6 +47,7 @@ __all__ = [
     "BackendRegistry",
     "BackendSpec",
     "BackendUnavailableError",
+    "CacheInfo",
     "ConcurrencyError",
     "DeviceError",
     "DtypeError",

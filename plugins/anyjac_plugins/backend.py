@@ -19,7 +19,7 @@ import numpy as np
 from . import environment, indexing
 from .capabilities import CAPABILITIES, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
 from .errors import DeviceError, DtypeError, NotSupportedError
-from .jacobian import Jacobian, reverse_jacobian
+from .jacobian import CacheInfo, Jacobian, reverse_jacobian
 
 Array = Any
 """An array of the backend's framework, traced or not."""
@@ -130,11 +130,18 @@ class Backend(ABC):
         Parameters
         ----------
         fun, primals
-            As in `vjp`; there is at least one primal.
+            As in `vjp`; there is at least one primal. An attribute ``origin`` of `fun` is the user's function.
         chunk_size
             How many rows to compute at once; None for `rows_at_once`.
         """
         return reverse_jacobian(self, fun, primals, chunk_size)
+
+    def cache_info(self) -> CacheInfo:
+        """Return how often compiled Jacobians that the backend keeps were of use; all zero where it keeps none."""
+        return CacheInfo()
+
+    def cache_clear(self) -> None:  # noqa: B027 - optional
+        """Forget all compiled Jacobians."""
 
     def pullback_identity(
         self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int

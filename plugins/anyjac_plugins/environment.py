@@ -14,12 +14,14 @@ from .errors import InputValueError, UnknownEnvironmentVariableWarning
 
 BACKEND = "ANYJAC_BACKEND"
 DEVICE = "ANYJAC_DEVICE"
+COMPILE = "ANYJAC_COMPILE"
 DISABLE_PLUGINS = "ANYJAC_DISABLE_PLUGINS"
 FORCE_PATH = "ANYJAC_FORCE_PATH"
 
 KNOWN: dict[str, str] = {
     BACKEND: "name of the backend to use where neither an argument nor a context says which",
     DEVICE: "device to work on where no `device=` says which, such as `cpu` or `cuda:0`",
+    COMPILE: "`off` to compile nothing but what `jit` is asked to; `auto`, the default, where it is faster",
     DISABLE_PLUGINS: "names of backend plugins to leave unloaded, separated by commas",
     FORCE_PATH: "for tests: the one way to compute Jacobians, as `backend=path`, separated by commas",
 }
@@ -32,8 +34,24 @@ def read(name: str) -> str | None:
 
 def disabled_plugins() -> frozenset[str]:
     """Return the plugin names that ``ANYJAC_DISABLE_PLUGINS`` blocks."""
-    listed = (read(DISABLE_PLUGINS) or "").split(",")
-    return frozenset(name.strip() for name in listed if name.strip())
+    listed = read(DISABLE_PLUGINS)
+    if listed is None:
+        return frozenset()
+    return frozenset(name.strip() for name in listed.split(",") if name.strip())
+
+
+def compiles() -> bool:
+    """Tell whether a backend may compile what nobody asked it to.
+
+    Raises
+    ------
+    InputValueError
+        If ``ANYJAC_COMPILE`` is neither ``off`` nor ``auto``.
+    """
+    wanted = read(COMPILE)
+    if wanted not in (None, "auto", "off"):
+        raise InputValueError(f"{COMPILE} is {wanted!r}; it can be 'off' or 'auto'")
+    return wanted != "off"
 
 
 def forced_path(backend: str, paths: Collection[str]) -> str | None:

@@ -22,6 +22,35 @@ class Jacobian(NamedTuple):
     aux: list[Any]
 
 
+class CacheInfo(NamedTuple):
+    """How often a backend's cache of compiled Jacobians was of use.
+
+    Parameters
+    ----------
+    hits
+        Calls that ran compiled.
+    misses
+        Calls that did not, since what they computed had not come often enough yet.
+    uncached
+        Calls for which nothing can be kept.
+    maxsize, currsize
+        How many different computations are kept at most, and now.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> info = anyjac.cache_info()
+    >>> info.currsize <= info.maxsize
+    True
+    """
+
+    hits: int = 0
+    misses: int = 0
+    uncached: int = 0
+    maxsize: int = 0
+    currsize: int = 0
+
+
 def reverse_jacobian(backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None) -> Jacobian:
     """Run `fun` once and pull back the rows of the identity, a chunk at a time, output by output.
 

@@ -151,6 +151,10 @@ class BackendRegistry:
                 continue
         return found
 
+    def loaded(self) -> list[Backend]:
+        """Return the backends that are in use."""
+        return [entry.backend for entry in list(self._found().values()) if entry.backend is not None]
+
     # ---- using -----------------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> Backend:

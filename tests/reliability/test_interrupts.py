@@ -22,6 +22,10 @@ STATE_KEEPERS = tuple(str(CORE / name) for name in ("call.py", "scope.py", "owne
 """The modules that open scopes, own Variables and commit."""
 
 
+CALLS_TO_SETTLE = 5
+"""After so many equal calls a backend that compiles has done so, and one call runs the same lines as the next."""
+
+
 def _package_of(backend: anyjac.Backend) -> str:
     return str(Path(sys.modules[type(backend).__module__].__file__ or "").parent)
 
@@ -63,7 +67,8 @@ def _interrupt_everywhere(
 ) -> None:
     """Interrupt calls at about `points` places all over, and at each of the `last` ones, where writes are committed."""
     x = backend.asarray(np.asarray(5.0))
-    Model(backend).transform(x)
+    for _ in range(CALLS_TO_SETTLE):
+        Model(backend).transform(x)
     counter, counted = Interrupter(files, event), Model(backend)
     assert not counter.interrupts(lambda: counted.transform(x))
     assert counted.values() == AFTER

@@ -1,0 +1,177 @@
+"""Compiled Jacobians, kept by what a function computed and not by which function it was.
+
+The function runs on every call and is recorded as a program (`programs`); a program that has come several times is
+compiled together with its Jacobian, and the next call that computes the same finds it by its key (`keys`), whatever
+arrays the function captured. What cannot be recorded, keyed or compiled is computed without, and gives the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from anyjac_plugins import Array, CacheInfo, FlatFunction, Jacobian, Pullback, environment
+
+from .differentiation import vjp
+from .keys import UnkeyableError, key_of
+from .programs import Program, outside_all_traces
+
+CALLS_TO_COMPILE = 3
+"""How often a program has to come until it is compiled: one that is run twice never pays for a compilation."""
+
+MAXIMUM = 256
+"""How many programs are known at a time; the one that was not seen for longest is forgotten."""
+
+_CHECKING = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
+"""JAX's settings under which users want to see each operation run."""
+
+FEWEST_ROWS = 16
+ELEMENTS_AT_ONCE = 2**20
+"""Without a chunk size, as many rows at once as make a batch of this many elements, 8 MiB of float64."""
+
+CompiledJacobian = Callable[[list[Any], Sequence[Array]], tuple[list[Array], list[list[Array]], list[Array]]]
+
+
+@dataclass(slots=True)
+class _Entry:
+    calls: int = 0
+    compiled: CompiledJacobian | None = None
+    refused: bool = False
+
+
+class CompiledJacobians:
+    """The programs that have been seen, and the compiled Jacobians of those that were seen often."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._hits = self._misses = self._uncached = 0
+        self._left_out: set[Hashable] = set()
+
+    def serves(self, fun: FlatFunction) -> bool:
+        """Tell whether calls of `fun` are to be recorded: not where JAX itself records, checks, or must not compile."""
+        return (
+            environment.compiles()
+            and outside_all_traces()
+            and not any(getattr(jax.config, name) for name in _CHECKING)
+            and _code_of(fun) not in self._left_out
+        )
+
+    def leave_out(self, fun: FlatFunction) -> None:
+        """Remember that `fun`, and whatever function has the same code, cannot be recorded."""
+        with self._lock:
+            if len(self._left_out) >= MAXIMUM:
+                self._left_out.clear()
+            self._left_out.add(_code_of(fun))
+
+    def find(self, program: Program, chunk_size: int | None, *, at_once: bool) -> _Found | None:
+        """Return the compiled Jacobian of a program; None while it is not compiled, or cannot be.
+
+        Parameters
+        ----------
+        chunk_size
+            How many rows to compute at once; None for a size that keeps memory within bounds.
+        at_once
+            Whether to compile what is seen for the first time.
+        """
+        try:
+            key = program.outputs, chunk_size, key_of(program.jaxpr)
+        except UnkeyableError:
+            with self._lock:
+                self._uncached += 1
+            return None
+        with self._lock:
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+            if len(self._entries) > MAXIMUM:
+                self._entries.popitem(last=False)
+            entry.calls += 1
+            if entry.compiled is None and not entry.refused and (at_once or entry.calls >= CALLS_TO_COMPILE):
+                entry.compiled = _compile(program, chunk_size)
+            if entry.compiled is None:
+                self._misses += 1
+                return None
+            self._hits += 1
+            return _Found(entry, entry.compiled, program.constant_results())
+
+    def info(self) -> CacheInfo:
+        """Return how often the cache was of use."""
+        with self._lock:
+            return CacheInfo(self._hits, self._misses, self._uncached, MAXIMUM, len(self._entries))
+
+    def clear(self) -> None:
+        """Forget all programs, and the counts."""
+        with self._lock:
+            self._entries.clear()
+            self._left_out.clear()
+            self._hits = self._misses = self._uncached = 0
+
+
+@dataclass(slots=True)
+class _Found:
+    """A compiled Jacobian, and which of its results are captured arrays, to be handed through as they are."""
+
+    _entry: _Entry
+    _compiled: CompiledJacobian
+    _constant_results: dict[int, int]
+
+    def __call__(self, constants: list[Any], primals: Sequence[Array]) -> Jacobian:
+        outputs, blocks, aux = self._compiled(constants, primals)
+        for index, place in self._constant_results.items():
+            if index < len(outputs):
+                outputs[index] = jnp.asarray(constants[place])
+            else:
+                aux[index - len(outputs)] = jnp.asarray(constants[place])
+        return Jacobian(outputs, blocks, aux)
+
+    def refuse(self) -> None:
+        """Remember that the program does not compile, or does not run when compiled."""
+        self._entry.refused, self._entry.compiled = True, None
+
+
+def _code_of(fun: FlatFunction) -> Hashable:
+    """Return what stands for a function that may be made anew for each call: its code, or its type."""
+    origin: Any = getattr(fun, "origin", fun)
+    while (inner := getattr(origin, "__func__", getattr(origin, "func", None))) is not None:
+        origin = inner
+    code: Hashable = getattr(origin, "__code__", None) or type(origin).__qualname__
+    return code
+
+
+def _compile(program: Program, chunk_size: int | None) -> CompiledJacobian:
+    """Return a program's outputs, Jacobian and aux as one compiled function of its constants and primals."""
+
+    def jacobian(constants: list[Any], primals: Sequence[Array]) -> tuple[list[Array], list[list[Array]], list[Array]]:
+        outputs, pullback, aux = vjp(program.function(constants), primals)
+        return outputs, [_blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))], aux
+
+    # The program keeps the constants of the run that it was recorded in; compiled, it takes those of each call.
+    program = program._replace(constants=[])
+    return jax.jit(jacobian)
+
+
+def _blocks(
+    pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array], chunk_size: int | None
+) -> list[Array]:
+    """Pull back the rows of the identity for one output, a chunk at a time."""
+    output = outputs[index]
+    size = output.size
+    columns = sum(primal.size for primal in primals)
+    if not size or not columns:
+        return [jnp.zeros((*output.shape, *primal.shape), primal.dtype) for primal in primals]
+
+    def row(number: Array) -> list[Array]:
+        seeds: list[Array | None] = [None] * len(outputs)
+        seeds[index] = jnp.reshape(jnp.arange(size) == number, output.shape).astype(output.dtype)
+        return list(pullback(seeds))
+
+    at_once = chunk_size or max(FEWEST_ROWS, ELEMENTS_AT_ONCE // max(size, columns))
+    numbers = jnp.arange(size)
+    found = jax.vmap(row)(numbers) if size <= at_once else jax.lax.map(row, numbers, batch_size=at_once)
+    return [jnp.reshape(part, (*output.shape, *primal.shape)) for part, primal in zip(found, primals, strict=True)]

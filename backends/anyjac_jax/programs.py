@@ -1,0 +1,117 @@
+"""Functions of flat arrays as programs: one run of the function under `jax.make_jaxpr`.
+
+The function really runs, so that its side effects happen, and closures that have changed are seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Jaxpr, Literal, get_opaque_trace_state
+
+from anyjac_plugins import Array, FlatFunction
+
+NEEDS_VALUES = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
+"""What JAX raises where a function asks for the values of traced arrays, as a branch on them does."""
+
+with jax.core.ensure_compile_time_eval():
+    _OUTSIDE = get_opaque_trace_state()  # type: ignore[no-untyped-call]
+
+_device: ContextVar[Any] = ContextVar("anyjac_jax_device", default=None)
+
+
+class Program(NamedTuple):
+    """What a function computed.
+
+    Attributes
+    ----------
+    jaxpr
+        The computation, whose ``constvars`` are the arrays that the function found elsewhere.
+    constants
+        Those arrays, of this run.
+    outputs
+        How many of the results are outputs; the others are aux.
+    """
+
+    jaxpr: Jaxpr
+    constants: list[Any]
+    outputs: int
+
+    def function(self, constants: Sequence[Any]) -> FlatFunction:
+        """Return the program as a function of its inputs, with other `constants`, perhaps."""
+
+        def run(*primals: Array) -> tuple[list[Array], list[Array]]:
+            results = jax.core.eval_jaxpr(self.jaxpr, constants, *primals)
+            return [*map(jnp.asarray, results[: self.outputs])], [*map(jnp.asarray, results[self.outputs :])]
+
+        return run
+
+    def constant_results(self) -> dict[int, int]:
+        """Return which results are captured arrays as they are: index among the results, index of the constant."""
+        places = {variable: place for place, variable in enumerate(self.jaxpr.constvars)}
+        return {
+            index: places[atom]
+            for index, atom in enumerate(self.jaxpr.outvars)
+            if not isinstance(atom, Literal) and atom in places
+        }
+
+
+def trace(fun: FlatFunction, primals: Sequence[Array]) -> Program:
+    """Run `fun` once, on abstract arrays like `primals`, and return what it computed.
+
+    Raises
+    ------
+    jax.errors.JAXTypeError, jax.errors.JAXIndexError
+        If the function needs values, which are not there.
+    """
+    count = 0
+    failures: list[BaseException] = []
+
+    def flat(*traced: Array) -> list[Array]:  # a new function each time, for JAX knows what it has traced before
+        nonlocal count
+        try:
+            outputs, aux = fun(*traced)
+        except BaseException as failure:
+            failures.append(failure)  # to be raised when JAX has cleared away the trace, which it does not on an error
+            return []
+        count = len(outputs)
+        return [*outputs, *aux]
+
+    with _recording_for(primals[0].device):
+        closed = jax.make_jaxpr(flat)(*primals)
+    if failures:
+        raise failures.pop()
+    return Program(closed.jaxpr, list(closed.consts), count)
+
+
+@contextmanager
+def _recording_for(device: Any) -> Iterator[None]:
+    token = _device.set(device)
+    try:
+        yield
+    finally:
+        _device.reset(token)
+
+
+def device_of_recorded() -> Any:
+    """Return the device of the arrays that a program is being recorded for; None where none is."""
+    return _device.get()
+
+
+def needed_values(error: BaseException | None) -> bool:
+    """Tell whether an error came of a traced array's having no value, also if it was caught and another raised."""
+    while error is not None:
+        if isinstance(error, NEEDS_VALUES):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def outside_all_traces() -> bool:
+    """Tell whether JAX computes what it is given, rather than recording it for a transformation of its own."""
+    return bool(get_opaque_trace_state() == _OUTSIDE)  # type: ignore[no-untyped-call]
