@@ -13,10 +13,10 @@ from anyjac_plugins import Array, Backend
 
 from .derivative import Derivative
 from .inputs import Inputs, gather_inputs, opener_of
-from .outputs import Carried, carry, check_outputs, refuse_coroutine, split_aux
+from .outputs import NOTHING, Carried, carry, check_outputs, refuse_coroutine, split_aux
 from .packing import DERIVATIVES, PACKING
 from .scope import Scope, Write, current_scope
-from .selection import Selection, select, select_device
+from .selection import Selection, kind_of, select, select_device
 from .settings import Settings
 from .trees import flatten
 from .variable import Variable, without_variables
@@ -93,7 +93,7 @@ class FlatRun:
             check_outputs(backend, self.output, holomorphic=self._settings.holomorphic)
         finally:
             self._scope.deactivate()
-        self.aux = carry(backend, opener, aux)
+        self.aux = carry(backend, opener, aux) if self._settings.has_aux else NOTHING
         self._writes = [(write, carry(backend, None, write.value)) for write in self._scope.writes()]
         carried = [*self.aux.arrays, *(array for _, content in self._writes for array in content.arrays)]
         return self.output.arrays, carried
@@ -121,13 +121,21 @@ def select_backend(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[st
 
 def _all_leaves(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Any]:
     """Yield what may tell the framework: leaves of all arguments, then what the Variables hold."""
-    for leaf in flatten((args, kwargs))[0]:
+    for value in (*args, *kwargs.values()):
+        if kind_of(value) is not None and not isinstance(value, tuple):  # as torch.Size is, which is no array
+            yield value
+        else:
+            yield from _leaves_in(value)
+    for variable in settings.variables:
+        yield from flatten(variable.value)[0]
+
+
+def _leaves_in(tree: Any) -> Iterator[Any]:
+    for leaf in flatten(tree)[0]:
         if isinstance(leaf, Variable):
             yield from flatten(leaf.value)[0]
         else:
             yield leaf
-    for variable in settings.variables:
-        yield from flatten(variable.value)[0]
 
 
 def _pack(

@@ -47,10 +47,9 @@ def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holom
         raise DtypeError(
             f"{where()} is {name}, which has no derivative; make it a float, or pass allow_int=True for zeros of float0"
         )
-    needs = {COMPLEX: kind == COMPLEX_KIND, FLOAT16: name == FLOAT16, BFLOAT16: name == BFLOAT16}
-    for capability, needed in needs.items():
-        if needed and not backend.supports(capability):
-            raise backend.unsupported(capability)
+    needed = COMPLEX if kind == COMPLEX_KIND else name if name in (FLOAT16, BFLOAT16) else None
+    if needed is not None and not backend.supports(needed):
+        raise backend.unsupported(needed)
     return True
 
 

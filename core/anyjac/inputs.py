@@ -19,7 +19,7 @@ from .dtypes import check_input, float0
 from .scope import Scope
 from .selection import NUMPY, kind_of
 from .settings import Settings
-from .trees import NodeOpener, TreeDef, flatten
+from .trees import LEAF, NodeOpener, TreeDef, flatten
 from .variable import Variable, without_variables
 
 
@@ -96,12 +96,13 @@ def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> In
     gather = _Gatherer(settings, scope.backend, scope.device, scope.converts)
     known: dict[int, Input] = {}
     variables = []
-    for variable, label in zip(settings.variables, settings.variable_labels(), strict=True):
+    for index, variable in enumerate(settings.variables):
         if id(variable) not in known:
+            label = partial(settings.variable_label, index)
             known[id(variable)] = gather.take(scope.value_at_entry(variable), label)
         variables.append((variable, known[id(variable)]))
     arguments = [
-        (position, gather.take(without_variables(args[position]), f"argument {position}"))
+        (position, gather.take(without_variables(args[position]), partial("argument {}".format, position)))
         for position in settings.positions(len(args))
     ]
     # A backend that does not nest need not know its own traces, so a call within a call is refused whatever it does.
@@ -111,7 +112,10 @@ def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> In
 
 
 class _Gatherer:
-    """Takes inputs one after the other and numbers their primals."""
+    """Takes inputs one after the other and numbers their primals.
+
+    A label says, when asked, how messages call an input; most calls never ask.
+    """
 
     def __init__(self, settings: Settings, backend: Backend, device: Any, converts: bool):
         self._settings = settings
@@ -120,7 +124,10 @@ class _Gatherer:
         self._converts = converts
         self.primals: list[Array] = []
 
-    def take(self, value: Any, label: str) -> Input:
+    def take(self, value: Any, label: Callable[[], str]) -> Input:
+        if self._backend.is_array(value):
+            array = self._to_array(value, label)
+            return Input(LEAF, [array], [self._number(array, label)])
         leaves, tree = flatten(value, opener_of(self._backend))
         arrays: list[Array] = []
         primals: list[int | None] = []
@@ -131,8 +138,10 @@ class _Gatherer:
         return Input(tree, arrays, primals)
 
     def _number(self, array: Array, where: Callable[[], str]) -> int | None:
-        rules = {"holomorphic": self._settings.holomorphic, "allow_int": self._settings.allow_int}
-        if not check_input(self._backend, array.dtype, where, **rules):
+        settings = self._settings
+        if not check_input(
+            self._backend, array.dtype, where, holomorphic=settings.holomorphic, allow_int=settings.allow_int
+        ):
             return None
         self.primals.append(array)
         return len(self.primals) - 1
@@ -156,9 +165,9 @@ class _Gatherer:
         return backend.import_array(leaf, device=self._device)
 
 
-def _place(label: str, tree: TreeDef, index: int) -> str:
+def _place(label: Callable[[], str], tree: TreeDef, index: int) -> str:
     """Return how messages call one leaf; only asked for when there is something to say."""
-    return label + tree.paths()[index]
+    return label() + tree.paths()[index]
 
 
 def opener_of(backend: Backend) -> NodeOpener:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.errors import OutputError
@@ -42,6 +42,10 @@ class Carried:
         return self.tree.unflatten(
             [next(remaining) if is_array else leaf for leaf, is_array in zip(self.leaves, self.is_array, strict=True)]
         )
+
+
+NOTHING: Final = Carried(None, flatten(None)[1], [], [], [])
+"""What a function without aux data has of them."""
 
 
 def carry(backend: Backend, opener: NodeOpener | None, value: Any) -> Carried:

@@ -63,12 +63,11 @@ class Settings:
             raise InputValueError(f"argnums={self.argnums} names an argument twice in a call with {passed}")
         return resolved
 
-    def variable_labels(self) -> list[str]:
-        """Return where in ``grad_vars`` each Variable stands, for messages."""
-        if self.variables_tree is None:
-            return []
-        places = (f"grad_vars{path}" for path in self.variables_tree.paths())
-        return [f"{place} ({v.name!r})" if v.name else place for place, v in zip(places, self.variables, strict=True)]
+    def variable_label(self, index: int) -> str:
+        """Return where in ``grad_vars`` a Variable stands, for messages."""
+        assert self.variables_tree is not None
+        name = self.variables[index].name
+        return f"grad_vars{self.variables_tree.paths()[index]}" + (f" ({name!r})" if name else "")
 
     def describe(self) -> str:
         """Return the settings that differ from the defaults, as they would be written."""
