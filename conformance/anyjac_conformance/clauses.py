@@ -75,6 +75,11 @@ CLAUSES: Final[dict[str, str]] = {
     "composition/native-grad": "Inside and around the framework's own grad the derivative is right.",
     "composition/native-jit": "Inside and around the framework's own compiler the derivative is right.",
     "composition/native-vmap": "Inside and around the framework's own vectorising map the derivative is right.",
+    # ---- rows and products -----------------------------------------------------------------------------------------
+    "rows/blocks": "`rows` gives the Jacobian in blocks of rows, leaf by leaf, in the trees of the contract.",
+    "rows/run": "`rows` runs the function once and stores its writes; the iterator owns no Variable.",
+    "rows/into": "`into` writes all rows into an array that is there.",
+    "rows/transpose": "The transpose of a pullback takes tangents to products with the Jacobian.",
     # ---- functions of arrays ---------------------------------------------------------------------------------------
     "arrays/namespace": "`array_namespace` takes traced arrays, Variables, NumPy arrays and numbers together.",
     "arrays/device": "`device`, `size` and `to_device` take traced arrays, Variables and numbers.",
