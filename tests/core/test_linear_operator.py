@@ -289,6 +289,22 @@ def test_what_is_changed_in_place_later_does_not_reach_the_products(backend: Bac
     assert close(operator @ np.ones(5), 2 * POINT)
 
 
+def test_products_are_computed_on_the_device_of_the_point() -> None:
+    backend = anyjac.get_backend("jax")
+    last = backend.devices()[-1]
+    places = []
+
+    def f(x: Any) -> Any:
+        places.append(backend.device_of(x))
+        return x * x
+
+    operator = jacrev(f, backend="jax", device=last).as_linear_operator(POINT)
+    assert places == [last]
+    assert_is(operator, np.diag(2 * POINT))
+    for tree in (operator.unravel_input(POINT), operator.unravel_output(POINT), operator.value):
+        assert backend.device_of(tree) == last
+
+
 def test_threads_may_share_an_operator(backend: Backend) -> None:
     operator = operator_of_tanh(backend)
     vectors = GENERATOR.normal(size=(12, 5))

@@ -479,3 +479,14 @@ def test_rows_that_are_traced_are_not_written(backend: Backend, array: Any) -> N
 
     with pytest.raises(anyjac.TracerLeakError, match=f"belongs to a trace of {backend.name}"):
         jacrev(outer)(array(POINT))
+
+
+# ---- devices -------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_computed_on_the_device_that_was_asked_for() -> None:
+    backend = anyjac.get_backend("jax")
+    last = backend.devices()[-1]
+    rows = jacrev(lambda x: (x * x, 1.5), backend="jax", device=last, chunk_size=2).rows(POINT)
+    assert backend.device_of(rows.value[0]) == last
+    assert [backend.device_of(each.block) for each in rows] == [last] * 4
