@@ -148,7 +148,7 @@ class TorchBackend(Backend):
         return blocks.filled_blocks(pull_rows, output, primals, size)
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        if self.forced_path is None and all(batch is None or len(batch) == 1 for batch in cotangents):
+        if self.forced_path is None and all(batch is None or batch.shape[0] == 1 for batch in cotangents):
             return differentiation.one_row(pullback, cotangents)
         rows = None if self.forced_path == "rows" else differentiation.batched_rows(pullback, cotangents)
         return super().pullback_rows(pullback, cotangents) if rows is None else rows

@@ -29,7 +29,8 @@ KNOWN: dict[str, str] = {
 
 def read(name: str) -> str | None:
     """Return the variable's text without surrounding blanks, or None where it is unset or empty."""
-    return os.environ.get(name, "").strip() or None
+    text = os.environ.get(name)
+    return None if text is None else text.strip() or None
 
 
 def disabled_plugins() -> frozenset[str]:
