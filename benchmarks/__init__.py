@@ -6,5 +6,6 @@ In double precision and one thread for each library, which has to be said before
 import os
 
 os.environ["JAX_ENABLE_X64"] = "1"
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")

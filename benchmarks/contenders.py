@@ -1,35 +1,96 @@
-"""Who is timed: anyjac on a framework, and the framework's own functions."""
+"""Who is timed: anyjac in the arena of a framework, and the framework's own functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Final
 
 import anyjac
 
 from . import operations
 from .operations import Operations
+from .problems import Problem
+from .timing import Thunk
 
-Jacobian = Callable[[Callable[[Any], Any]], Callable[[Any], Any]]
+Transform = Callable[[Callable[..., Any]], Callable[..., Any]]
 OURS: Final = "anyjac.jacrev"
+OURS_COMPILED: Final = "anyjac.jit(anyjac.jacrev)"
+LIMIT: Final = "limit"
+"""Timed with the contenders: what none of them can be faster than."""
+
+
+Makers = dict[str, Callable[[Problem], Thunk]]
+"""For each contender by name, what makes its call for a problem."""
 
 
 @dataclass(frozen=True)
 class Arena:
-    """One framework: its operations, its own Jacobians (the reference first), and how to wait for a result."""
+    """One framework, and who meets in it.
 
-    backend: str
-    operations: Callable[[], Operations]
-    natives: Callable[[], dict[str, Jacobian]]
-    wait: Callable[[Any], Any] = lambda result: result
+    Parameters
+    ----------
+    name
+        That of the framework's module and distribution.
+    reference
+        The contender by whose times the others are divided, but for those in `references`.
+    contenders
+        Imports the framework and returns everybody, the reference first and anyjac last.
+    references
+        Those who are compared with another.
+    takes
+        Whether a problem is for it.
+    """
 
-    def contenders(self) -> dict[str, Jacobian]:
-        """Return everybody by name: the reference, the framework's other functions, and anyjac."""
-        return {**self.natives(), OURS: lambda f: anyjac.jacrev(f, backend=self.backend)}
+    name: str
+    reference: str
+    contenders: Callable[[], Makers]
+    references: Mapping[str, str] = field(default_factory=dict)
+    takes: Callable[[Problem], bool] = lambda problem: True
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the framework is installed."""
+        return find_spec(self.name) is not None
+
+    @property
+    def version(self) -> str:
+        """The version of the framework."""
+        return version(self.name)
+
+    def reference_of(self, contender: str) -> str:
+        """Return by whose times those of a contender are divided."""
+        return self.references.get(contender, self.reference)
 
 
-def _of_autograd() -> dict[str, Jacobian]:
+def compiler() -> Transform | None:
+    """Return `anyjac.jit` where this anyjac has it."""
+    return getattr(anyjac, "jit", None)
+
+
+def _as_it_is(anything: Any) -> Any:
+    return anything
+
+
+def _calls(
+    ops: Operations, jacobian: Transform, *, finish: Transform = _as_it_is, wait: Transform = _as_it_is
+) -> Callable[[Problem], Thunk]:
+    """Return what makes the call: the Jacobian of the problem's function, finished (compiled), at its point."""
+
+    def make(problem: Problem) -> Thunk:
+        derivative, point = finish(problem.derivative(jacobian, problem.make(ops))), problem.placed(ops)
+        return lambda: wait(derivative(point))
+
+    return make
+
+
+def _ours(backend: str) -> Transform:
+    return lambda f: anyjac.jacrev(f, backend=backend)
+
+
+def _of_autograd() -> Makers:
     import autograd
 
     def jacobian(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -42,29 +103,51 @@ def _of_autograd() -> dict[str, Jacobian]:
 
         return at
 
-    return {"autograd.jacobian": jacobian}
+    ops = operations.of_autograd()
+    return {"autograd.jacobian": _calls(ops, jacobian), OURS: _calls(ops, _ours("autograd"))}
 
 
-def _of_jax() -> dict[str, Jacobian]:
+def _of_jax() -> Makers:
     import jax
 
-    return {"jax.jacrev": jax.jacrev, "jax.jit(jax.jacrev)": lambda f: jax.jit(jax.jacrev(f))}
+    ops, wait, jit = operations.of_jax(), operations.wait_for_jax, compiler()
+    found = {
+        "jax.jacrev": _calls(ops, jax.jacrev, wait=wait),
+        "jax.jit(jax.jacrev)": _calls(ops, jax.jacrev, finish=jax.jit, wait=wait),
+        OURS: _calls(ops, _ours("jax"), wait=wait),
+    }
+    return found if jit is None else {**found, OURS_COMPILED: _calls(ops, _ours("jax"), finish=jit, wait=wait)}
 
 
-def _of_torch() -> dict[str, Jacobian]:
+def _of_torch() -> Makers:
     import torch
 
-    return {"torch.func.jacrev": torch.func.jacrev}
+    torch.set_num_threads(1)
+    ops = operations.of_torch()
+    return {"torch.func.jacrev": _calls(ops, torch.func.jacrev), OURS: _calls(ops, _ours("torch"))}
 
 
-def _wait_for_jax(result: Any) -> Any:
-    import jax
+def _of_brainpy() -> Makers:
+    from .brainpy_peer import contenders
 
-    return jax.block_until_ready(result)  # type: ignore[no-untyped-call]
+    return contenders()
 
 
 ARENAS: Final = (
-    Arena("autograd", operations.of_autograd, _of_autograd),
-    Arena("jax", operations.of_jax, _of_jax, _wait_for_jax),
-    Arena("torch", operations.of_torch, _of_torch),
+    Arena("autograd", "autograd.jacobian", _of_autograd),
+    Arena("jax", "jax.jacrev", _of_jax, {OURS_COMPILED: "jax.jit(jax.jacrev)"}),
+    Arena("torch", "torch.func.jacrev", _of_torch),
+    # Last, because its import changes settings of JAX. It has no Jacobian of a Jacobian with respect to Variables.
+    Arena(
+        "brainpy",
+        "brainpy.math.jacrev",
+        _of_brainpy,
+        {OURS_COMPILED: "bm.jit(bm.jacrev)"},
+        takes=lambda problem: problem.order == 1,
+    ),
 )
+
+
+def arena_named(name: str) -> Arena:
+    """Return the arena of a name."""
+    return next(arena for arena in ARENAS if arena.name == name)

@@ -1,21 +1,30 @@
-"""Peak memory of one Jacobian, in a process of its own: ``python -m benchmarks.memory BACKEND WHO PROBLEM``."""
+"""Peak memory of one Jacobian, in a process of its own: ``python -m benchmarks.memory ARENA WHO PROBLEM``."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from .contenders import ARENAS
-from .problems import PROBLEMS
+from .contenders import OURS, Arena, arena_named
+from .problems import PROBLEMS, TALL, Problem
+from .samples import MEMORY, Row, Samples
 
+MEASURED: Final = (TALL,)
+"""Problems whose peak of memory is measured."""
 KIBIBYTE = 1024
 
 
-def peak_in_a_process(backend: str, who: str, problem: str) -> float:
-    """Return by how many megabytes (10^6 bytes) a Jacobian raises the peak of a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.memory", backend, who, problem]
+def memory_row(arena: Arena, problem: Problem) -> Row:
+    """Return by how many megabytes (10^6 bytes) the reference and anyjac raise the peak of a fresh process."""
+    names = (arena.reference, OURS)
+    peaks = {name: Samples((_in_a_process(arena.name, name, problem.name),)) for name in names}
+    return Row(MEMORY, arena.name, problem.name, peaks)
+
+
+def _in_a_process(arena: str, who: str, problem: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.memory", arena, who, problem]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
@@ -27,16 +36,13 @@ def _peak() -> int:
     return int(line.split()[1]) * KIBIBYTE
 
 
-def _measure(backend: str, who: str, name: str) -> float:
-    arena = next(arena for arena in ARENAS if arena.backend == backend)
-    problem = next(problem for problem in PROBLEMS if problem.name == name)
-    ops = arena.operations()
-    jacobian = arena.contenders()[who](problem.make(ops))
+def _measure(arena: str, who: str, name: str) -> float:
+    make = arena_named(arena).contenders()[who]
     small: Any = next(problem for problem in PROBLEMS if problem.quick)
-    arena.wait(arena.contenders()[who](small.make(ops))(ops.asarray(small.point)))  # what is loaded once
-    point = ops.asarray(problem.point)
+    make(small)()  # what is loaded once
+    thunk = make(next(problem for problem in PROBLEMS if problem.name == name))
     before = _peak()
-    result = arena.wait(jacobian(point))
+    result = thunk()
     return float(_peak() - before - result.nbytes) / 1e6
 
 

@@ -38,3 +38,10 @@ def of_torch() -> Operations:
     import torch
 
     return Operations(torch.as_tensor, torch.tanh, torch.cat, lambda x, shift: torch.roll(x, shift, 0), torch.stack)
+
+
+def wait_for_jax(result: Any) -> Any:
+    """Return a result of JAX when it is there: its calls return before."""
+    import jax
+
+    return jax.block_until_ready(result)  # type: ignore[no-untyped-call]

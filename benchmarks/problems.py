@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from .limits import Limit, fill, products
 from .operations import Operations
 
 Function = Callable[[Any], Any]
@@ -15,28 +16,73 @@ Function = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Problem:
-    """A function, made for one framework, and the point (an array or a dict of arrays) of its Jacobian."""
+    """A function, made for one framework, and the point of its Jacobian.
+
+    Parameters
+    ----------
+    name
+        What the tables call it.
+    make
+        Makes the function of a framework's operations.
+    point
+        An array, or a dict of arrays.
+    limit
+        What no Jacobian can be faster than, where that is known.
+    order
+        How often the Jacobian is taken.
+    quick
+        Whether it shows within seconds that the benchmarks run.
+    """
 
     name: str
     make: Callable[[Operations], Function]
     point: Any
+    limit: Limit | None = None
+    order: int = 1
     quick: bool = False
+
+    def placed(self, ops: Operations) -> Any:
+        """Return the point in a framework's arrays."""
+        if isinstance(self.point, dict):
+            return {name: ops.asarray(value) for name, value in self.point.items()}
+        return ops.asarray(self.point)
+
+    def derivative(self, jacobian: Callable[[Function], Function], function: Function) -> Function:
+        """Return the Jacobian of the function, or that of its Jacobian."""
+        for _ in range(self.order):
+            function = jacobian(function)
+        return function
 
 
 def _random(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def _perceptron(inputs: int, outputs: int, hidden: int = 256) -> Callable[[Operations], Function]:
+def perceptron(
+    name: str, inputs: int, outputs: int, hidden: int = 256, *, order: int = 1, quick: bool = False
+) -> Problem:
+    """Return a perceptron of two hidden layers, whose Jacobian is dense."""
     random = _random()
     shapes = ((inputs, hidden), (hidden,), (hidden, hidden), (hidden,), (hidden, outputs))
     weights = [random.normal(size=shape) / np.sqrt(shape[0]) for shape in shapes]
+    point = _random(inputs).normal(size=inputs)
 
     def make(ops: Operations) -> Function:
         first, bias1, second, bias2, last = map(ops.asarray, weights)
         return lambda x: ops.tanh(ops.tanh(x @ first + bias1) @ second + bias2) @ last
 
-    return make
+    return Problem(name, make, point, products(weights, point) if order == 1 else None, order, quick)
+
+
+def diagonal(name: str, size: int) -> Problem:
+    """Return tanh of each element."""
+    return Problem(name, lambda ops: ops.tanh, _random(6).normal(size=size), fill((size, size)))
+
+
+def tall(name: str, outputs: int, inputs: int = 10) -> Problem:
+    """Return a function of many more outputs than inputs."""
+    make = _through_a_matrix(inputs, outputs, tanh_first=False)
+    return Problem(name, make, _random(9).normal(size=inputs), fill((outputs, inputs)))
 
 
 def _lorenz_96(ops: Operations) -> Function:
@@ -70,10 +116,12 @@ def _recurrent_cell(ops: Operations) -> Function:
     return lambda p: ops.tanh(ops.tanh(state @ p["W"] + given @ p["U"] + p["b"]) @ p["O"])
 
 
+_SHAPES: Final = {"W": (64, 64), "U": (60, 64), "b": (64,), "O": (64, 32)}
+
+
 def _parameters() -> dict[str, Any]:
     random = _random(2)
-    shapes = {"W": (64, 64), "U": (60, 64), "b": (64,), "O": (64, 32)}
-    return {name: random.normal(size=shape) / 8 for name, shape in shapes.items()}
+    return {name: random.normal(size=shape) / 8 for name, shape in _SHAPES.items()}
 
 
 def _through_a_matrix(rows: int, columns: int, *, tanh_first: bool) -> Callable[[Operations], Function]:
@@ -86,15 +134,24 @@ def _through_a_matrix(rows: int, columns: int, *, tanh_first: bool) -> Callable[
     return make
 
 
+TALL: Final = "tall 10^4 x 10"
 PROBLEMS: Final = (
     Problem("3 -> 3", _lorenz_63, np.array([1.0, 2.0, 3.0]), quick=True),
-    Problem("MLP 64", _perceptron(64, 64), _random(4).normal(size=64), quick=True),
-    Problem("MLP 256", _perceptron(256, 256), _random(5).normal(size=256)),
-    Problem("tanh 1000", lambda ops: ops.tanh, _random(6).normal(size=1000)),
-    Problem("Lorenz-96 1000", _lorenz_96, _random(7).normal(size=1000)),
-    Problem("Brusselator 1000", _brusselator(500), _random(8).uniform(0.5, 1.5, 1000)),
-    Problem("RNN parameters", _recurrent_cell, _parameters()),
-    Problem("tall 10^4 x 10", _through_a_matrix(10, 10_000, tanh_first=False), _random(9).normal(size=10)),
-    Problem("wide 10 x 10^4", _through_a_matrix(10_000, 10, tanh_first=True), _random(10).normal(size=10_000)),
+    perceptron("MLP m=10", 64, 10),
+    perceptron("MLP m=100", 64, 100),
+    perceptron("MLP m=1000", 64, 1000),
+    perceptron("MLP 64", 64, 64, quick=True),
+    perceptron("MLP 256", 256, 256),
+    diagonal("tanh 1000", 1000),
+    Problem("Lorenz-96 1000", _lorenz_96, _random(7).normal(size=1000), fill((1000, 1000))),
+    Problem("Brusselator 1000", _brusselator(500), _random(8).uniform(0.5, 1.5, 1000), fill((1000, 1000))),
+    Problem("RNN parameters", _recurrent_cell, _parameters(), fill(*((32, *shape) for shape in _SHAPES.values()))),
+    tall(TALL, 10_000),
+    Problem(
+        "wide 10 x 10^4",
+        _through_a_matrix(10_000, 10, tanh_first=True),
+        _random(10).normal(size=10_000),
+        fill((10, 10_000)),
+    ),
+    perceptron("jac(jac) MLP 10", 10, 10, hidden=64, order=2),
 )
-"""Those that are `quick` show within seconds that the benchmarks run."""
