@@ -116,7 +116,7 @@ class TorchBackend(Backend):
 
     def rows_at_once(self, width: int) -> int:
         """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch."""
-        return max(32, 2**17 // max(1, width))
+        return max(32, 2**18 // max(1, width))
 
     def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
         outputs, pullback, aux = self.vjp(fun, primals)
@@ -142,7 +142,7 @@ class TorchBackend(Backend):
             cotangents[index] = seeds
             return self.pullback_rows(pullback, cotangents)
 
-        size = chunk_size or self.rows_at_once(max(rows, columns))
+        size = chunk_size or self.rows_at_once(rows + columns)  # seeds and gradients share the cache
         if rows <= size:
             return blocks.whole_blocks(pull_rows, output, primals)
         return blocks.filled_blocks(pull_rows, output, primals, size)
