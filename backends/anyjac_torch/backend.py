@@ -116,7 +116,7 @@ class TorchBackend(Backend):
 
     def rows_at_once(self, width: int) -> int:
         """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch."""
-        return max(32, 2**18 // max(1, width))
+        return max(32, 3 * 2**16 // max(1, width))
 
     def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
         outputs, pullback, aux = self.vjp(fun, primals)
