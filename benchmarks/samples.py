@@ -106,7 +106,7 @@ def new_report(rows: Iterable[Row], versions: Mapping[str, str]) -> Report:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "anyjac": anyjac.__version__,
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "versions": dict(versions),
     }

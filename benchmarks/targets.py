@@ -122,4 +122,4 @@ def _missed(verdict: Verdict) -> str:
     target = verdict.target
     who = "" if target.contender in (OURS, IMPORTED) else f" {target.contender}"
     kind = "" if target.kind in (HOT, IMPORT) else f" {target.kind}"
-    return f"{target.problem}{who}{kind} {verdict.found:.3g} > {target.at_most:g}"
+    return f"{target.problem}{who}{kind} {verdict.found:.4g} > {target.at_most:g}"
