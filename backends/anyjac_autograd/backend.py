@@ -11,10 +11,22 @@ import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import isbox
 
-from anyjac_plugins import COMPLEX, FLOAT16, GRAD, NESTED, STOP_GRADIENT, Array, Backend, FlatFunction, Pullback
+from anyjac_plugins import (
+    COMPLEX,
+    FLOAT16,
+    GRAD,
+    NESTED,
+    STOP_GRADIENT,
+    Array,
+    Backend,
+    FlatFunction,
+    Jacobian,
+    Pullback,
+)
 from anyjac_plugins.errors import DtypeError
+from anyjac_plugins.jacobian import blocks_of_output
 
-from . import differentiation, variables
+from . import differentiation, jacobians, variables
 from .namespace import build_namespace
 from .tracing import make_tracing_thread_safe
 
@@ -27,6 +39,7 @@ class AutogradBackend(Backend):
     name = "autograd"
     version = version("autograd")
     capabilities = frozenset({COMPLEX, FLOAT16, NESTED, GRAD, STOP_GRADIENT})
+    paths = (jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
 
     def __init__(self) -> None:
         make_tracing_thread_safe()
@@ -86,8 +99,45 @@ class AutogradBackend(Backend):
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
 
+    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
+        outputs, pullback, aux = self.vjp(fun, primals)
+        return Jacobian(
+            outputs,
+            [self._blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))],
+            aux,
+        )
+
+    def _blocks(
+        self, pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array], chunk_size: int | None
+    ) -> list[Array]:
+        """Compute one output's blocks: all rows at once where few elements are not zero, otherwise in chunks."""
+        assert isinstance(pullback, differentiation.BackwardPass)
+        parts = None
+        if chunk_size is None:
+            parts = jacobians.pull_whole_identity(pullback, outputs, index, self.forced_path)
+        if parts is None:
+            return blocks_of_output(self, pullback, outputs, index, primals, chunk_size)
+        shapes = [(*outputs[index].shape, *primal.shape) for primal in primals]
+        return [
+            np.zeros(shape, primal.dtype) if part is None else part.reshape(shape)
+            for part, primal, shape in zip(parts, primals, shapes, strict=True)
+        ]
+
+    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        assert isinstance(pullback, differentiation.BackwardPass)
+        return jacobians.pull_rows(pullback, cotangents, self.forced_path)
+
+    def pullback_identity(
+        self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int
+    ) -> list[Array | None]:
+        assert isinstance(pullback, differentiation.BackwardPass)
+        return jacobians.pull_identity(pullback, outputs, index, start, stop, self.forced_path)
+
     def identity_rows(self, like: Array, start: int, stop: int) -> Array:
-        return np.eye(stop - start, like.size, k=start, dtype=like.dtype).reshape(stop - start, *like.shape)
+        return jacobians.dense_identity_rows(like, start, stop)
+
+    def rows_at_once(self, width: int) -> int:
+        return jacobians.rows_at_once(width)
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         gradient: Callable[[Array], Array] = autograd.grad(fun)

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
-from autograd.core import VJPNode, add_outgrads
-from autograd.tracer import getval, isbox, new_box, toposort, trace_stack
+from autograd.core import VJPNode, add_outgrads, primitive_vjps
+from autograd.tracer import getval, isbox, new_box, notrace_primitives, toposort, trace_stack
 
-from anyjac_plugins import Array, FlatFunction, Pullback
+from anyjac_plugins import Array, FlatFunction
 
 
-def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+class RuleNode(VJPNode):  # type: ignore[misc]
+    """A node that knows whose rule it holds."""
+
+    __slots__ = ("maker",)
+
+    def __init__(
+        self,
+        value: Any,
+        fun: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        argnums: Sequence[int],
+        parents: Sequence[VJPNode],
+    ):
+        self.parents = parents  # type: ignore[misc]
+        maker = primitive_vjps.get(fun)
+        if maker is None:
+            name = getattr(fun, "__name__", fun)
+            raise NotImplementedError(f"VJP of {name} wrt argnums {argnums} not defined")
+        self.maker = maker
+        self.vjp = maker(argnums, value, args, kwargs)  # type: ignore[misc]
+
+
+notrace_primitives[RuleNode] = notrace_primitives[VJPNode]  # the very set: what is added later counts too
+
+
+def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], BackwardPass, list[Array]]:
     """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
     with trace_stack.new_trace() as trace:
-        roots = [VJPNode.new_root() for _ in primals]
+        roots = [RuleNode.new_root() for _ in primals]
         outputs, aux = fun(*(new_box(primal, trace, root) for primal, root in zip(primals, roots, strict=True)))
         ends = [_end_of(output, trace) for output in outputs]
         untraced = [_untraced(output, trace) for output in outputs]
-        return untraced, _BackwardPass(primals, roots, ends), [_untraced(array, trace) for array in aux]
+        return untraced, BackwardPass(primals, roots, ends), [_untraced(array, trace) for array in aux]
 
 
 def _end_of(output: Array, trace: int) -> VJPNode | None:
@@ -32,25 +58,33 @@ def _untraced(array: Array, trace: int) -> Array:
     return array._value if isbox(array) and array._trace == trace else array
 
 
-class _BackwardPass:
-    """Pulls cotangents back from the ends of a trace to its roots."""
+class BackwardPass:
+    """Pulls cotangents back from the ends of a trace to its roots, one of each at a time.
+
+    Attributes
+    ----------
+    primals, roots
+        What is differentiated with respect to, and the nodes of it.
+    orders
+        For each output the nodes that it depends on, each one after all that it was used by; None for a constant.
+    """
 
     def __init__(self, primals: Sequence[Array], roots: Sequence[VJPNode], ends: Sequence[VJPNode | None]):
-        self._primals = primals
-        self._roots = roots
-        self._orders = [None if end is None else list(toposort(end)) for end in ends]
+        self.primals = primals
+        self.roots = roots
+        self.orders = [None if end is None else list(toposort(end)) for end in ends]
 
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        totals: list[Any] = [None] * len(self._roots)
-        for order, cotangent in zip(self._orders, cotangents, strict=True):
+        totals: list[Any] = [None] * len(self.roots)
+        for order, cotangent in zip(self.orders, cotangents, strict=True):
             if order is None or cotangent is None:
                 continue
             for index, gradient in enumerate(self._from_one_end(order, cotangent)):
                 if gradient is not None:
                     totals[index] = add_outgrads(totals[index], gradient)
         return [
-            None if total is None else _cast(total[0], primal)
-            for total, primal in zip(totals, self._primals, strict=True)
+            None if total is None else cast(total[0], primal)
+            for total, primal in zip(totals, self.primals, strict=True)
         ]
 
     def _from_one_end(self, order: Sequence[VJPNode], cotangent: Array) -> list[Array | None]:
@@ -61,12 +95,14 @@ class _BackwardPass:
             outgrad = outgrads.pop(node)
             for parent, gradient in zip(node.parents, node.vjp(outgrad[0]), strict=True):
                 outgrads[parent] = add_outgrads(outgrads.get(parent), gradient)
-        return [outgrads[root][0] if root in outgrads else None for root in self._roots]
+        return [outgrads[root][0] if root in outgrads else None for root in self.roots]
 
 
-def _cast(gradient: Array, primal: Array) -> Array:
+def cast(gradient: Array, primal: Array) -> Array:
     """Give a gradient its primal's dtype; a real primal takes the real part, whatever was complex on the way."""
-    dtype = innermost(primal).dtype
+    dtype = np.result_type(innermost(primal))
+    if dtype.kind not in "fc":
+        return gradient
     if dtype.kind != "c" and anp.iscomplexobj(gradient):
         gradient = anp.real(gradient)
     if isbox(gradient):

@@ -1,0 +1,231 @@
+"""Backward passes with a whole batch of cotangents at once.
+
+A cotangent is wrapped into a box of autograd's own tracer whose node carries the batch, and handed to the rule that
+autograd has for one cotangent; whatever primitives the rule calls are applied to the batch, see `batching_rules` and
+`structured_rules`. The box's value is an example of one row: it answers for shapes and dtypes and for nothing else.
+What cannot be done so is done row by row, one node of the graph at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.core import SparseObject, sparse_add, vspace
+from autograd.tracer import Node, isbox, new_box, register_notrace, trace_stack
+
+from . import batching_rules, structured_rules
+from .batching_rules import (
+    Call,
+    CannotBatchError,
+    Part,
+    Rows,
+    Scattered,
+    each_row,
+    map_tree,
+    repeated,
+    row,
+    rule_for,
+    stacked,
+)
+from .structured import SparseRows, TooLargeError
+from .trust import takes_batches
+
+
+class BatchNode(Node):  # type: ignore[misc]
+    """A node of a backward pass that carries a batch of what its box has an example of."""
+
+    __slots__ = ("count", "rows")
+
+    count: int
+    rows: Rows
+
+    def __init__(
+        self,
+        value: Any,
+        fun: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        argnums: Sequence[int],
+        parents: Sequence[BatchNode],
+    ):
+        self.count = parents[0].count
+        batched = {argnum: parent.rows for argnum, parent in zip(argnums, parents, strict=True)}
+        self.rows = _applied(Call(fun, value, args, kwargs, batched, self.count))
+
+    def initialize_root(self, rows: Rows, count: int) -> None:
+        self.rows = rows
+        self.count = count
+
+
+# What is the same for each row of a batch, and nothing else, is answered by the example.
+for _function in (
+    anp.empty_like,
+    anp.iscomplexobj,
+    anp.isscalar,
+    anp.ndim,
+    anp.ones_like,
+    anp.result_type,
+    anp.shape,
+    anp.size,
+    anp.zeros_like,
+):
+    register_notrace(BatchNode, _function)
+
+
+def pull_back(order: Sequence[Any], roots: Sequence[Any], rows: Rows, count: int) -> list[Rows | None]:
+    """Pull a batch of cotangents of one output back to the roots.
+
+    Parameters
+    ----------
+    order
+        The nodes of the graph from the output on, each one after all that it was used by; see
+        `differentiation.RuleNode`.
+    roots
+        The nodes whose cotangents are asked for.
+    rows
+        An array with a leading axis, or `SparseRows`.
+    count
+        The number of rows.
+
+    Returns
+    -------
+    list
+        For each root a batch, or None where it was not reached.
+
+    Raises
+    ------
+    TooLargeError
+        If `rows` are sparse, and would have to be dense beyond their limit.
+    """
+    arrived: dict[Any, tuple[Rows, bool]] = {order[0]: (rows, False)}
+    with trace_stack.new_trace() as trace:
+        for node in order:
+            if not node.parents:
+                continue  # a root keeps what has arrived
+            gradients = _gradients(node, arrived.pop(node)[0], count, trace)
+            for parent, gradient in zip(node.parents, gradients, strict=True):
+                arrived[parent] = _accumulated(arrived.get(parent), gradient)
+    return [arrived[root][0] if root in arrived else None for root in roots]
+
+
+# ---- one node --------------------------------------------------------------------------------------------------------
+
+
+def _gradients(node: Any, rows: Rows, count: int, trace: int) -> list[Rows]:
+    if takes_batches(node.maker):
+        try:
+            box = new_box(_example(rows), trace, BatchNode.new_root(rows, count))
+            return [_unboxed(gradient, count, trace) for gradient in node.vjp(box)]
+        except TooLargeError:
+            raise
+        except Exception:  # what a rule truly has to say, it says when it is given one row
+            pass
+    rows = _dense(rows)
+    each = [[_plain(gradient) for gradient in node.vjp(row(rows, index))] for index in range(count)]
+    return [stacked(column) for column in zip(*each, strict=True)]
+
+
+def _example(rows: Rows) -> Any:
+    if isinstance(rows, (tuple, list, dict)):
+        return map_tree(_example, rows)
+    return np.ones(rows.shape if isinstance(rows, SparseRows) else anp.shape(rows)[1:], rows.dtype)
+
+
+def _unboxed(gradient: Any, count: int, trace: int) -> Rows:
+    """Take the batch out of its box; a gradient without a box does not depend on the cotangent: it is zero."""
+    if isbox(gradient) and gradient._trace == trace:
+        return gradient._node.rows
+    gradient = _plain(gradient)
+    if isinstance(gradient, (tuple, list, dict)):
+        raise CannotBatchError
+    return repeated(gradient, count)
+
+
+def _plain(gradient: Any) -> Any:
+    """Make a sparse gradient dense, and refuse what is no gradient."""
+    space = vspace(gradient)
+    value = gradient
+    while isbox(value):
+        value = value._value
+    if isinstance(value, SparseObject):
+        return sparse_add(space, None, gradient)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        raise CannotBatchError
+    return gradient
+
+
+# ---- one primitive ---------------------------------------------------------------------------------------------------
+
+
+def _applied(call: Call) -> Rows:
+    """Apply a primitive to batches: sparse, dense, or row by row."""
+    if any(isinstance(rows, SparseRows) for rows in call.batched.values()):
+        sparse = _tried(structured_rules.RULES.get(call.fun), call)
+        if sparse is not None:
+            return sparse
+        call.batched = {place: _dense(rows) for place, rows in call.batched.items()}
+    rule = rule_for(call.fun)
+    batch = None if rule is each_row else _tried(rule, call)
+    return each_row(call) if batch is None else batch
+
+
+def _tried(rule: batching_rules.Rule | None, call: Call) -> Rows | None:
+    """Return what a rule returns, if it has the shape and dtype of one row's result; None otherwise."""
+    if rule is None:
+        return None
+    try:
+        batch = rule(call)
+    except TooLargeError:
+        raise
+    except Exception:  # row by row, the primitive itself says what is wrong
+        return None
+    if isinstance(batch, SparseRows):
+        right = batch.shape == anp.shape(call.example) or isinstance(call.example, SparseObject)
+        return batch if right and batch.dtype == _dtype(call.example) else None
+    if batch is None or isinstance(batch, (tuple, list, dict, Scattered, Part)):
+        return batch
+    return batch if anp.shape(batch) == call.shape and anp.result_type(batch) == _dtype(call.example) else None
+
+
+def _dtype(example: Any) -> Any:
+    return example.vs.dtype if isinstance(example, SparseObject) else anp.result_type(example)
+
+
+# ---- sums of what arrives at a node ----------------------------------------------------------------------------------
+
+
+def _accumulated(total: tuple[Rows, bool] | None, gradient: Rows) -> tuple[Rows, bool]:
+    """Add a batch to what has arrived; the flag says that the total is nobody else's array, and may be written to."""
+    if total is None:
+        if isinstance(gradient, Scattered):
+            return gradient.dense(), True
+        return (gradient.whole() if isinstance(gradient, Part) else gradient), False
+    before, ours = total
+    if isinstance(gradient, Part):
+        gradient = gradient.whole()
+    if isinstance(before, (tuple, list, dict)):
+        return map_tree(lambda one, other: _accumulated((one, False), other)[0], before, gradient), False
+    if isinstance(before, SparseRows) and isinstance(gradient, SparseRows):
+        joined = before.joined(gradient)
+        if joined is not None:
+            return joined, False
+    before, ours = (before.dense(), True) if isinstance(before, SparseRows) else (before, ours)
+    writable = ours and not isbox(before)
+    if isinstance(gradient, Scattered):
+        if writable and before.dtype == gradient.rows.dtype and gradient.add_to(before):
+            return before, True
+        gradient = gradient.dense()
+    gradient = _dense(gradient)
+    if writable and not isbox(gradient) and before.dtype == np.result_type(before, gradient):
+        before += gradient
+        return before, True
+    return before + gradient, True
+
+
+def _dense(rows: Rows) -> Rows:
+    if isinstance(rows, (tuple, list, dict)):
+        return map_tree(_dense, rows)
+    return rows.dense() if isinstance(rows, SparseRows) else rows
