@@ -26,9 +26,10 @@ from anyjac_plugins import (
     FlatFunction,
     Jacobian,
     Pullback,
+    StagedFunction,
 )
 
-from . import differentiation, indexing, programs
+from . import differentiation, indexing, programs, staging
 from .compiled import CompiledJacobians
 from .keys import UnfaithfulError
 from .namespace import build_namespace
@@ -157,6 +158,9 @@ class JaxBackend(Backend):
 
     def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return jax.jit(fun)
+
+    def stage(self, fun: StagedFunction) -> StagedFunction:
+        return staging.stage(fun)
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return jax.vmap(fun)

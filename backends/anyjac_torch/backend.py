@@ -25,11 +25,12 @@ from anyjac_plugins import (
     FlatFunction,
     Jacobian,
     Pullback,
+    StagedFunction,
 )
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.jacobian import blocks_of_output
 
-from . import blocks, differentiation
+from . import blocks, differentiation, staging
 from .namespace import build_namespace
 
 
@@ -115,7 +116,12 @@ class TorchBackend(Backend):
         return differentiation.vjp(fun, primals)
 
     def rows_at_once(self, width: int) -> int:
-        """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch."""
+        """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch.
+
+        Many where a graph is recorded, in which each chunk is spelled out, and the compiler looks after the cache.
+        """
+        if staging.is_recording():
+            return super().rows_at_once(width)
         return max(32, 3 * 2**16 // max(1, width))
 
     def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
@@ -165,6 +171,9 @@ class TorchBackend(Backend):
         compilers = [name for name in names if name and shutil.which(name)]
         compiled: Callable[..., Any] = torch.compile(fun, backend="inductor" if compilers else "aot_eager")
         return compiled
+
+    def stage(self, fun: StagedFunction) -> StagedFunction:
+        return staging.Staged(fun, self.compile)
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)

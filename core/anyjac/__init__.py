@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .collect import train_vars, variables
     from .dtypes import float0
     from .elements import at
+    from .jit import Jitted, jit
     from .namespaces import array_namespace
     from .reverse import jacrev
     from .rows import RowBlock, Rows
@@ -58,6 +59,7 @@ _HOMES = {
     "anyjac.collect": ("train_vars", "variables"),
     "anyjac.dtypes": ("float0",),
     "anyjac.elements": ("at",),
+    "anyjac.jit": ("Jitted", "jit"),
     "anyjac.namespaces": ("array_namespace",),
     "anyjac.reverse": ("jacrev",),
     "anyjac.rows": ("RowBlock", "Rows"),
@@ -104,6 +106,7 @@ __all__ = [
     "GradientTransform",
     "InputTypeError",
     "InputValueError",
+    "Jitted",
     "MixedBackendsError",
     "NotSupportedError",
     "OutputError",
@@ -126,6 +129,7 @@ __all__ = [
     "float0",
     "get_backend",
     "jacrev",
+    "jit",
     "register_backend",
     "set_default_backend",
     "size",

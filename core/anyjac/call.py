@@ -30,7 +30,7 @@ def call(
     kwargs: dict[str, Any],
 ) -> Any:
     """Differentiate `func` at the given arguments and return what the settings ask for."""
-    backend, explicit = select_backend(settings, args, kwargs)
+    backend, explicit = select_backend(settings.backend, args, kwargs, settings.variables)
     device = select_device(backend, settings.device)
     scope = Scope(backend, device, explicit)
     try:
@@ -111,22 +111,25 @@ class FlatRun:
         ]
 
 
-def select_backend(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Selection:
-    """Return the backend of a call with these arguments."""
+def select_backend(
+    backend: str | Backend | None,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    variables: Sequence[Variable],
+) -> Selection:
+    """Return the backend of a call: the one that is named, or what arguments and Variables say."""
     enclosing = current_scope()
-    return select(
-        settings.backend, _all_leaves(settings, args, kwargs), None if enclosing is None else enclosing.backend
-    )
+    return select(backend, _all_leaves(args, kwargs, variables), None if enclosing is None else enclosing.backend)
 
 
-def _all_leaves(settings: Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Any]:
+def _all_leaves(args: tuple[Any, ...], kwargs: Mapping[str, Any], variables: Sequence[Variable]) -> Iterator[Any]:
     """Yield what may tell the framework: leaves of all arguments, then what the Variables hold."""
     for value in (*args, *kwargs.values()):
         if kind_of(value) is not None and not isinstance(value, tuple):  # as torch.Size is, which is no array
             yield value
         else:
             yield from _leaves_in(value)
-    for variable in settings.variables:
+    for variable in variables:
         yield from flatten(variable.value)[0]
 
 

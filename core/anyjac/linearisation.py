@@ -165,7 +165,7 @@ def linearise(
     make: Callable[[Linearisation], Product],
 ) -> Product:
     """Run `func` once and return what `make` makes of it; then its writes are stored and its Variables given up."""
-    backend, explicit = select_backend(settings, args, kwargs)
+    backend, explicit = select_backend(settings.backend, args, kwargs, settings.variables)
     device = select_device(backend, settings.device)
     scope = Scope(backend, device, explicit)
     try:

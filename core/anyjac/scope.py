@@ -8,7 +8,7 @@ derivatives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -41,6 +41,10 @@ class Place(Protocol):
 
 
 _current: ContextVar[Scope | None] = ContextVar("anyjac_scope", default=None)
+
+
+innermost_scope = _current.get
+"""Return the scope that was activated last, which may be over; None where none was: the cheapest thing to ask."""
 
 
 def current_scope() -> Scope | None:
@@ -138,6 +142,18 @@ class Scope:
             return outside
         return self._map(lambda leaf: self._bring_in(variable, leaf), outside)
 
+    def own(self, variable: Place) -> Any:
+        """Return what a Variable holds, for this outermost scope to read and `store` without a copy of its own."""
+        ownership.acquire(self.owner, variable)
+        return variable._value
+
+    def store(self, values: Iterable[tuple[Place, Any]]) -> None:
+        """Give Variables arrays that are fit to be stored: all of them, or none on an error."""
+        final = list(values)
+        for variable, _ in final:
+            ownership.acquire(self.owner, variable)
+        _assign_all(final)
+
     def substitute(self, variable: Place, value: Any) -> None:
         """Let reads of `variable` give `value`, the traced form of what it held at entry."""
         self._entries[id(variable)] = Entry(variable, self._copy(value), value)
@@ -169,6 +185,15 @@ class Scope:
     def create(self, variable: Place, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
         self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
+
+    def read_besides(self, known: Sequence[Place]) -> list[Place]:
+        """Return the Variables that were read and are none of `known`."""
+        passed = {id(variable) for variable in known}
+        return [
+            entry.variable
+            for key, entry in self._entries.items()
+            if entry.original is not None and not entry.created and key not in passed
+        ]
 
     # ---- the end of the call ---------------------------------------------------------------------------------------
 
@@ -226,7 +251,8 @@ class Scope:
             raise MixedBackendsError(
                 f"{variable.label()} holds an array of {kind or type(leaf).__qualname__}, and this call runs on "
                 f"{self.backend.name}; name the backend to have it converted, or make the Variable with "
-                f"backend={self.backend.name!r}"
+                f"backend={self.backend.name!r}",
+                variable,
             )
         return self.backend.import_array(leaf, device=self.device)
 

@@ -32,7 +32,10 @@ class Selection(NamedTuple):
 
 registry = BackendRegistry(on_load=introduce)
 
-_in_context: ContextVar[str | Backend | None] = ContextVar("anyjac_backend", default=None)
+_in_context: ContextVar[Backend | None] = ContextVar("anyjac_backend", default=None)
+chosen_in_context = _in_context.get
+"""Return the backend of the innermost `use_backend` here, None where there is none."""
+
 _default = NUMPY
 _PLAIN = (str, bytes, int, float, complex, type(None), types.FunctionType, types.MethodType, type)
 _kinds: dict[type, str | None] = {}

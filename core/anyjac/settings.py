@@ -122,7 +122,7 @@ def make_settings(
         return_value=_check_flag("return_value", return_value),
         holomorphic=_check_flag("holomorphic", holomorphic),
         allow_int=_check_flag("allow_int", allow_int),
-        backend=_check_backend(backend),
+        backend=check_backend(backend),
         device=device,
         chunk_size=_check_chunk_size(chunk_size),
     )
@@ -171,7 +171,8 @@ def _check_flag(name: str, value: Any) -> bool:
     raise InputTypeError(f"{name} must be True or False, not {_short(value)}")
 
 
-def _check_backend(backend: Any) -> str | Backend | None:
+def check_backend(backend: Any) -> str | Backend | None:
+    """Return what was given for ``backend``; an InputTypeError for what names none."""
     if backend is None or isinstance(backend, (str, Backend)):
         return backend
     raise InputTypeError(f"backend must be a name or a Backend, not {_short(backend)}")

@@ -163,11 +163,11 @@ class GradientTransform:
         return self if bound is self.__wrapped__ else GradientTransform(bound, self._derivative, self._settings)
 
     def __repr__(self) -> str:
-        return f"{self._derivative.name}({_name_of(self.__wrapped__)}{self._settings.describe()})"
+        return f"{self._derivative.name}({name_of(self.__wrapped__)}{self._settings.describe()})"
 
     def __reduce__(self) -> Any:
         """Pickle by name where the transform has taken its function's place in a module, as a decorator does."""
-        if _found_by_name(self):
+        if found_by_name(self):
             return self.__wrapped__.__qualname__
         return _rebuild, (self.__wrapped__, self._derivative, self._settings)
 
@@ -185,7 +185,13 @@ def _rebuild(func: Callable[..., Any], derivative: Derivative, settings: Setting
     return GradientTransform(func, derivative, settings)
 
 
-def _found_by_name(transform: GradientTransform) -> bool:
+def settings_of(func: Callable[..., Any]) -> Settings | None:
+    """Return what a transform was asked for, None for any other function."""
+    return func._settings if isinstance(func, GradientTransform) else None
+
+
+def found_by_name(transform: Any) -> bool:
+    """Tell whether a wrapped function has taken its function's place in a module."""
     func = transform.__wrapped__
     if not isinstance(func, types.FunctionType):
         return False
@@ -195,7 +201,8 @@ def _found_by_name(transform: GradientTransform) -> bool:
     return found is transform
 
 
-def _name_of(func: Callable[..., Any]) -> str:
+def name_of(func: Callable[..., Any]) -> str:
+    """Return how the repr of what wraps a function calls it."""
     name = getattr(func, "__qualname__", None)
     if name is None:
         return repr(func)

@@ -5,7 +5,7 @@ the spec's factory makes. An entry point of the group ``anyjac`` announces the m
 else of anyjac.
 """
 
-from .backend import Array, Backend, FlatFunction, Pullback
+from .backend import Array, Backend, FlatFunction, Noted, Pullback, StagedFunction
 from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
 from .errors import (
     AnyjacError,
@@ -57,9 +57,11 @@ __all__ = [
     "Jacobian",
     "MixedBackendsError",
     "NotSupportedError",
+    "Noted",
     "OutputError",
     "PluginError",
     "Pullback",
+    "StagedFunction",
     "TracerLeakError",
     "UnknownBackendError",
     "UnknownEnvironmentVariableWarning",

@@ -30,6 +30,19 @@ Pullback = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
 FlatFunction = Callable[..., tuple[Sequence[Array], Sequence[Array]]]
 """A function of flat arrays that returns its outputs and, beside them, arrays that are not differentiated."""
 
+class Noted:
+    """What a staged function returns: arrays, and beside them a note of whatever is no array."""
+
+    __slots__ = ("arrays", "note")
+
+    def __init__(self, note: Any, arrays: Sequence[Array]):
+        self.note = note
+        self.arrays = arrays
+
+
+StagedFunction = Callable[..., Noted]
+"""A function of flat arrays that `Backend.stage` compiles."""
+
 HOST_DEVICE_CODES = (1, 3, 13)
 """DLPack's device types whose memory the host reads: CPU, pinned CUDA memory, managed CUDA memory."""
 
@@ -397,6 +410,14 @@ class Backend(ABC):
     def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         """Return `fun` compiled by the framework's own compiler."""
         raise self.unsupported(JIT)
+
+    def stage(self, fun: StagedFunction) -> StagedFunction:
+        """Return `fun` compiled: `anyjac.jit` is made of this.
+
+        `fun` need only run where the shapes or dtypes of the arrays are new; what it notes is kept with them. Numbers
+        may stand among the arrays. The default returns `fun`, to be run as it is.
+        """
+        return fun
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         """Return `fun` mapped over the leading axis of its arguments by the framework's own means."""

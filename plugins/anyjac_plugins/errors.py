@@ -30,6 +30,11 @@ class OutputError(AnyjacError, TypeError):
 class MixedBackendsError(AnyjacError, TypeError):
     """Arrays of several frameworks meet where nobody said which one is meant."""
 
+    def __init__(self, message: str = "", variable: object = None):
+        super().__init__(message)
+        self.variable = variable
+        """The Variable that holds an array of the other framework, where it is one."""
+
 
 class UnknownBackendError(AnyjacError, ValueError):
     """No backend of that name is installed or registered."""

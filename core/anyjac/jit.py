@@ -1,0 +1,362 @@
+"""`jit`: a transform, or any function that uses Variables, compiled by the framework.
+
+Which Variables a function reads is found by running it; from then on they are inputs of what is compiled.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+from anyjac_plugins import JIT, Backend, Noted, StagedFunction
+from anyjac_plugins.errors import InputTypeError, MixedBackendsError
+
+from .call import select_backend
+from .instances import PerInstance
+from .scope import Place, Scope, current_scope, innermost_scope
+from .selection import chosen_in_context, registry, select_device
+from .settings import check_backend
+from .staging import Given, Identity, Note, Static, UndiscoveredError, flat_function, take_apart
+from .transform import found_by_name, name_of, settings_of
+from .trees import LEAF, flatten
+from .variable import Variable
+
+ShortWay = Callable[[tuple[Any, ...]], Any]
+
+
+@overload
+def jit(func: None = None, *, backend: str | Backend | None = None, device: Any = None) -> Callable[..., Jitted]: ...
+
+
+@overload
+def jit(func: Callable[..., Any], *, backend: str | Backend | None = None, device: Any = None) -> Jitted: ...
+
+
+def jit(
+    func: Callable[..., Any] | None = None, *, backend: str | Backend | None = None, device: Any = None
+) -> Jitted | Callable[..., Jitted]:
+    """Compile a transform, or a function that uses Variables, by the framework's own compiler.
+
+    The function runs, on traced arrays, where it is called with a new kind of arguments: other shapes and dtypes of
+    arrays, other values of what is no array. Otherwise what was compiled runs, and nothing of the function's Python.
+    Variables are inputs and outputs of what is compiled: they are read and written in every call, and after an error
+    they are as they were.
+
+    Parameters
+    ----------
+    func
+        A transform such as `jacrev` makes, or any callable. Left out, `jit` returns a decorator.
+    backend
+        Name of the backend, or a `Backend`. None: that of the transform, of `use_backend`, of ``ANYJAC_BACKEND``, of
+        the arrays in the call, or the default, in this order.
+    device
+        Device to work on. None: that of the transform, of ``ANYJAC_DEVICE``, or where the arrays are.
+
+    Returns
+    -------
+    Jitted
+        Takes the arguments of `func` and returns what it returns.
+
+    Raises
+    ------
+    InputTypeError
+        Here, if `func` is not callable; in the call, for an argument that is neither an array nor hashable.
+
+    Notes
+    -----
+    JAX compiles by `jax.jit`, PyTorch by `torch.compile`; on a backend that does not declare ``jit``, as NumPy's, the
+    function runs as it is in every call, with the same results.
+
+    Numbers among the arguments are arrays to the function; True, False, text and other objects are what they are, and
+    another value is another kind. The function cannot branch on the values of arrays. What it does besides computing
+    and writing Variables, such as printing, happens when it runs, at least once for each kind of arguments. A Variable
+    that is made in it has no value outside. What the environment says is looked at when something is compiled. The
+    compiler is given no array to write over: after an error a Variable could not be as it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> weight = anyjac.Variable(np.array(2.0))
+    >>> @anyjac.jit
+    ... def descend(x):
+    ...     slope = anyjac.jacrev(lambda: (weight * x - 1.0) ** 2, grad_vars=weight)()
+    ...     weight.value = weight - 0.25 * slope
+    ...     return slope
+    >>> float(descend(np.array(1.0))), weight
+    (2.0, Variable(array(1.5)))
+    """
+    if func is None:
+        return lambda func: Jitted(func, check_backend(backend), device)
+    return Jitted(func, check_backend(backend), device)
+
+
+class Jitted:
+    """A function that `jit` compiles.
+
+    It has the function's name, docstring and signature, keeps it as ``__wrapped__``, and binds ``self`` where it is an
+    attribute of a class; for each object it compiles anew. It can be copied and pickled when its function can, without
+    what was compiled.
+
+    Made by `jit`, not by hand.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> anyjac.jit(anyjac.jacrev(lambda x: x**2))
+    jit(jacrev(<lambda>))
+    """
+
+    __wrapped__: Callable[..., Any]
+    __name__: str
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        backend: str | Backend | None,
+        device: Any,
+        compiled: _Compiled | None = None,
+    ):
+        if not callable(func) and not hasattr(func, "__get__"):
+            raise InputTypeError(f"jit needs a callable, not {func!r} (of type {type(func).__qualname__})")
+        functools.update_wrapper(self, func, updated=())
+        settings = settings_of(func)
+        self.__wrapped__ = func
+        self._given = backend, device
+        self._backend = backend if backend is not None or settings is None else settings.backend
+        self._device = device if device is not None or settings is None else settings.device
+        self._variables: tuple[Variable, ...] = () if settings is None else settings.variables
+        self._compiled = _Compiled(lambda: func) if compiled is None else compiled
+        self._of_instances: PerInstance[_Compiled] = PerInstance()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            try:
+                return self._compiled.known(args)
+            except (UnlikeError, UndiscoveredError):
+                self._compiled.known = _nothing_known
+        try:
+            return self._call(args, kwargs)
+        except MixedBackendsError as error:
+            if not self._learns_from(error):
+                raise
+        return self._call(args, kwargs)
+
+    def _learns_from(self, error: MixedBackendsError) -> bool:
+        """Tell whether the framework is known now: by a Variable that the function reads, if nothing else says it."""
+        if not isinstance(error.variable, Variable) or any(error.variable is known for known in self._variables):
+            return False
+        self._variables = (*self._variables, error.variable)
+        return True
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        backend, explicit = select_backend(self._backend, args, kwargs, self._variables)
+        device = select_device(backend, self._device)
+        program = self._compiled.program_for(backend, device, explicit)
+        scope = Scope(backend, device, explicit)
+        try:
+            try:
+                with backend.device_scope(device):
+                    given = take_apart(backend, device, args, kwargs)
+                    noted = program.run(scope, given)
+                    scope.commit(noted.note.writes(noted.arrays))
+                    self._remember(program, given, noted.note, args, kwargs)
+                    return noted.note.result(noted.arrays)
+            finally:
+                scope.close()
+        finally:  # again, for the case that an interrupt arrived in the midst of it
+            scope.close()
+
+    def _remember(
+        self, program: _Program, given: Given, note: Note, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Remember the short way, where neither keywords nor a default that may change stand against it."""
+        named = self._backend is not None
+        if not kwargs and (named or args or self._variables):
+            self._compiled.known = program.known(given.static, args, note, named=named)
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Jitted:
+        func = self.__wrapped__
+        bind = getattr(type(func), "__get__", None)
+        if bind is None:
+            return self
+        bound = bind(func, instance, owner)
+        if bound is func:
+            return self
+        if instance is None:
+            return Jitted(bound, *self._given)
+        compiled = self._of_instances.of(instance, lambda find: _Compiled(lambda: bind(func, find(), owner)))
+        return Jitted(bound, *self._given, compiled)
+
+    def __repr__(self) -> str:
+        backend, device = self._given
+        options = "".join(f", {name}={value!r}" for name, value in (("backend", backend), ("device", device)) if value)
+        func = self.__wrapped__
+        return f"jit({name_of(func) if settings_of(func) is None else repr(func)}{options})"
+
+    def __reduce__(self) -> Any:
+        if found_by_name(self):
+            return self.__wrapped__.__qualname__
+        return Jitted, (self.__wrapped__, *self._given)
+
+    def __copy__(self) -> Jitted:
+        return Jitted(self.__wrapped__, *self._given)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Jitted:
+        return Jitted(copy.deepcopy(self.__wrapped__, memo), *self._given)
+
+
+class _Compiled:
+    """What has been compiled of one function, or of one method of one object.
+
+    Attributes
+    ----------
+    known
+        The short way for calls like the last one: makes a call, or raises an UnlikeError.
+    """
+
+    def __init__(self, resolve: Callable[[], Callable[..., Any]]) -> None:
+        self._resolve = resolve
+        self._programs: dict[tuple[Identity, Any, bool], _Program] = {}
+        self.known: ShortWay = _nothing_known
+
+    def program_for(self, backend: Backend, device: Any, explicit: bool) -> _Program:
+        """Return the function as the backend compiles it."""
+        key = Identity(backend), device, explicit
+        found = self._programs.get(key)
+        if found is None:
+            found = self._programs.setdefault(key, _Program(backend, device, explicit, self._resolve))
+        return found
+
+
+class _Program:
+    """A function as one backend compiles it: for each kind of arguments, and the Variables that it reads for that."""
+
+    def __init__(self, backend: Backend, device: Any, explicit: bool, resolve: Callable[[], Callable[..., Any]]):
+        self._backend = backend
+        self._device = device
+        self._explicit = explicit
+        self._resolve = resolve
+        self._reads: dict[Static, tuple[Place, ...]] = {}
+        self._staged: dict[Static, StagedFunction] = {}
+
+    def run(self, scope: Scope, given: Given) -> Noted:
+        """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
+        while True:
+            read = self._reads.get(given.static, ())
+            values = [flatten(scope.value_at_entry(variable)) for variable in read]
+            static = given.static.with_variables(
+                [(Identity(variable), tree) for variable, (_, tree) in zip(read, values, strict=True)]
+            )
+            arrays = [*given.arrays, *(leaf for leaves, _ in values for leaf in leaves)]
+            scope.activate()  # for the run that may be needed, whose own scope is within this one
+            try:
+                return self._staged_for(static)(*arrays)
+            except UndiscoveredError as found:
+                self._reads[given.static] = (*read, *found.variables)
+            finally:
+                scope.deactivate()
+
+    def _staged_for(self, static: Static) -> StagedFunction:
+        found = self._staged.get(static)
+        if found is None:
+            flat = flat_function(self._backend, self._device, self._explicit, static, self._resolve)
+            found = self._staged.setdefault(static, self._backend.stage(flat))
+        return found
+
+    def known(self, static: Static, args: tuple[Any, ...], note: Note, *, named: bool) -> ShortWay:
+        """Return the short way for calls like one of bare arrays, if it is outside all others and nothing is moved."""
+        backend, read = self._backend, self._reads.get(static, ())
+        values = [variable._value for variable in read]
+        if not backend.supports(JIT) or self._device is not None or note.written is None:
+            return _nothing_known
+        if current_scope() is not None:
+            return _nothing_known
+        if any(variable.backend is not backend for variable in (*read, *note.written)):
+            return _nothing_known
+        if not all(backend.is_array(array) and not backend.is_traced(array) for array in (*args, *values)):
+            return _nothing_known
+        staged = self._staged_for(static.with_variables([(Identity(variable), LEAF) for variable in read]))
+        return _Known(backend, staged, read, args, values, explicit=self._explicit, named=named)
+
+
+class UnlikeError(Exception):
+    """A call has to go the long way."""
+
+
+def _nothing_known(args: tuple[Any, ...]) -> Any:
+    raise UnlikeError
+
+
+class _Known:
+    """The short way for a call of bare arrays, and how to tell that another call is like it.
+
+    It is told by the types of arguments and Variables, and by nobody's having chosen another backend or device
+    meanwhile; shapes and dtypes are looked at by what the backend has compiled.
+    """
+
+    __slots__ = ("_backend", "_explicit", "_generation", "_named", "_read", "_staged", "_types", "_value_types")
+
+    def __init__(
+        self,
+        backend: Backend,
+        staged: StagedFunction,
+        read: tuple[Place, ...],
+        args: tuple[Any, ...],
+        values: Sequence[Any],
+        *,
+        explicit: bool,
+        named: bool,
+    ):
+        self._backend = backend
+        self._explicit = explicit
+        self._staged = staged
+        self._read = read
+        self._types = tuple(map(type, args))
+        self._value_types = [type(value) for value in values]
+        self._named = named
+        self._generation = registry.generation
+
+    def __call__(self, args: tuple[Any, ...]) -> Any:
+        """Make a call; an UnlikeError before anything is written, if it is not like the one before."""
+        if (
+            tuple(map(type, args)) != self._types
+            or innermost_scope() is not None
+            or self._generation != registry.generation
+            or not (self._named or chosen_in_context() is None)
+        ):
+            raise UnlikeError
+        if not self._read:
+            noted = self._staged(*args)
+            if noted.note.plain:
+                return noted.arrays[0]
+            if noted.note.written == ():
+                return noted.note.result(noted.arrays)
+            raise UnlikeError
+        scope = Scope(self._backend, None, self._explicit)
+        try:
+            try:
+                return self._stateful(scope, args)
+            finally:
+                scope.close()
+        finally:  # again, for the case that an interrupt arrived in the midst of it
+            scope.close()
+
+    def _stateful(self, scope: Scope, args: tuple[Any, ...]) -> Any:
+        backend = self._backend
+        values = [scope.own(variable) for variable in self._read]
+        if [type(value) for value in values] != self._value_types:
+            raise UnlikeError
+        scope.activate()
+        noted = self._staged(*args, *values)
+        scope.deactivate()
+        note: Note = noted.note
+        if note.written is None:
+            raise UnlikeError
+        written = noted.arrays[note.count :]
+        if any(map(backend.is_traced, written)) or any(variable.backend is not backend for variable in note.written):
+            raise UnlikeError
+        scope.store(zip(note.written, map(backend.constant, written), strict=True))
+        return note.result(noted.arrays)

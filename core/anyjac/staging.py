@@ -1,0 +1,252 @@
+"""Functions of anything as functions of flat arrays, for a backend to compile: `Backend.stage`.
+
+Arguments and the values of Variables go in as arrays, results and written values come out as arrays; whatever else
+there is, trees, text, which Variables were written, is static on the way in and a note on the way out. Knows nothing of
+how anything is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anyjac_plugins import Array, Backend, Noted, StagedFunction
+from anyjac_plugins.errors import InputTypeError
+
+from .inputs import opener_of
+from .outputs import Carried, carry, refuse_coroutine
+from .scope import Place, Scope, Write
+from .selection import kind_of
+from .trees import LEAF, TreeDef, flatten
+from .variable import Variable, without_variables
+
+_NUMBERS = (int, float, complex)
+
+
+class Identity:
+    """Stands for an object, by identity."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self.thing is other.thing
+
+
+class Static:
+    """All of a call that is no array: its kind, together with the shapes and dtypes of the arrays.
+
+    Attributes
+    ----------
+    tree
+        The structure of ``(args, kwargs)``.
+    leaves
+        For each leaf what it is, with its type; None for an array.
+    variables
+        The Variables whose values follow the arguments, each with the structure of its value.
+    """
+
+    __slots__ = ("_hash", "leaves", "tree", "variables")
+
+    def __init__(
+        self,
+        tree: TreeDef,
+        leaves: tuple[tuple[type, Hashable] | None, ...],
+        variables: tuple[tuple[Identity, TreeDef], ...] = (),
+    ):
+        self.tree = tree
+        self.leaves = leaves
+        self.variables = variables
+        self._hash = hash((tree, leaves, variables))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Static) and (self.tree, self.leaves, self.variables) == (
+            other.tree,
+            other.leaves,
+            other.variables,
+        )
+
+    def with_variables(self, variables: Sequence[tuple[Identity, TreeDef]]) -> Static:
+        """Return the same for a call that reads these Variables."""
+        return Static(self.tree, self.leaves, tuple(variables))
+
+    def arguments(self, remaining: Iterator[Array]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Put the arguments together around arrays."""
+        leaves = [next(remaining) if leaf is None else leaf[1] for leaf in self.leaves]
+        args, kwargs = self.tree.unflatten(
+            [leaf.thing if isinstance(leaf, Identity) else leaf for leaf in leaves]
+        )  # fmt: skip
+        return args, kwargs
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The arguments of one call, taken apart."""
+
+    arrays: list[Array]
+    static: Static
+
+
+def take_apart(backend: Backend, device: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
+    """Separate the arrays and numbers among the arguments from the rest.
+
+    Raises
+    ------
+    InputTypeError
+        Naming an argument that is neither an array nor hashable.
+    """
+    leaves, tree = flatten((args, kwargs), opener_of(backend))
+    arrays: list[Array] = []
+    static: list[tuple[type, Hashable] | None] = []
+    for index, leaf in enumerate(leaves):
+        if backend.is_array(leaf) or (isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)):
+            arrays.append(leaf if device is None else backend.asarray(leaf, device=device))
+            static.append(None)
+        elif isinstance(leaf, Variable):
+            static.append((type(leaf), Identity(leaf)))
+        elif kind_of(leaf) is not None and hasattr(leaf, "dtype"):
+            arrays.append(backend.import_array(leaf, device=device))
+            static.append(None)
+        else:
+            static.append((type(leaf), _hashable(leaf, tree, index)))
+    return Given(arrays, Static(tree, tuple(static)))
+
+
+def _hashable(leaf: Any, tree: TreeDef, index: int) -> Hashable:
+    try:
+        hash(leaf)
+    except TypeError as error:
+        path = tree.paths()[index]
+        where = ("args", "kwargs")[int(path[1])] + path[3:]
+        raise InputTypeError(
+            f"{where} is of type {type(leaf).__qualname__}, which is neither an array nor hashable, so that jit cannot "
+            f"tell one from another; make it an array, a Variable or hashable, or bind it with functools.partial"
+        ) from error
+    return leaf  # type: ignore[no-any-return]
+
+
+class UndiscoveredError(Exception):
+    """The function read Variables that are no inputs of it yet."""
+
+    def __init__(self, variables: Sequence[Place]):
+        super().__init__(variables)
+        self.variables = variables
+
+
+class _Skeleton:
+    """A tree of results without its arrays."""
+
+    __slots__ = ("_is_array", "_leaves", "_original", "_tree", "count")
+
+    def __init__(self, carried: Carried):
+        self.count = len(carried.arrays)
+        self._tree = carried.tree
+        self._is_array = carried.is_array
+        self._leaves = [
+            None if is_array else leaf for leaf, is_array in zip(carried.leaves, carried.is_array, strict=True)
+        ]
+        self._original = None if carried.arrays else carried.original
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is one array, in no tree."""
+        return self._tree is LEAF and self.count == 1
+
+    def around(self, arrays: Sequence[Array]) -> Any:
+        """Put the tree together again."""
+        if not self.count:
+            return self._original
+        remaining = iter(arrays)
+        return self._tree.unflatten(
+            [next(remaining) if is_array else leaf for leaf, is_array in zip(self._leaves, self._is_array, strict=True)]
+        )
+
+
+class Note:
+    """What a function returned and wrote, without the arrays.
+
+    Attributes
+    ----------
+    plain
+        Whether it returned one bare array and wrote nothing.
+    written
+        The Variables that it wrote, if each of them holds one bare array; None otherwise.
+    """
+
+    __slots__ = ("_output", "_writes", "plain", "written")
+
+    def __init__(self, output: _Skeleton, writes: Sequence[tuple[Place, _Skeleton]]):
+        self._output = output
+        self._writes = writes
+        self.plain = output.is_bare and not writes
+        simple = all(skeleton.is_bare for _, skeleton in writes)
+        self.written = tuple(variable for variable, _ in writes) if simple else None
+
+    @property
+    def count(self) -> int:
+        """The number of arrays in what the function returned; those that it wrote follow."""
+        return self._output.count
+
+    def result(self, arrays: Sequence[Array]) -> Any:
+        """Return what the function returned, around the arrays that came out."""
+        return self._output.around(arrays)
+
+    def writes(self, arrays: Sequence[Array]) -> list[Write]:
+        """Return what the function wrote, around the arrays that came out."""
+        start = self._output.count
+        found = []
+        for variable, skeleton in self._writes:
+            found.append(Write(variable, skeleton.around(arrays[start : start + skeleton.count]), created=False))
+            start += skeleton.count
+        return found
+
+
+def flat_function(
+    backend: Backend, device: Any, explicit: bool, static: Static, resolve: Callable[[], Callable[..., Any]]
+) -> StagedFunction:
+    """Return the function that `resolve` finds as one of flat arrays, for calls of one kind.
+
+    Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object.
+    """
+
+    def run(*arrays: Array) -> Noted:
+        scope = Scope(backend, device, explicit)
+        try:
+            return _run(resolve(), scope, arrays, static)
+        finally:
+            scope.close()
+
+    return run
+
+
+def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+    backend, opener = scope.backend, opener_of(scope.backend)
+    remaining = iter(arrays)
+    args, kwargs = static.arguments(remaining)
+    for variable, tree in static.variables:
+        scope.substitute(variable.thing, tree.unflatten([next(remaining) for _ in range(tree.num_leaves)]))
+    scope.activate()
+    try:
+        result = func(*args, **kwargs)
+        refuse_coroutine(result)
+        output = carry(backend, opener, without_variables(result))
+    finally:
+        scope.deactivate()
+    undiscovered = scope.read_besides([variable.thing for variable, _ in static.variables])
+    if undiscovered:
+        raise UndiscoveredError(undiscovered)
+    writes = [(write.variable, carry(backend, None, write.value)) for write in scope.writes() if not write.created]
+    results = [*output.arrays, *(array for _, content in writes for array in content.arrays)]
+    note = Note(_Skeleton(output), [(variable, _Skeleton(content)) for variable, content in writes])
+    return Noted(note, results)
