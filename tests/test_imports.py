@@ -117,6 +117,7 @@ FAULTS = {
 ELSEWHERE = {
     # a class, its faults that are none: where the parameters are documented
     "GradientTransform": {"PR01"},  # users do not call it: those of `jacrev`
+    "Jitted": {"PR01"},  # users do not call it: those of `jit`
     "Rows": {"PR01"},  # users do not call it: those of the function
     "TrainVar": {"PR01"},  # those of `Variable`
 }

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .collect import train_vars, variables
     from .dtypes import float0
     from .elements import at
-    from .jit import Jitted, jit
+    from .jitted import Jitted, jit
     from .namespaces import array_namespace
     from .reverse import jacrev
     from .rows import RowBlock, Rows
@@ -59,7 +59,7 @@ _HOMES = {
     "anyjac.collect": ("train_vars", "variables"),
     "anyjac.dtypes": ("float0",),
     "anyjac.elements": ("at",),
-    "anyjac.jit": ("Jitted", "jit"),
+    "anyjac.jitted": ("Jitted", "jit"),
     "anyjac.namespaces": ("array_namespace",),
     "anyjac.reverse": ("jacrev",),
     "anyjac.rows": ("RowBlock", "Rows"),
