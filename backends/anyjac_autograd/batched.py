@@ -16,7 +16,7 @@ import numpy as np
 from autograd.core import SparseObject, sparse_add, vspace
 from autograd.tracer import Node, isbox, new_box, register_notrace, trace_stack
 
-from . import batching_rules, structured_rules
+from . import batching_rules, shortcuts, structured_rules
 from .batching_rules import (
     Call,
     CannotBatchError,
@@ -117,6 +117,10 @@ def pull_back(order: Sequence[Any], roots: Sequence[Any], rows: Rows, count: int
 def _gradients(node: Any, rows: Rows, count: int, trace: int) -> list[Rows]:
     if takes_batches(node.maker):
         try:
+            shortcut = shortcuts.RULES.get(node.maker)
+            gradients = None if shortcut is None else shortcut(node, rows)
+            if gradients is not None:
+                return gradients
             box = new_box(_example(rows), trace, BatchNode.new_root(rows, count))
             return [_unboxed(gradient, count, trace) for gradient in node.vjp(box)]
         except TooLargeError:

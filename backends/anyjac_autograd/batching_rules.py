@@ -461,6 +461,9 @@ def _getitem(call: Call) -> Rows:
     return call.only[batch_index(call.args[1])]
 
 
+_BASIC: Final = (int, slice, type(None), type(Ellipsis))
+
+
 class Scattered:
     """A batch of rows that stand at an index of larger arrays of zeros, not made yet."""
 
@@ -473,6 +476,10 @@ class Scattered:
 
     def dense(self) -> Array:
         """Make the arrays."""
+        if self._is_simple:
+            result = np.zeros((len(self.rows), *self.shape), self.rows.dtype)
+            result[batch_index(self.index)] = self.rows
+            return result
         places = positions(self.index, self.shape)
         rows = anp.broadcast_to(self.rows, (len(self.rows), *places.shape))
         spread = scattered(flat(rows), places.ravel(), int(np.prod(self.shape)))
@@ -480,13 +487,17 @@ class Scattered:
 
     def add_to(self, total: np.ndarray[Any, Any]) -> bool:
         """Add in place, where that is simple; say whether it was."""
-        if isbox(self.rows) or not all(
-            isinstance(i, int | np.integer | slice) or i is None or i is Ellipsis
-            for i in (self.index if isinstance(self.index, tuple) else (self.index,))
-        ):
+        if self._is_simple:
+            total[batch_index(self.index)] += self.rows
+        return self._is_simple
+
+    @property
+    def _is_simple(self) -> bool:
+        """Whether the elements are different ones, of an array that can be written to."""
+        if isbox(self.rows):
             return False
-        total[batch_index(self.index)] += self.rows
-        return True
+        parts = self.index if isinstance(self.index, tuple) else (self.index,)
+        return all(type(part) in _BASIC or isinstance(part, np.integer) for part in parts)
 
 
 @primitive  # type: ignore[untyped-decorator]

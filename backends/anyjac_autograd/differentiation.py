@@ -14,9 +14,9 @@ from anyjac_plugins import Array, FlatFunction
 
 
 class RuleNode(VJPNode):  # type: ignore[misc]
-    """A node that knows whose rule it holds."""
+    """A node that knows whose rule it holds, and what the primitive was given."""
 
-    __slots__ = ("maker",)
+    __slots__ = ("argnums", "args", "kwargs", "maker")
 
     def __init__(
         self,
@@ -33,6 +33,9 @@ class RuleNode(VJPNode):  # type: ignore[misc]
             name = getattr(fun, "__name__", fun)
             raise NotImplementedError(f"VJP of {name} wrt argnums {argnums} not defined")
         self.maker = maker
+        self.args = args
+        self.kwargs = kwargs
+        self.argnums = argnums
         self.vjp = maker(argnums, value, args, kwargs)  # type: ignore[misc]
 
 

@@ -27,8 +27,11 @@ LOOP: Final = "loop"
 BATCHED: Final = "batched"
 STRUCTURED: Final = "structured"
 
-FEW: Final = 4
-"""Rows up to which a loop is faster than a batch."""
+_FEW: Final = 1
+"""Rows up to which a loop is as fast as a batch."""
+
+_SMALL: Final = 2**14
+"""Elements of the identity up to which its rows are better dense."""
 
 CHUNK_BYTES: Final = 2**21
 """A batch of this size stays in the processor's cache."""
@@ -51,7 +54,7 @@ def pull_rows(pullback: BackwardPass, cotangents: Sequence[Array | None], path: 
         `LOOP`, or the fastest way that may be taken; None to choose by the number of rows.
     """
     count = next(len(each) for each in cotangents if each is not None)
-    if path != LOOP and (path is not None or count > FEW):
+    if path != LOOP and (path is not None or count > _FEW):
         try:
             return _together(pullback, cotangents, count)
         except Exception:  # what a derivative rule truly has to say, it says in the loop
@@ -63,12 +66,12 @@ def pull_identity(
     pullback: BackwardPass, outputs: Sequence[Array], index: int, start: int, stop: int, path: str | None
 ) -> list[Array | None]:
     """Return rows `start` to `stop` of the Jacobian of an output; see `anyjac_plugins.Backend.pullback_identity`."""
-    if path == STRUCTURED or (path is None and stop - start > FEW):
+    output = innermost(outputs[index])
+    if path == STRUCTURED or (path is None and _is_large(stop - start, output)):
         try:
             return _sparsely(pullback, outputs, index, start, stop, None)
         except Exception:  # as above
             pass
-    output = innermost(outputs[index])
     seeds: list[Array | None] = [None] * len(outputs)
     seeds[index] = dense_identity_rows(output, start, stop)
     return pull_rows(pullback, seeds, path)
@@ -78,13 +81,18 @@ def pull_whole_identity(
     pullback: BackwardPass, outputs: Sequence[Array], index: int, path: str | None
 ) -> list[Array | None] | None:
     """Return all rows of the Jacobian of an output, where they need not be in chunks; None where they must."""
-    rows = math.prod(np.shape(innermost(outputs[index])))
-    if path not in (None, STRUCTURED) or not rows or (path is None and rows <= FEW):
+    output = innermost(outputs[index])
+    rows = math.prod(np.shape(output))
+    if not rows or not (path == STRUCTURED or (path is None and _is_large(rows, output))):
         return None
     try:
         return _sparsely(pullback, outputs, index, 0, rows, _DENSE_LIMIT)
     except Exception:  # too large, or as above
         return None
+
+
+def _is_large(rows: int, output: Array) -> bool:
+    return rows * math.prod(np.shape(output)) >= _SMALL
 
 
 def dense_identity_rows(like: Array, start: int, stop: int) -> Array:

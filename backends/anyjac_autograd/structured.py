@@ -80,6 +80,12 @@ class SparseRows:
             value = np.where(self.index >= 0, value, np.zeros((), value.dtype))
         return self.like(self.index, value)
 
+    def scaled(self, factors: Array) -> SparseRows:
+        """Return rows with each element multiplied by the one of `factors`, which has their shape."""
+        if not self.size:
+            return self
+        return self.with_values(self.value * factors.reshape(-1)[self.index])
+
     def moved(self, target: Array, shape: tuple[int, ...]) -> SparseRows:
         """Return rows of `shape` with each element where ``target[place]`` says; -1 leaves it out."""
         if not len(target):
