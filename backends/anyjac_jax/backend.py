@@ -30,7 +30,7 @@ from anyjac_plugins import (
 )
 
 from . import differentiation, indexing, programs, staging
-from .compiled import CompiledJacobians
+from .compiled import CompiledJacobians, may_compile
 from .keys import UnfaithfulError
 from .namespace import build_namespace
 from .programs import Program, needed_values, trace
@@ -149,6 +149,24 @@ class JaxBackend(Backend):
     def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
         device = self.device_of(like)
         return jnp.zeros(shape, like.dtype, device=device if isinstance(device, jax.Device) else None)
+
+    def rows_at_once(self, width: int) -> int:
+        return differentiation.rows_at_once(max(1, width))
+
+    def pullback_identity(
+        self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int
+    ) -> list[Array | None]:
+        """Compile what pulls back a chunk where many of its size are asked for, one after the other."""
+        if (
+            not isinstance(pullback, differentiation.VjpPullback)
+            or not pullback.rows_are_wanted_often(index, stop - start)
+            or self.forced_path == "native"
+            or not may_compile()
+        ):
+            return super().pullback_identity(pullback, outputs, index, start, stop)
+        device = self.device_of(outputs[index])
+        with self.device_scope(device if isinstance(device, jax.Device) else None):
+            return [*pullback.compiled_identity(index, start, stop - start)]
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
         return differentiation.pullback_rows(pullback, cotangents)

@@ -18,12 +18,15 @@ import jax.numpy as jnp
 
 from anyjac_plugins import Array, CacheInfo, FlatFunction, Jacobian, Pullback, environment
 
-from .differentiation import vjp
+from .differentiation import one_hot, rows_at_once, vjp
 from .keys import UnkeyableError, key_of
 from .programs import Program, outside_all_traces
 
 CALLS_TO_COMPILE = 3
-"""How often a program has to come until it is compiled: one that is run twice never pays for a compilation."""
+"""How often a program has to come until it is compiled: one that is run twice does not pay for a compilation.
+
+One with so many rows that they are computed in several chunks is compiled at once: it gains more than that costs.
+"""
 
 MAXIMUM = 256
 """How many programs are known at a time; the one that was not seen for longest is forgotten."""
@@ -31,11 +34,12 @@ MAXIMUM = 256
 _CHECKING = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
 """JAX's settings under which users want to see each operation run."""
 
-FEWEST_ROWS = 16
-ELEMENTS_AT_ONCE = 2**20
-"""Without a chunk size, as many rows at once as make a batch of this many elements, 8 MiB of float64."""
-
 CompiledJacobian = Callable[[list[Any], Sequence[Array]], tuple[list[Array], list[list[Array]], list[Array]]]
+
+
+def may_compile() -> bool:
+    """Tell whether to compile what nobody asked for: not where JAX itself records, or is to run step by step."""
+    return environment.compiles() and outside_all_traces() and not any(getattr(jax.config, name) for name in _CHECKING)
 
 
 @dataclass(slots=True)
@@ -55,13 +59,8 @@ class CompiledJacobians:
         self._left_out: set[Hashable] = set()
 
     def serves(self, fun: FlatFunction) -> bool:
-        """Tell whether calls of `fun` are to be recorded: not where JAX itself records, checks, or must not compile."""
-        return (
-            environment.compiles()
-            and outside_all_traces()
-            and not any(getattr(jax.config, name) for name in _CHECKING)
-            and _code_of(fun) not in self._left_out
-        )
+        """Tell whether calls of `fun` are to be recorded."""
+        return may_compile() and _code_of(fun) not in self._left_out
 
     def leave_out(self, fun: FlatFunction) -> None:
         """Remember that `fun`, and whatever function has the same code, cannot be recorded."""
@@ -92,7 +91,8 @@ class CompiledJacobians:
             if len(self._entries) > MAXIMUM:
                 self._entries.popitem(last=False)
             entry.calls += 1
-            if entry.compiled is None and not entry.refused and (at_once or entry.calls >= CALLS_TO_COMPILE):
+            due = at_once or entry.calls >= CALLS_TO_COMPILE or _is_large(program)
+            if entry.compiled is None and not entry.refused and due:
                 entry.compiled = _compile(program, chunk_size)
             if entry.compiled is None:
                 self._misses += 1
@@ -144,6 +144,14 @@ def _code_of(fun: FlatFunction) -> Hashable:
     return code
 
 
+def _is_large(program: Program) -> bool:
+    """Tell whether an output has more rows than are computed at once."""
+    inputs: list[Any] = [variable.aval for variable in program.jaxpr.invars]
+    outputs: list[Any] = [atom.aval for atom in program.jaxpr.outvars[: program.outputs]]
+    columns = sum(aval.size for aval in inputs)
+    return any(aval.size > rows_at_once(max(1, aval.size, columns)) for aval in outputs)
+
+
 def _compile(program: Program, chunk_size: int | None) -> CompiledJacobian:
     """Return a program's outputs, Jacobian and aux as one compiled function of its constants and primals."""
 
@@ -168,10 +176,10 @@ def _blocks(
 
     def row(number: Array) -> list[Array]:
         seeds: list[Array | None] = [None] * len(outputs)
-        seeds[index] = jnp.reshape(jnp.arange(size) == number, output.shape).astype(output.dtype)
+        seeds[index] = one_hot(number, output)
         return list(pullback(seeds))
 
-    at_once = chunk_size or max(FEWEST_ROWS, ELEMENTS_AT_ONCE // max(size, columns))
+    at_once = chunk_size or rows_at_once(max(size, columns))
     numbers = jnp.arange(size)
     found = jax.vmap(row)(numbers) if size <= at_once else jax.lax.map(row, numbers, batch_size=at_once)
     return [jnp.reshape(part, (*output.shape, *primal.shape)) for part, primal in zip(found, primals, strict=True)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,15 +19,75 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
         return list(outputs), list(aux)
 
     outputs, pull, aux = jax.vjp(paired, *primals, has_aux=True)
+    return outputs, VjpPullback(pull, outputs), aux
 
-    def pullback(cotangents: Sequence[Array | None]) -> Sequence[Array | None]:
-        filled = [
-            jnp.zeros_like(output) if cotangent is None else cotangent
-            for output, cotangent in zip(outputs, cotangents, strict=True)
-        ]
-        return list(pull(filled))
 
-    return outputs, pullback, aux
+class VjpPullback:
+    """The pullback of `jax.vjp`, in the contract's terms.
+
+    It keeps what it has compiled for its rows, which later chunks of as many rows can use.
+    """
+
+    def __init__(self, pull: Callable[..., Any], outputs: Sequence[Array]):
+        self._pull = pull
+        self._outputs = outputs
+        self._calls: dict[tuple[int, int], int] = {}
+        self._compiled: dict[tuple[int, int], Callable[..., list[Array]]] = {}
+
+    def __call__(self, cotangents: Sequence[Array | None]) -> list[Array]:
+        return _pull_filled(self._pull, self._outputs, cotangents)
+
+    def rows_are_wanted_often(self, index: int, count: int) -> bool:
+        """Tell whether chunks of as many rows of an output have been asked for before; counts the asking."""
+        self._calls[index, count] = self._calls.get((index, count), 0) + 1
+        return self._calls[index, count] > CHUNKS_TO_COMPILE
+
+    def compiled_identity(self, index: int, start: int, count: int) -> list[Array]:
+        """Pull back rows of the identity on an output by a compiled program, and wait, so that no chunks pile up."""
+        if (index, count) not in self._compiled:
+            shapes = [jax.ShapeDtypeStruct(output.shape, output.dtype) for output in self._outputs]  # type: ignore[no-untyped-call]
+            self._compiled[index, count] = jax.jit(
+                lambda pull, start: _pull_identity(pull, shapes, index, start, count)
+            )
+        rows: list[Array] = jax.block_until_ready(self._compiled[index, count](self._pull, start))  # type: ignore[no-untyped-call]
+        return rows
+
+
+FEWEST_ROWS = 16
+ELEMENTS_AT_ONCE = 2**20
+
+
+def rows_at_once(width: int) -> int:
+    """Return as many rows as make a batch of 2^20 elements, 8 MiB of float64, or a few if that is less."""
+    return max(FEWEST_ROWS, ELEMENTS_AT_ONCE // width)
+
+
+CHUNKS_TO_COMPILE = 2
+"""How many chunks of equal size are pulled back until the next one is worth a compilation."""
+
+
+def _pull_identity(
+    pull: Callable[..., Any], outputs: Sequence[Any], index: int, start: Array, count: int
+) -> list[Array]:
+    def row(number: Array) -> list[Array]:
+        seeds: list[Array | None] = [None] * len(outputs)
+        seeds[index] = one_hot(number, outputs[index])
+        return _pull_filled(pull, outputs, seeds)
+
+    return jax.vmap(row)(start + jnp.arange(count))
+
+
+def one_hot(number: Array, like: Any) -> Array:
+    """Return one row of the identity on the flattened `like`, in its shape."""
+    return jnp.reshape(jnp.arange(like.size) == number, like.shape).astype(like.dtype)
+
+
+def _pull_filled(pull: Callable[..., Any], outputs: Sequence[Any], cotangents: Sequence[Array | None]) -> list[Array]:
+    filled = [
+        jnp.zeros(output.shape, output.dtype) if cotangent is None else cotangent
+        for output, cotangent in zip(outputs, cotangents, strict=True)
+    ]
+    return list(pull(filled))
 
 
 def pullback_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:

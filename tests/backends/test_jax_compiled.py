@@ -554,3 +554,27 @@ def test_threads_share_what_is_compiled() -> None:
 def test_every_scenario_passes_on_each_path(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anyjac.get_backend("jax"), "forced_path", path)
     assert not [result for result in check_backend("jax", on_fail="collect") if result.bad]
+
+
+# ---- large Jacobians -----------------------------------------------------------------------------------------------
+
+
+def test_one_with_more_rows_than_are_computed_at_once_is_compiled_in_the_first_call() -> None:
+    matrix = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3000)))
+    x = jnp.asarray([0.5, -1.0])
+    expected = (1 - jnp.tanh(x @ matrix) ** 2)[:, None] * matrix.T
+    assert_same(jacrev(lambda x: jnp.tanh(x @ matrix))(x), expected)
+    assert info().hits == 1
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_many_chunks_of_equal_size_are_pulled_back_by_a_compiled_program(place: int) -> None:
+    device = jax.devices("cpu")[place]
+    x = jax.device_put(jnp.arange(1.0, 8.0), device)
+    seen = 0
+    for rows in jacrev(lambda x: (x**3, x * 2.0), chunk_size=2).rows(x):
+        expected = jnp.diag(3 * x**2) if rows.path == "[0]" else 2 * jnp.eye(7)
+        assert_same(rows.block, expected[rows.start : rows.stop])
+        assert rows.block.devices() == {device}
+        seen += 1
+    assert seen == 8
