@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import jax
 import jax.numpy as jnp
@@ -64,18 +64,22 @@ class _Known:
 
 
 class _Itself:
-    """An immutable object that is compared by identity, and is kept so that no other can get its address."""
+    """An immutable object that is compared by identity. It is not kept alive: what is gone equals nothing."""
 
-    __slots__ = ("_object",)
+    __slots__ = ("_address", "_reference")
 
-    def __init__(self, kept: object):
-        self._object = kept
+    def __init__(self, thing: Any):
+        self._address = id(thing)
+        self._reference = ref(thing)
 
     def __hash__(self) -> int:
-        return id(self._object)
+        return self._address
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Itself) and self._object is other._object
+        if not isinstance(other, _Itself):
+            return False
+        thing = self._reference()
+        return thing is not None and thing is other._reference()
 
 
 _lock = threading.Lock()

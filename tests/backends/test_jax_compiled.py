@@ -1,7 +1,9 @@
 """Jacobians that the JAX backend compiles are those that `jax.jacrev` gives, whatever the function does."""
 
 import functools
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -462,6 +464,20 @@ def test_random_computations_are_right_hot_and_cold(steps: list[tuple[str, int, 
         expected = jax.jacrev(function)(x)
         for _ in range(CALLS_TO_COMPILE):
             np.testing.assert_allclose(jacrev(function)(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_arrays_that_were_seen_are_not_kept() -> None:
+    def call(factor: Any) -> None:
+        product = jax.jit(lambda x: x * factor)
+        np.testing.assert_array_equal(jacrev(lambda x: product(x) + factor)(X), np.eye(3) * factor)
+
+    array = jnp.full(3, 2.0)
+    watched = weakref.ref(array)
+    call(array)
+    del array
+    gc.collect()
+    assert watched() is None
+    assert info().currsize == 1
 
 
 # ---- the cache -----------------------------------------------------------------------------------------------------
