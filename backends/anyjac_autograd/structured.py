@@ -174,15 +174,15 @@ class SparseRows:
 
     def to_array(self) -> Array:
         """Return the rows as an array."""
-        absent = bool((self.index < 0).any())
-        result = np.zeros((len(self), self.size + absent), self.dtype)  # what is absent goes to a last column
-        rows = np.arange(len(self))
-        for pair in range(self.pairs):
-            if pair:
-                result[rows, self.index[:, pair]] += self.value[:, pair]
-            else:
-                result[rows, self.index[:, 0]] = self.value[:, 0]
-        return result[:, : self.size].reshape(len(self), *self.shape)
+        result = np.zeros((len(self), self.size), self.dtype)
+        if not self.size:
+            return result.reshape(len(self), *self.shape)
+        flat = result.reshape(-1)
+        places = np.maximum(self.index, 0) + np.arange(0, flat.size, self.size)[:, None]
+        flat[places[:, 0]] = self.value[:, 0]
+        for pair in range(1, self.pairs):
+            flat[places[:, pair]] += self.value[:, pair]
+        return result.reshape(len(self), *self.shape)
 
     def times(self, matrix: Array, dtype: Any) -> Array:
         """Return the product with a matrix that has as many rows as these have elements."""
