@@ -122,7 +122,7 @@ class TorchBackend(Backend):
         """
         if staging.is_recording():
             return super().rows_at_once(width)
-        return max(32, 3 * 2**16 // max(1, width))
+        return max(32, _power_of_two_below(2**18 // max(1, width)))  # powers of two go best
 
     def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
         outputs, pullback, aux = self.vjp(fun, primals)
@@ -177,3 +177,7 @@ class TorchBackend(Backend):
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)
+
+
+def _power_of_two_below(number: int) -> int:
+    return 1 << max(0, number.bit_length() - 1)
