@@ -6,7 +6,6 @@ constant of it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -17,6 +16,11 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 from anyjac_plugins import Array, Noted, StagedFunction
 
 Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
+"""What PyTorch says, before it does anything, to a compiled function that is called while any thread records."""
+
+_DOUBLE = (torch.float64, torch.complex128)
 
 
 def is_recording() -> bool:
@@ -33,21 +37,41 @@ class Staged:
     def __init__(self, fun: StagedFunction, compile: Compile):
         self._fun = fun
         self._compile = compile
-        self._lock = threading.Lock()
-        self._compiled: dict[Hashable, tuple[Callable[..., Sequence[Array]], Any]] = {}
+        self._compiled: dict[Hashable, tuple[_Graph, Any]] = {}
 
     def __call__(self, *arrays: Any) -> Noted:
-        tensors = [array if isinstance(array, torch.Tensor) else torch.as_tensor(array) for array in arrays]
+        tensors = arrays if all(isinstance(array, torch.Tensor) for array in arrays) else _tensors(arrays)
         if _belongs_to_a_trace(tensors):
             return self._fun(*tensors)
-        kind = tuple((tensor.shape, tensor.stride(), tensor.dtype, tensor.device) for tensor in tensors)
+        kind = (
+            torch.is_grad_enabled(),
+            torch.get_default_dtype(),
+            *[(tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.is_conj()) for tensor in tensors],
+        )
         found = self._compiled.get(kind)
         if found is None:
-            found = self._compile_for(kind, tensors)
-        compiled, note = found
-        return Noted(note, compiled(*tensors))
+            return self._first_call(kind, tensors)
+        graph, note = found
+        return Noted(note, graph(*tensors))
 
-    def _compile_for(self, kind: Hashable, tensors: Sequence[Array]) -> tuple[Callable[..., Sequence[Array]], Any]:
+    def _first_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
+        """Compile and run; run as it is while another thread compiles, for PyTorch does that in one at a time.
+
+        To wait for the other would be to wait for ever where it waits for a Variable that this call owns.
+        """
+        from torch._dynamo.convert_frame import compile_lock
+
+        if not compile_lock.acquire(blocking=False):
+            return self._fun(*tensors)
+        try:
+            graph, note = self._record(tensors)
+            results = graph(*tensors)  # which compiles it
+        finally:
+            compile_lock.release()
+        self._compiled[kind] = graph, note
+        return Noted(note, results)
+
+    def _record(self, tensors: Sequence[Array]) -> tuple[_Graph, Any]:
         notes = []
 
         def flat(*tensors: Array) -> Sequence[Array]:
@@ -55,14 +79,47 @@ class Staged:
             notes.append(noted.note)
             return list(noted.arrays)
 
-        with self._lock:  # PyTorch records for one thread at a time
-            if kind not in self._compiled:
-                graph: Any = make_fx(flat)(*tensors)
-                compiled = (
-                    self._compile(graph) if any(node.op == "call_function" for node in graph.graph.nodes) else graph
-                )
-                self._compiled[kind] = compiled, notes[0]
-            return self._compiled[kind]
+        recorded: Any = make_fx(flat)(*map(_twin, tensors))
+        computes = any(node.op == "call_function" for node in recorded.graph.nodes)
+        return _Graph(recorded, self._compile(recorded) if computes else recorded.forward), notes[0]
+
+
+class _Graph:
+    """A recorded function and what was compiled of it."""
+
+    def __init__(self, recorded: Any, compiled: Callable[..., Sequence[Array]]):
+        self._recorded = recorded
+        self._compiled = compiled
+
+    def __call__(self, *tensors: Array) -> Sequence[Array]:
+        try:
+            return self._compiled(*tensors)
+        except RuntimeError as error:
+            if _RECORDING_ELSEWHERE not in str(error):
+                raise
+        results: Sequence[Array] = self._recorded.forward(*tensors)
+        return results
+
+
+def _tensors(arrays: Sequence[Any]) -> list[Array]:
+    """Turn numbers among tensors into tensors, as precise as the others, which they are not to make more precise."""
+    double = any(isinstance(array, torch.Tensor) and array.dtype in _DOUBLE for array in arrays)
+    wide = {float: torch.float64, complex: torch.complex128} if double else {}
+    return [
+        array if isinstance(array, torch.Tensor) else torch.as_tensor(array, dtype=wide.get(type(array)))
+        for array in arrays
+    ]
+
+
+def _twin(tensor: Array) -> Array:
+    """Return a tensor of the same contents and strides in memory of its own, since the function may write to it."""
+    twin: Array = tensor.clone()
+    if twin.stride() == tensor.stride():
+        return twin
+    memory = tensor.untyped_storage().clone()
+    return torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(
+        memory, tensor.storage_offset(), tensor.shape, tensor.stride()
+    )
 
 
 def _belongs_to_a_trace(tensors: Sequence[Array]) -> bool:
