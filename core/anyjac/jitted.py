@@ -5,6 +5,7 @@ Which Variables a function reads is found by running it; from then on they are i
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from anyjac_plugins.errors import InputTypeError, MixedBackendsError
 from .call import select_backend
 from .instances import PerInstance
 from .scope import Place, Scope, current_scope, innermost_scope
-from .selection import chosen_in_context, registry, select_device
+from .selection import Selection, chosen_in_context, registry, select_device
 from .settings import check_backend
 from .staging import Given, Identity, Note, Static, UndiscoveredError, flat_function, take_apart
 from .transform import found_by_name, name_of, settings_of
@@ -72,8 +73,9 @@ def jit(
     Numbers among the arguments are arrays to the function; True, False, text and other objects are what they are, and
     another value is another kind. The function cannot branch on the values of arrays. What it does besides computing
     and writing Variables, such as printing, happens when it runs, at least once for each kind of arguments. A Variable
-    that is made in it has no value outside. What the environment says is looked at when something is compiled. The
-    compiler is given no array to write over: after an error a Variable could not be as it was.
+    that is made in it has no value outside. What the environment says is looked at when something is compiled; a call
+    like the one before does not look again. The compiler is given no array to write over: after an error a Variable
+    could not be as it was.
 
     Examples
     --------
@@ -146,13 +148,21 @@ class Jitted:
 
     def _learns_from(self, error: MixedBackendsError) -> bool:
         """Tell whether the framework is known now: by a Variable that the function reads, if nothing else says it."""
-        if not isinstance(error.variable, Variable) or any(error.variable is known for known in self._variables):
+        learned = self._compiled.learned
+        if not isinstance(error.variable, Variable) or any(error.variable is known for known in learned):
             return False
-        self._variables = (*self._variables, error.variable)
+        self._compiled.learned = (*learned, error.variable)
         return True
 
+    def _select_backend(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Selection:
+        """Choose the backend, by what was learned too, unless the arguments say something else this time."""
+        if self._compiled.learned:
+            with contextlib.suppress(MixedBackendsError):
+                return select_backend(self._backend, args, kwargs, (*self._variables, *self._compiled.learned))
+        return select_backend(self._backend, args, kwargs, self._variables)
+
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        backend, explicit = select_backend(self._backend, args, kwargs, self._variables)
+        backend, explicit = self._select_backend(args, kwargs)
         device = select_device(backend, self._device)
         program = self._compiled.program_for(backend, device, explicit)
         scope = Scope(backend, device, explicit)
@@ -174,7 +184,7 @@ class Jitted:
     ) -> None:
         """Remember the short way, where neither keywords nor a default that may change stand against it."""
         named = self._backend is not None
-        if not kwargs and (named or args or self._variables):
+        if not kwargs and (named or args or self._variables or self._compiled.learned):
             self._compiled.known = program.known(given.static, args, note, named=named)
 
     def __get__(self, instance: object | None, owner: type | None = None) -> Jitted:
@@ -185,9 +195,10 @@ class Jitted:
         bound = bind(func, instance, owner)
         if bound is func:
             return self
-        if instance is None:
-            return Jitted(bound, *self._given)
-        compiled = self._of_instances.of(instance, lambda find: _Compiled(lambda: bind(func, find(), owner)))
+        if instance is not None:
+            compiled = self._of_instances.of(instance, lambda find: _Compiled(lambda: bind(func, find(), owner)))
+        else:  # a class method or a static one, asked of the class
+            compiled = self._of_instances.of(owner, lambda find: _Compiled(lambda: bind(func, None, find())))
         return Jitted(bound, *self._given, compiled)
 
     def __repr__(self) -> str:
@@ -215,12 +226,15 @@ class _Compiled:
     ----------
     known
         The short way for calls like the last one: makes a call, or raises an UnlikeError.
+    learned
+        Variables that have told the framework, where nothing else did.
     """
 
     def __init__(self, resolve: Callable[[], Callable[..., Any]]) -> None:
         self._resolve = resolve
         self._programs: dict[tuple[Identity, Any, bool], _Program] = {}
         self.known: ShortWay = _nothing_known
+        self.learned: tuple[Variable, ...] = ()
 
     def program_for(self, backend: Backend, device: Any, explicit: bool) -> _Program:
         """Return the function as the backend compiles it."""
@@ -244,6 +258,8 @@ class _Program:
 
     def run(self, scope: Scope, given: Given) -> Noted:
         """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
+        if not self._backend.supports(JIT):
+            return self._run_as_it_is(scope, given)
         while True:
             read = self._reads.get(given.static, ())
             values = [flatten(scope.value_at_entry(variable)) for variable in read]
@@ -259,12 +275,22 @@ class _Program:
             finally:
                 scope.deactivate()
 
+    def _run_as_it_is(self, scope: Scope, given: Given) -> Noted:
+        """Run the function, which finds its Variables in the scope."""
+        scope.activate()
+        try:
+            return self._flat(given.static, discovers=False)(*given.arrays)
+        finally:
+            scope.deactivate()
+
     def _staged_for(self, static: Static) -> StagedFunction:
         found = self._staged.get(static)
         if found is None:
-            flat = flat_function(self._backend, self._device, self._explicit, static, self._resolve)
-            found = self._staged.setdefault(static, self._backend.stage(flat))
+            found = self._staged.setdefault(static, self._backend.stage(self._flat(static, discovers=True)))
         return found
+
+    def _flat(self, static: Static, *, discovers: bool) -> StagedFunction:
+        return flat_function(self._backend, self._device, self._explicit, static, self._resolve, discovers=discovers)
 
     def known(self, static: Static, args: tuple[Any, ...], note: Note, *, named: bool) -> ShortWay:
         """Return the short way for calls like one of bare arrays, if it is outside all others and nothing is moved."""
@@ -272,14 +298,15 @@ class _Program:
         values = [variable._value for variable in read]
         if not backend.supports(JIT) or self._device is not None or note.written is None:
             return _nothing_known
-        if current_scope() is not None:
+        if current_scope() is not None or not (named or chosen_in_context() is None):
             return _nothing_known
         if any(variable.backend is not backend for variable in (*read, *note.written)):
             return _nothing_known
         if not all(backend.is_array(array) and not backend.is_traced(array) for array in (*args, *values)):
             return _nothing_known
         staged = self._staged_for(static.with_variables([(Identity(variable), LEAF) for variable in read]))
-        return _Known(backend, staged, read, args, values, explicit=self._explicit, named=named)
+        stateless = not read and not note.written
+        return _Known(backend, staged, read, args, values, explicit=self._explicit, named=named, stateless=stateless)
 
 
 class UnlikeError(Exception):
@@ -297,7 +324,17 @@ class _Known:
     meanwhile; shapes and dtypes are looked at by what the backend has compiled.
     """
 
-    __slots__ = ("_backend", "_explicit", "_generation", "_named", "_read", "_staged", "_types", "_value_types")
+    __slots__ = (
+        "_backend",
+        "_explicit",
+        "_generation",
+        "_named",
+        "_read",
+        "_staged",
+        "_stateless",
+        "_types",
+        "_value_types",
+    )
 
     def __init__(
         self,
@@ -309,6 +346,7 @@ class _Known:
         *,
         explicit: bool,
         named: bool,
+        stateless: bool,
     ):
         self._backend = backend
         self._explicit = explicit
@@ -317,6 +355,7 @@ class _Known:
         self._types = tuple(map(type, args))
         self._value_types = [type(value) for value in values]
         self._named = named
+        self._stateless = stateless
         self._generation = registry.generation
 
     def __call__(self, args: tuple[Any, ...]) -> Any:
@@ -328,7 +367,7 @@ class _Known:
             or not (self._named or chosen_in_context() is None)
         ):
             raise UnlikeError
-        if not self._read:
+        if self._stateless:
             noted = self._staged(*args)
             if noted.note.plain:
                 return noted.arrays[0]

@@ -147,7 +147,7 @@ class UndiscoveredError(Exception):
 class _Skeleton:
     """A tree of results without its arrays."""
 
-    __slots__ = ("_is_array", "_leaves", "_original", "_tree", "count")
+    __slots__ = ("_is_array", "_leaves", "_tree", "count")
 
     def __init__(self, carried: Carried):
         self.count = len(carried.arrays)
@@ -156,7 +156,6 @@ class _Skeleton:
         self._leaves = [
             None if is_array else leaf for leaf, is_array in zip(carried.leaves, carried.is_array, strict=True)
         ]
-        self._original = None if carried.arrays else carried.original
 
     @property
     def is_bare(self) -> bool:
@@ -164,9 +163,7 @@ class _Skeleton:
         return self._tree is LEAF and self.count == 1
 
     def around(self, arrays: Sequence[Array]) -> Any:
-        """Put the tree together again."""
-        if not self.count:
-            return self._original
+        """Put the tree together again, in new containers."""
         remaining = iter(arrays)
         return self._tree.unflatten(
             [next(remaining) if is_array else leaf for leaf, is_array in zip(self._leaves, self._is_array, strict=True)]
@@ -184,7 +181,7 @@ class Note:
         The Variables that it wrote, if each of them holds one bare array; None otherwise.
     """
 
-    __slots__ = ("_output", "_writes", "plain", "written")
+    __slots__ = ("__weakref__", "_output", "_writes", "plain", "written")
 
     def __init__(self, output: _Skeleton, writes: Sequence[tuple[Place, _Skeleton]]):
         self._output = output
@@ -213,24 +210,34 @@ class Note:
 
 
 def flat_function(
-    backend: Backend, device: Any, explicit: bool, static: Static, resolve: Callable[[], Callable[..., Any]]
+    backend: Backend,
+    device: Any,
+    explicit: bool,
+    static: Static,
+    resolve: Callable[[], Callable[..., Any]],
+    *,
+    discovers: bool,
 ) -> StagedFunction:
     """Return the function that `resolve` finds as one of flat arrays, for calls of one kind.
 
-    Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object.
+    Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object. Where it
+    `discovers`, it raises an UndiscoveredError for Variables that it read and that were not among its inputs.
     """
 
     def run(*arrays: Array) -> Noted:
         scope = Scope(backend, device, explicit)
         try:
-            return _run(resolve(), scope, arrays, static)
-        finally:
+            try:
+                return _run(resolve(), scope, arrays, static, discovers)
+            finally:
+                scope.close()
+        finally:  # again, for the case that an interrupt arrived in the midst of it
             scope.close()
 
     return run
 
 
-def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static, discovers: bool) -> Noted:
     backend, opener = scope.backend, opener_of(scope.backend)
     remaining = iter(arrays)
     args, kwargs = static.arguments(remaining)
@@ -244,7 +251,7 @@ def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static
     finally:
         scope.deactivate()
     undiscovered = scope.read_besides([variable.thing for variable, _ in static.variables])
-    if undiscovered:
+    if undiscovered and discovers:
         raise UndiscoveredError(undiscovered)
     writes = [(write.variable, carry(backend, None, write.value)) for write in scope.writes() if not write.created]
     results = [*output.arrays, *(array for _, content in writes for array in content.arrays)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import sys
 import types
 from collections.abc import Callable
@@ -192,7 +193,7 @@ def settings_of(func: Callable[..., Any]) -> Settings | None:
 
 def found_by_name(transform: Any) -> bool:
     """Tell whether a wrapped function has taken its function's place in a module."""
-    func = transform.__wrapped__
+    func = inspect.unwrap(transform)
     if not isinstance(func, types.FunctionType):
         return False
     found: Any = sys.modules.get(func.__module__)

@@ -1,0 +1,1165 @@
+"""`jit`: what is compiled gives what the function gives, on every backend, and Variables are read and written."""
+
+import copy
+import dataclasses
+import functools
+import gc
+import inspect
+import pickle
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import anyjac
+from anyjac import Backend, Variable, jacrev, jit
+from anyjac.ownership import owner_of
+from anyjac.scope import current_scope
+
+TORCH = type(anyjac.get_backend("torch"))
+REAL_COMPILE = TORCH.compile
+POINT = np.array([1.0, 2.0, 3.0])
+
+
+@pytest.fixture(autouse=True)
+def compiled_without_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let PyTorch's compiler do all but write machine code, which takes seconds."""
+    monkeypatch.setattr(TORCH, "compile", lambda self, fun: torch.compile(fun, backend="aot_eager"))
+
+
+@pytest.fixture(params=["jax", "torch"])
+def compiling(request: pytest.FixtureRequest) -> Backend:
+    """A backend that compiles."""
+    return anyjac.get_backend(request.param)
+
+
+def host(tree: Any) -> Any:
+    """Return arrays as nested lists, whatever framework and tree they are in."""
+    if isinstance(tree, dict):
+        return {key: host(value) for key, value in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(host(value) for value in tree)
+    if isinstance(tree, Variable):
+        return host(tree.value)
+    if isinstance(tree, (jax.Array, torch.Tensor, np.ndarray)):
+        return np.asarray(tree.detach() if isinstance(tree, torch.Tensor) else tree).tolist()
+    return tree
+
+
+def made(backend: Backend, value: Any) -> Any:
+    return backend.asarray(np.asarray(value, dtype=np.float64))
+
+
+def assert_free(*variables: Variable) -> None:
+    """Check that no call is open here and none owns a Variable."""
+    assert current_scope() is None
+    assert [owner_of(variable) for variable in variables] == [None] * len(variables)
+
+
+class Counted:
+    """A function that counts how often it runs."""
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+        self.runs = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.runs += 1
+        return self.func(*args, **kwargs)
+
+
+# ---- results -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_a_transform_gives_its_jacobian(backend: Backend, array: Any, calls: int) -> None:
+    compiled = jit(jacrev(lambda x: x**3))
+    for _ in range(calls):
+        jacobian = compiled(array(POINT))
+        assert backend.is_array(jacobian)
+        assert host(jacobian) == np.diag(3 * POINT**2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, 12.0),
+        ({"return_value": True}, (12.0, 8.0)),
+        ({"has_aux": True}, (12.0, {"text": "aux", "twice": 4.0, "none": None})),
+        ({"has_aux": True, "return_value": True}, (12.0, 8.0, {"text": "aux", "twice": 4.0, "none": None})),
+        ({"argnums": (0,)}, (12.0,)),
+        ({"argnums": (1, 0)}, (1.0, 12.0)),
+        ({"argnums": -1}, 1.0),
+    ],
+)
+def test_what_a_transform_packs_comes_packed(array: Any, settings: dict[str, Any], expected: Any) -> None:
+    def f(x: Any, y: Any) -> Any:
+        value = x**3 + y * 1.0 - y
+        return (value + y, {"text": "aux", "twice": 2 * x, "none": None}) if settings.get("has_aux") else value + y
+
+    if settings.get("return_value"):
+        expected = (expected[0], 8.5, *expected[2:])
+    found = jit(jacrev(f, **settings))
+    for _ in range(2):
+        assert host(found(array(2.0), array(0.5))) == expected
+
+
+def test_gradients_of_variables_mirror_grad_vars(array: Any) -> None:
+    w, b = Variable(array(3.0)), Variable(array(1.0))
+    compiled = jit(jacrev(lambda x: w * x + b, {"w": w, "b": [b]}, 0, return_value=True))
+    for _ in range(2):
+        assert host(compiled(array(2.0))) == (({"w": 2.0, "b": [1.0]}, 3.0), 7.0)
+    w.value = array(4.0)
+    assert host(compiled(array(2.0))) == (({"w": 2.0, "b": [1.0]}, 4.0), 9.0)
+
+
+def test_outputs_of_any_kind_come_back(array: Any) -> None:
+    compiled = jit(lambda x: {"tree": (x * 2, [None, "text", 7]), "number": 1.5, "x": x + 0})
+    for _ in range(3):
+        assert host(compiled(array(2.0))) == {"tree": (4.0, [None, "text", 7]), "number": 1.5, "x": 2.0}
+
+
+@pytest.mark.parametrize("output", [None, "text", 3, {"a": [1, None]}, ()])
+def test_an_output_without_arrays_is_new_in_every_call(array: Any, output: Any) -> None:
+    compiled = jit(lambda x: copy.deepcopy(output))
+    found = compiled(array(1.0))
+    assert found == output
+    if isinstance(found, dict):
+        found["b"] = 1
+        found["a"].append(2)
+    assert compiled(array(1.0)) == output
+
+
+def test_a_variable_that_is_returned_gives_its_value(backend: Backend, array: Any) -> None:
+    v = Variable(array(2.0))
+    compiled = jit(lambda: (v, v.value))
+    assert host(compiled()) == (2.0, 2.0)
+    assert not any(isinstance(leaf, Variable) for leaf in compiled())
+
+
+def test_numbers_are_as_precise_as_the_arrays_beside_them(array: Any) -> None:
+    assert host(jit(lambda x, a: x * a)(array(1.0), 0.1)) == 0.1
+    assert host(jit(lambda x, a: x * a)(array(1.0), 0.1 + 0.3j)) == 0.1 + 0.3j
+
+
+def test_single_precision_stays_single_beside_a_number(backend: Backend) -> None:
+    x = backend.asarray(np.asarray(2.0, np.float32))
+    assert backend.dtype_name(jit(lambda x, a: x * a)(x, 0.5).dtype) == "float32"
+
+
+# ---- Variables -----------------------------------------------------------------------------------------------------
+
+
+def test_a_variable_is_read_and_written_in_every_call(array: Any) -> None:
+    v = Variable(array(1.0))
+
+    @jit
+    def step(x: Any) -> Any:
+        before = v.value
+        v.value = v + x
+        return before * 1.0
+
+    assert [host(step(array(x))) for x in (1.0, 2.0, 3.0)] == [1.0, 2.0, 4.0]
+    assert host(v) == 7.0
+    v.value = array(10.0)
+    assert (host(step(array(5.0))), host(v)) == (10.0, 15.0)
+
+
+def test_a_variable_that_is_only_written_is_written(array: Any) -> None:
+    v = Variable(array(0.0))
+
+    @jit
+    def store(x: Any) -> Any:
+        v.value = 2 * x
+
+    for x in (1.0, 2.0, 3.0, 4.0):
+        assert store(array(x)) is None
+        assert host(v) == 2 * x
+
+
+def test_a_call_that_only_writes_computes_once(compiling: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    v, calls = Variable(made(compiling, 0.0)), []
+    real = type(compiling).stage
+
+    def stage(self: Any, fun: Any) -> Any:
+        staged = real(self, fun)
+        return lambda *arrays: (calls.append(1), staged(*arrays))[1]
+
+    monkeypatch.setattr(type(compiling), "stage", stage)
+
+    @jit
+    def store(x: Any) -> Any:
+        v.value = 2 * x
+        return x
+
+    for x in (1.0, 2.0, 3.0, 4.0):
+        store(made(compiling, x))
+    assert len(calls) == 4
+    assert host(v) == 8.0
+
+
+def test_writes_in_place_are_writes(backend: Backend, array: Any) -> None:
+    v = Variable(array([1.0, 2.0]))
+
+    @jit
+    def f(x: Any) -> Any:
+        target = v
+        target[0] = x
+        target += 1.0
+        if backend.name == "torch":
+            v.value.add_(10.0)
+        else:
+            v[:] = v + 10.0
+        return v.value * 1.0
+
+    for x, second in ((5.0, 13.0), (6.0, 24.0), (7.0, 35.0)):
+        assert host(f(array(x))) == [x + 11.0, second]
+        assert host(v) == [x + 11.0, second]
+
+
+def test_a_pytree_in_a_variable(array: Any) -> None:
+    v = Variable({"a": array(1.0), "b": [array([2.0, 3.0])]})
+
+    @jit
+    def f(x: Any) -> Any:
+        tree = v.value
+        v.value = {"a": tree["a"] * x, "b": [tree["b"][0] + x]}
+        return tree["a"] + 0.0
+
+    assert [host(f(array(2.0))) for _ in range(3)] == [1.0, 2.0, 4.0]
+    assert host(v) == {"a": 8.0, "b": [[8.0, 9.0]]}
+
+
+def test_a_variable_that_may_change_its_shape_does(backend: Backend, array: Any) -> None:
+    v = Variable(array([1.0]), allow_reshape=True)
+    xp = backend.namespace
+
+    @jit
+    def grow(x: Any) -> Any:
+        v.value = xp.concat([v.value, x])
+        return v.value * 1.0
+
+    for n in range(1, 4):
+        assert host(grow(array([float(n)]))) == [1.0, *map(float, range(1, n + 1))]
+        assert v.shape == (n + 1,)
+
+
+def test_a_variable_that_may_change_its_tree_does(array: Any) -> None:
+    v = Variable(array(1.0), allow_reshape=True)
+
+    @jit
+    def wrap(x: Any) -> Any:
+        v.value = [v.value, x]
+
+    wrap(array(2.0))
+    assert host(v) == [1.0, 2.0]
+    v.value = array(5.0)
+    wrap(array(2.0))
+    assert host(v) == [5.0, 2.0]
+
+
+def test_variables_come_as_arguments_and_in_containers(array: Any) -> None:
+    v, w = Variable(array(1.0)), Variable(array(2.0))
+
+    @jit
+    def move(target: Any, others: Any) -> Any:
+        target.value = target + others["one"]
+        return target.value * 1.0
+
+    assert [host(move(v, {"one": w})) for _ in range(3)] == [3.0, 5.0, 7.0]
+    assert host(move(w, {"one": v})) == 9.0
+    assert (host(v), host(w)) == (7.0, 9.0)
+
+
+def test_which_variables_are_read_and_written_differs_by_kind(array: Any) -> None:
+    a, b = Variable(array(1.0)), Variable(array(10.0))
+
+    @jit
+    def f(x: Any, which: str) -> Any:
+        if which == "a":
+            a.value = a + x
+        elif which == "b":
+            b.value = b + a
+        return x
+
+    for which, expected in [("a", (2, 10)), ("b", (2, 12)), ("none", (2, 12)), ("a", (3, 12)), ("b", (3, 15))]:
+        f(array(1.0), which)
+        assert (host(a), host(b)) == expected
+
+
+def test_a_variable_made_inside_is_of_use_there(array: Any) -> None:
+    kept = []
+
+    @jit
+    def f(x: Any) -> Any:
+        local = Variable(x * 2.0)
+        local.value = local + 1.0
+        kept.append(local)
+        return local.value * 1.0
+
+    assert [host(f(array(x))) for x in (1.0, 2.0)] == [3.0, 5.0]
+    with pytest.raises(anyjac.TracerLeakError, match="outside that call"):
+        _ = kept[0].value
+
+
+# ---- when the function runs ----------------------------------------------------------------------------------------
+
+
+def test_the_function_runs_for_a_new_kind_of_arguments_alone(compiling: Backend) -> None:
+    counted = Counted(lambda x, flag=False: -x if flag else x * 2)
+    compiled = jit(counted)
+    for _ in range(3):
+        assert host(compiled(made(compiling, 1.0))) == 2.0
+    assert counted.runs == 1
+    assert host(compiled(made(compiling, [1.0, 3.0]))) == [2.0, 6.0]
+    assert counted.runs == 2
+    assert compiled(compiling.asarray(np.asarray(3, np.int32))).dtype != made(compiling, 1.0).dtype
+    assert counted.runs == 3
+    assert host(compiled(made(compiling, 1.0), flag=True)) == -1.0
+    assert host(compiled(made(compiling, 1.0), True)) == -1.0
+    assert counted.runs == 5
+    for _ in range(2):
+        compiled(made(compiling, 4.0))
+        compiled(made(compiling, [1.0, 3.0]))
+        compiled(made(compiling, 4.0), flag=True)
+    assert counted.runs == 5
+
+
+def test_without_a_compiler_the_function_runs_once_in_every_call() -> None:
+    v = Variable(np.array(1.0))
+
+    def f(x: Any) -> Any:
+        v.value = v + x
+        return x
+
+    counted = Counted(f)
+    compiled = jit(counted)
+    for number in range(1, 4):
+        compiled(np.array(1.0))
+        assert (counted.runs, host(v)) == (number, 1.0 + number)
+
+
+def test_without_a_compiler_values_are_there_to_branch_on() -> None:
+    assert jit(lambda x: x if x > 0 else -x)(np.array(-2.0)) == 2.0
+
+
+def test_other_numbers_compile_nothing(compiling: Backend) -> None:
+    counted = Counted(lambda x, n: x * n)
+    compiled = jit(counted)
+    x = made(compiling, [1.0, 2.0])
+    assert [host(compiled(x, float(n))) for n in range(5)] == [[n, 2.0 * n] for n in range(5)]
+    assert [host(compiled(x, n=float(n))) for n in range(5)] == [[n, 2.0 * n] for n in range(5)]
+    assert counted.runs == 2
+
+
+def test_true_and_one_and_text_are_three_kinds(array: Any) -> None:
+    compiled = jit(lambda x, how: x if how is True else -x if isinstance(how, str) else x * how)
+    for _ in range(2):
+        assert [host(compiled(array(3.0), how)) for how in (True, 1.0, "1")] == [3.0, 3.0, -3.0]
+
+
+def test_keywords_and_defaults_are_those_of_the_function(array: Any) -> None:
+    compiled = jit(lambda x, *rest, scale=2.0, **more: x * scale + sum(rest) + sum(more.values()))
+    assert host(compiled(array(1.0))) == 2.0
+    assert host(compiled(array(1.0), array(5.0), scale=array(3.0), other=array(10.0))) == 18.0
+    assert host(compiled(array(1.0), other=array(10.0))) == 12.0
+
+
+class Unhashable:
+    """An argument that cannot be told from another."""
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "where"),
+    [
+        ((Unhashable(),), {}, r"args\[1\]"),
+        (({"a": [1.0, Unhashable()]},), {}, r"args\[1\]\['a'\]\[1\]"),
+        ((), {"how": Unhashable()}, r"kwargs\['how'\]"),
+    ],
+)
+def test_what_is_neither_array_nor_hashable_is_refused_by_its_path(
+    array: Any, args: Any, kwargs: Any, where: str
+) -> None:
+    v = Variable(array(1.0))
+
+    @jit
+    def f(x: Any, *rest: Any, **more: Any) -> Any:
+        v.value = v + x
+        return x
+
+    f(array(1.0))
+    for _ in range(2):
+        with pytest.raises(anyjac.InputTypeError, match=where):
+            f(array(1.0), *args, **kwargs)
+        assert host(v) == 2.0
+    assert_free(v)
+
+
+def test_what_is_not_callable_is_refused() -> None:
+    with pytest.raises(anyjac.InputTypeError, match="jit needs a callable, not 3"):
+        jit(3)
+    with pytest.raises(anyjac.InputTypeError, match="backend"):
+        jit(lambda x: x, backend=3)
+
+
+# ---- methods and other callables -----------------------------------------------------------------------------------
+
+
+class Counter:
+    """A model with one Variable and a compiled method."""
+
+    def __init__(self, start: Any) -> None:
+        self.count = Variable(start)
+
+    @jit
+    def step(self, x: Any) -> Any:
+        """Add to the count."""
+        self.count.value = self.count + x
+        return self.count.value * 1.0
+
+    @jit
+    def bump(self) -> None:
+        self.count.value = self.count + 1.0
+
+    @jit
+    @jacrev
+    def slope(self, x: Any) -> Any:
+        return self.count * x * x
+
+    @jacrev
+    @jit
+    def slope_of_compiled(self, x: Any) -> Any:
+        return self.count * x * x
+
+    @staticmethod
+    @jit
+    def double(x: Any) -> Any:
+        return 2 * x
+
+    @jit
+    @staticmethod
+    def treble(x: Any) -> Any:
+        return 3 * x
+
+    @jit
+    @classmethod
+    def named(cls, x: Any) -> Any:
+        return {"name": cls.__name__, "x": x * 1.0}
+
+
+def test_each_object_has_its_own_variables(array: Any) -> None:
+    one, two = Counter(array(0.0)), Counter(array(10.0))
+    for n in range(1, 4):
+        assert host(one.step(array(1.0))) == n
+        assert host(two.step(array(2.0))) == 10 + 2 * n
+        one.bump()
+        one.count.value = one.count - 1.0
+    assert host(Counter.step(one, array(1.0))) == 4.0
+    assert (host(one.count), host(two.count)) == (4.0, 16.0)
+
+
+def test_decorators_stack_on_methods(array: Any) -> None:
+    model = Counter(array(2.0))
+    for _ in range(2):
+        assert host(model.slope(array(3.0))) == 12.0
+        assert host(model.slope_of_compiled(array(3.0))) == 12.0
+        assert host(Counter.double(array(3.0))) == host(model.double(array(3.0))) == 6.0
+        assert host(Counter.treble(array(3.0))) == host(model.treble(array(3.0))) == 9.0
+        assert host(Counter.named(array(3.0))) == host(model.named(array(3.0))) == {"name": "Counter", "x": 3.0}
+    model.count.value = array(5.0)
+    assert host(model.slope(array(3.0))) == 30.0
+
+
+def test_a_static_method_that_is_asked_of_its_class_is_compiled_once(compiling: Backend) -> None:
+    counted = Counted(lambda x: 3 * x)
+
+    class Model:
+        static = jit(staticmethod(lambda x: counted(x)))
+
+    for _ in range(3):
+        assert host(Model.static(made(compiling, 2.0))) == 6.0
+    assert counted.runs == 1
+
+
+def test_a_method_is_compiled_once_for_each_object(compiling: Backend) -> None:
+    runs = []
+
+    class Model:
+        @jit
+        def step(self, x: Any) -> Any:
+            runs.append(self)
+            return x * 2
+
+    one, two = Model(), Model()
+    for _ in range(3):
+        one.step(made(compiling, 1.0))
+        two.step(made(compiling, 1.0))
+    assert runs == [one, two]
+
+
+def test_a_compiled_method_keeps_no_object_alive(backend: Backend, array: Any) -> None:
+    gc.collect()
+    before = len(Counter.__dict__["step"]._of_instances)
+    model = Counter(array(0.0))
+    for _ in range(3):
+        model.step(array(1.0))
+        model.slope(array(1.0))
+        model.bump()
+    reference, gone = weakref.ref(model), weakref.ref(model.count)
+    gc.collect()
+    gc.disable()
+    try:
+        del model
+        assert reference() is None
+    finally:
+        gc.enable()
+    gc.collect()
+    assert gone() is None
+    assert len(Counter.__dict__["step"]._of_instances) <= before
+
+
+@dataclasses.dataclass
+class Equal:
+    """An object that equals others and has no hash."""
+
+    factor: float
+
+    @jit
+    def scaled(self, x: Any) -> Any:
+        return self.factor * x
+
+
+def test_objects_that_are_equal_or_unhashable_are_told_apart_by_identity(array: Any) -> None:
+    one, two = Equal(2.0), Equal(2.0)
+    assert host(one.scaled(array(1.0))) == 2.0
+    two.factor = 3.0
+    assert host(two.scaled(array(1.0))) == 3.0
+    assert host(one.scaled(array(1.0))) == 2.0
+
+
+class Slotted:
+    """An object to which no weak reference can point."""
+
+    __slots__ = ("v",)
+
+    def __init__(self, v: Variable) -> None:
+        self.v = v
+
+    @jit
+    def step(self, x: Any) -> Any:
+        self.v.value = self.v + x
+        return self.v.value * 1.0
+
+
+def test_an_object_without_weak_references_works(array: Any) -> None:
+    one, two = Slotted(Variable(array(0.0))), Slotted(Variable(array(5.0)))
+    for n in range(1, 4):
+        assert host(one.step(array(1.0))) == n
+        assert host(two.step(array(1.0))) == 5.0 + n
+
+
+def test_partials_and_callable_objects(array: Any) -> None:
+    class Scale:
+        def __init__(self) -> None:
+            self.factor = Variable(array(2.0))
+
+        def __call__(self, x: Any) -> Any:
+            return self.factor * x
+
+    scale = Scale()
+    compiled, part = jit(scale), jit(functools.partial(lambda n, x: x * n, 3))
+    for _ in range(2):
+        assert host(compiled(array(2.0))) == 4.0
+        assert host(part(array(2.0))) == 6.0
+        assert host(functools.partial(part)(array(2.0))) == 6.0
+    scale.factor.value = array(7.0)
+    assert host(compiled(array(2.0))) == 14.0
+
+
+# ---- the object ----------------------------------------------------------------------------------------------------
+
+state = Variable(1.0)
+
+
+@jit
+def of_module(x: Any, *, scale: Any = 2.0) -> Any:
+    """Multiply."""
+    return state.value * scale * x
+
+
+@jit
+@jacrev
+def slope_of_module(x: Any) -> Any:
+    """Square."""
+    return x * x
+
+
+def plain(x: Any) -> Any:
+    return x * x
+
+
+def test_it_looks_like_the_function() -> None:
+    assert (of_module.__name__, of_module.__doc__, of_module.__module__) == ("of_module", "Multiply.", __name__)
+    assert list(inspect.signature(of_module).parameters) == ["x", "scale"]
+    assert of_module.__wrapped__.__name__ == "of_module"
+    assert jit(plain).__wrapped__ is plain
+    assert jit()(plain).__wrapped__ is plain
+
+
+def test_its_repr_says_what_it_is() -> None:
+    assert repr(jit(plain)) == "jit(plain)"
+    assert repr(jit(plain, backend="jax", device="cpu")) == "jit(plain, backend='jax', device='cpu')"
+    assert repr(jit(jacrev(plain, has_aux=True))) == "jit(jacrev(plain, has_aux=True))"
+    assert repr(Counter(0.0).step) == "jit(Counter.step)"
+
+
+def test_it_is_copied_and_pickled_without_what_was_compiled(array: Any) -> None:
+    for each in (of_module, slope_of_module):
+        each(array(3.0))
+        assert pickle.loads(pickle.dumps(each)) is each
+    for other in (jit(plain), jit(jacrev(plain)), jit(functools.partial(plain), device="cpu")):
+        before = host(other(array(3.0)))
+        for twin in (copy.copy(other), copy.deepcopy(other), pickle.loads(pickle.dumps(other))):
+            assert twin is not other
+            assert repr(twin) == repr(other) or "partial" in repr(other)
+            assert host(twin(array(3.0))) == before
+
+
+def test_a_deep_copy_of_a_model_has_variables_of_its_own(array: Any) -> None:
+    model = Counter(array(0.0))
+    model.step(array(1.0))
+    twin, method = copy.deepcopy(model), copy.deepcopy(model.step)
+    assert host(twin.step(array(5.0))) == 6.0
+    assert host(method(array(7.0))) == 8.0
+    assert host(model.count) == 1.0
+
+
+# ---- beside other transformations ----------------------------------------------------------------------------------
+
+
+def test_it_nests_with_transforms_in_every_order(array: Any) -> None:
+    cube = lambda x: x**3  # noqa: E731
+    for _ in range(2):
+        assert host(jacrev(jit(cube))(array(2.0))) == 12.0
+        assert host(jit(jacrev(jit(cube)))(array(2.0))) == 12.0
+        assert host(jit(jit(cube))(array(2.0))) == 8.0
+        assert host(jacrev(jit(jacrev(cube)))(array(2.0))) == 12.0
+        assert host(jit(jacrev(jacrev(jit(cube))))(array(2.0))) == 12.0
+
+
+def test_variables_pass_through_all_levels(array: Any) -> None:
+    v = Variable(array(1.0))
+
+    @jit
+    def inner(x: Any) -> Any:
+        v.value = v * x
+        return v.value * x
+
+    @jit
+    def outer(x: Any) -> Any:
+        return inner(x) + inner(x)
+
+    # v x^2 + (v x) x^2 at v = 1, x = 2 is 12; its derivative is 2 v x + 3 v x^2 = 16, and x^2 + x^3 = 12 for v
+    assert host(outer(array(2.0))) == 12.0
+    assert host(v) == 4.0
+    v.value = array(1.0)
+    of_v, of_x = jacrev(outer, v, 0)(array(2.0))
+    assert (host(of_v), host(of_x), host(v)) == (12.0, 16.0, 4.0)
+    v.value = array(1.0)
+    compiled = jit(jacrev(outer, v, 0))
+    for _ in range(2):
+        v.value = array(1.0)
+        of_v, of_x = compiled(array(2.0))
+        assert (host(of_v), host(of_x), host(v)) == (12.0, 16.0, 4.0)
+
+
+def test_transformations_of_jax_around_it() -> None:
+    w = Variable(jnp.asarray(3.0))
+    compiled = jit(lambda x: w * x**2)
+    assert jax.grad(compiled)(2.0) == 12.0
+    assert jax.jit(compiled)(2.0) == 12.0
+    assert jax.vmap(compiled)(jnp.asarray([1.0, 2.0])).tolist() == [3.0, 12.0]
+    assert jit(jax.grad(compiled))(2.0) == 12.0
+    assert jit(jax.vmap(jacrev(compiled)))(jnp.asarray([1.0, 2.0])).tolist() == [6.0, 12.0]
+    assert_free(w)
+
+
+def test_a_write_within_a_trace_of_jax_is_refused_and_the_next_call_is_right() -> None:
+    w = Variable(jnp.asarray(3.0), name="w")
+
+    @jit
+    def f(x: Any) -> Any:
+        w.value = w * x
+        return w.value * 1.0
+
+    with pytest.raises(anyjac.TracerLeakError, match="'w'"):
+        jax.jit(f)(2.0)
+    assert_free(w)
+    assert float(w) == 3.0
+    assert (float(f(jnp.asarray(2.0))), float(w)) == (6.0, 6.0)
+
+
+def test_transformations_of_torch_around_it() -> None:
+    w = Variable(torch.tensor(3.0, dtype=torch.float64))
+    compiled = jit(lambda x: w * x**2)
+    x = torch.tensor(2.0, dtype=torch.float64)
+    for _ in range(2):
+        assert host(compiled(x)) == 12.0
+        assert host(torch.func.grad(compiled)(x)) == 12.0
+        assert host(torch.func.vmap(compiled)(torch.stack([x, x + 1]))) == [12.0, 27.0]
+    leaf = x.clone().requires_grad_()
+    compiled(leaf).backward()
+    assert host(leaf.grad) == 12.0
+    assert_free(w)
+
+
+def test_an_argument_of_torch_is_changed_in_place_once_in_every_call() -> None:
+    compiled = jit(lambda x: x.add_(1.0))
+    for start in (torch.zeros(2, 3), torch.zeros(3, 2).T, torch.zeros(4, 4)[::2, ::2]):
+        compiled(start)
+        assert host(start) == np.ones(start.shape).tolist()
+        compiled(start)
+        assert host(start) == np.full(start.shape, 2.0).tolist()
+
+
+def test_strides_and_lazy_conjugates_of_torch_make_no_difference() -> None:
+    compiled = jit(lambda z: (2 * z).reshape(-1))
+    z = torch.tensor([[1 + 2j, 3 - 1j], [0 + 1j, 2 + 0j]])
+    for _ in range(2):
+        for each in (z, z.conj(), z.T, z.mH, z[:, :1].expand(2, 2), z[::2]):
+            assert host(compiled(each)) == host((2 * each).reshape(-1))
+
+
+def test_the_precision_of_torch_is_that_of_the_call() -> None:
+    compiled = jit(lambda x: torch.ones(2) * x)
+    x = torch.tensor(2.0)
+    assert compiled(x).dtype == torch.float32
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert compiled(x).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert compiled(x).dtype == torch.float32
+
+
+def test_code_that_torch_has_written_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TORCH, "compile", REAL_COMPILE)
+    v = Variable(torch.ones(3, dtype=torch.float64))
+
+    def f(x: Any) -> Any:
+        v.value = v + 1.0
+        return torch.sin(v.value * x)
+
+    x = torch.tensor(POINT)
+    compiled, count = jit(jacrev(f)), 1.0
+    for _ in range(3):
+        count += 1.0
+        assert np.allclose(compiled(x), np.diag(count * np.cos(count * POINT)), rtol=1e-12)
+        assert host(v) == [count] * 3
+
+
+# ---- errors --------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_leaves_every_variable_as_it_was_and_the_next_call_is_right(array: Any) -> None:
+    a, b = Variable(array(1.0)), Variable(array([1.0, 2.0]))
+
+    @jit
+    def f(x: Any, fails: bool) -> Any:
+        a.value = a + x
+        b[0] = x
+        if fails:
+            raise ValueError("no")
+        return a.value * 1.0
+
+    for before in (1.0, 2.0, 3.0):
+        b.value = array([1.0, 2.0])
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no"):
+                f(array(1.0), True)
+            assert (host(a), host(b)) == (before, [1.0, 2.0])
+            assert_free(a, b)
+        assert host(f(array(1.0), False)) == before + 1.0
+        assert (host(a), host(b)) == (before + 1.0, [1.0, 2.0])
+
+
+def test_an_error_for_a_new_shape_leaves_a_known_call_right(array: Any) -> None:
+    v = Variable(array(1.0))
+
+    @jit
+    def f(x: Any) -> Any:
+        v.value = v + 1.0
+        if x.ndim:
+            raise ValueError("no")
+        return x
+
+    for count in (2.0, 3.0, 4.0):
+        f(array(1.0))
+        with pytest.raises(ValueError, match="no"):
+            f(array([1.0]))
+        assert host(v) == count
+        assert_free(v)
+
+
+def test_a_branch_on_values_is_an_error_of_the_framework_and_changes_nothing(compiling: Backend) -> None:
+    v = Variable(made(compiling, 1.0))
+
+    @jit
+    def f(x: Any, branch: bool) -> Any:
+        v.value = v + x
+        if branch:
+            return x if x > 0 else -x
+        return x
+
+    for count in range(1, 4):
+        with pytest.raises((jax.errors.TracerBoolConversionError, RuntimeError)):
+            f(made(compiling, 1.0), True)
+        assert host(v) == count
+        assert_free(v)
+        f(made(compiling, 1.0), False)
+
+
+def test_a_branch_on_a_variable_changes_nothing_either(compiling: Backend) -> None:
+    v = Variable(made(compiling, 1.0))
+
+    @jit
+    def f(x: Any) -> Any:
+        v.value = v + x if v.value > 0 else v - x
+
+    for _ in range(2):
+        with pytest.raises((jax.errors.TracerBoolConversionError, RuntimeError)):
+            f(made(compiling, 1.0))
+        assert host(v) == 1.0
+        assert_free(v)
+
+
+def test_a_write_of_another_shape_is_refused_by_name(array: Any) -> None:
+    v = Variable(array([1.0]), name="v")
+
+    @jit
+    def f(x: Any) -> Any:
+        v.value = x
+
+    f(array([2.0]))
+    with pytest.raises(anyjac.VariableWriteError, match="'v'"):
+        f(array([2.0, 3.0]))
+    f(array([4.0]))
+    assert host(v) == [4.0]
+
+
+def test_a_coroutine_function_is_refused(array: Any) -> None:
+    async def f(x: Any) -> Any:
+        return x
+
+    with pytest.raises(anyjac.OutputError, match="coroutine"):
+        jit(f)(array(1.0))
+
+
+# ---- which framework and which device ------------------------------------------------------------------------------
+
+
+def test_one_function_serves_all_frameworks_in_turn() -> None:
+    compiled = jit(jacrev(lambda x: x * x))
+    for _ in range(3):
+        for value in (jnp.asarray(3.0), np.array(3.0), torch.tensor(3.0)):
+            found = compiled(value)
+            assert float(found) == 6.0
+            assert type(found) is type(value)
+
+
+def test_the_context_goes_before_the_arrays_each_time() -> None:
+    compiled = jit(lambda x: x * x)
+    x = jnp.asarray(3.0)
+    for _ in range(2):
+        assert isinstance(compiled(x), jax.Array)
+        with anyjac.use_backend("torch"):
+            for _ in range(2):
+                assert isinstance(compiled(x), torch.Tensor)
+        with anyjac.use_backend("numpy"):
+            assert isinstance(compiled(x), (np.ndarray, np.generic))
+
+
+def test_a_named_backend_goes_before_the_context() -> None:
+    compiled, of_transform = jit(lambda x: x * x, backend="jax"), jit(jacrev(lambda x: x * x, backend="jax"))
+    for each, expected in ((compiled, 9.0), (of_transform, 6.0)):
+        for _ in range(2):
+            with anyjac.use_backend("torch"):
+                assert isinstance(each(3.0), jax.Array)
+                assert float(each(jnp.asarray(3.0))) == float(each(np.array(3.0))) == expected
+
+
+def test_the_default_decides_where_nothing_else_does() -> None:
+    compiled, of_transform = jit(lambda x: x + 1), jit(jacrev(lambda x: x * x))
+    try:
+        for name in ("jax", "torch", "jax"):
+            anyjac.set_default_backend(name)
+            backend = anyjac.get_backend(name)
+            for _ in range(2):
+                assert backend.is_array(compiled(3.0))
+                assert backend.is_array(of_transform(3.0))
+    finally:
+        anyjac.set_default_backend("numpy")
+    assert isinstance(of_transform(3.0), (np.ndarray, np.generic))
+
+
+def test_the_environment_is_looked_at_when_something_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(lambda x: x * x)
+    compiled = jit(counted)
+    x = jnp.asarray(3.0)
+    assert isinstance(compiled(x), jax.Array)
+    monkeypatch.setenv("ANYJAC_BACKEND", "torch")
+    assert isinstance(compiled(x), jax.Array), "a call like the one before"
+    assert isinstance(compiled(np.array(3.0)), torch.Tensor)
+    assert isinstance(compiled(x), torch.Tensor)
+    monkeypatch.delenv("ANYJAC_BACKEND")
+    monkeypatch.setenv("ANYJAC_DEVICE", "cpu:2")
+    other = jit(lambda x: x * x)
+    for _ in range(2):
+        assert other(x).devices() == {jax.devices()[2]}
+
+
+def test_a_device_is_where_the_work_is_done_and_results_stay() -> None:
+    here, there = jax.devices()[0], jax.devices()[3]
+    v = Variable(jax.device_put(jnp.asarray(1.0), here))
+
+    @jit(device="cpu:3")
+    def f(x: Any) -> Any:
+        v.value = v + x
+        return {"x": x * 2.0, "new": jnp.zeros(2)}
+
+    for count in (2.0, 3.0, 4.0):
+        found = f(jax.device_put(jnp.asarray(1.0), here))
+        assert found["x"].devices() == found["new"].devices() == {there}
+        assert v.value.devices() == {here}
+        assert float(v) == count
+    assert jit(jacrev(lambda x: x * x, device="cpu:2"))(jnp.ones(2)).devices() == {jax.devices()[2]}
+
+
+def test_arrays_stay_on_their_device() -> None:
+    compiled = jit(jacrev(lambda x: x * x))
+    for _ in range(2):
+        for device in jax.devices()[:3]:
+            assert compiled(jax.device_put(jnp.ones(2), device)).devices() == {device}
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(anyjac.DeviceError, match="nowhere"):
+        jit(lambda x: x, device="nowhere")(jnp.ones(2))
+
+
+def test_a_variable_tells_the_framework_where_nothing_else_does(compiling: Backend) -> None:
+    v = Variable(made(compiling, 1.0))
+
+    @jit
+    def step(n: Any = 1.0) -> Any:
+        v.value = v * 2.0 + 0.0 * n
+        return v.value * 1.0
+
+    for n in (2.0, 4.0, 8.0):
+        found = step()
+        assert compiling.is_array(found)
+        assert host(found) == n
+    assert host(step(np.array(1.0))) == 16.0
+    assert host(v) == 16.0
+
+
+def test_a_method_without_arguments_learns_it_once_for_each_object(compiling: Backend) -> None:
+    runs = []
+
+    class Model:
+        def __init__(self) -> None:
+            self.v = Variable(made(compiling, 0.0))
+
+        @jit
+        def step(self, how: str = "up") -> None:
+            runs.append(how)
+            self.v.value = self.v + (1.0 if how == "up" else -1.0)
+
+    model = Model()
+    model.step()
+    first = len(runs)
+    for _ in range(4):
+        model.step()
+    assert len(runs) == first
+    assert host(model.v) == 5.0
+    model.step("down")
+    count = len(runs)
+    for _ in range(4):
+        model.step("down")
+    assert len(runs) == count
+    assert host(model.v) == 0.0
+
+
+def test_what_was_learned_does_not_stand_against_other_arrays() -> None:
+    v = Variable(jnp.asarray(2.0))
+    compiled = jit(lambda x, reads: x * v.value if reads else x * 1.0)
+    assert isinstance(compiled(np.array(3.0), True), jax.Array)
+    assert isinstance(compiled(torch.tensor(3.0), False), torch.Tensor)
+    with pytest.raises(anyjac.MixedBackendsError):
+        compiled(torch.tensor(3.0), True)
+    assert float(compiled(np.array(3.0), True)) == 6.0
+    assert_free(v)
+
+
+def test_arrays_of_two_frameworks_are_refused_unless_one_is_named() -> None:
+    v = Variable(jnp.asarray(2.0), name="v")
+    compiled = jit(lambda x: x * v.value)
+    for _ in range(2):
+        with pytest.raises(anyjac.MixedBackendsError, match="'v'"):
+            compiled(torch.tensor(3.0))
+        assert_free(v)
+    assert float(compiled(jnp.asarray(3.0))) == 6.0
+    with anyjac.use_backend("torch"):
+        for _ in range(2):
+            assert float(compiled(torch.tensor(3.0))) == 6.0
+    with pytest.raises(anyjac.MixedBackendsError):
+        compiled(torch.tensor(3.0))
+    both = [jnp.asarray(1.0), torch.tensor(1.0)]
+    with pytest.raises(anyjac.MixedBackendsError, match="several frameworks"):
+        jit(lambda xs: xs[0])(both)
+    assert isinstance(jit(lambda xs: xs[0] + xs[1], backend="jax")(both), jax.Array)
+
+
+def test_a_variable_of_another_framework_is_written_back_in_its_own() -> None:
+    v = Variable(np.array(1.0))
+
+    @jit
+    def f(x: Any) -> Any:
+        v.value = v + x
+        return v.value * 1.0
+
+    for n in (2.0, 3.0, 4.0):
+        assert isinstance(f(jnp.asarray(1.0)), jax.Array)
+        assert isinstance(v.value, np.ndarray)
+        assert float(v) == n
+
+
+# ---- threads -------------------------------------------------------------------------------------------------------
+
+
+def _in_threads(*works: Any) -> None:
+    errors: list[BaseException] = []
+    start = threading.Barrier(len(works))
+
+    def run(work: Any) -> None:
+        start.wait()
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
+    if errors:
+        raise errors[0]
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_concurrent_calls_lose_no_write(backend: Backend, array: Any, warm: bool) -> None:
+    v = Variable(array(0.0))
+
+    def add(x: Any) -> Any:
+        v.value = v + x
+        return x * x
+
+    compiled, plainly = jit(add), jacrev(add)
+    if warm:
+        compiled(array(0.0))
+
+    def many(each: Any) -> None:
+        for _ in range(20):
+            each(array(1.0))
+
+    _in_threads(*[functools.partial(many, each) for each in (compiled, compiled, compiled, plainly)])
+    assert host(v) == 80.0
+    assert_free(v)
+
+
+def test_functions_are_compiled_in_many_threads_at_once_while_others_run(compiling: Backend) -> None:
+    v, known = Variable(made(compiling, 0.0)), jit(lambda x: x * 2.0)
+    known(made(compiling, 1.0))
+
+    def compile_new() -> None:
+        for n in range(1, 5):
+
+            @jit
+            def fresh(x: Any, n: int = n) -> Any:
+                v.value = v + x
+                return (x * n) ** 2
+
+            assert host(fresh(made(compiling, 1.0))) == n**2
+            assert host(jacrev(fresh)(made(compiling, 1.0))) == 2 * n**2
+
+    def run_known() -> None:
+        for _ in range(100):
+            assert host(known(made(compiling, 3.0))) == 6.0
+
+    _in_threads(compile_new, compile_new, compile_new, run_known)
+    assert host(v) == 24.0
+    assert_free(v)
+    run_known()
+
+
+# ---- what is kept --------------------------------------------------------------------------------------------------
+
+
+def test_neither_arguments_nor_results_nor_tracers_are_kept(compiling: Backend) -> None:
+    references: dict[str, weakref.ref[Any]] = {}
+
+    class Thing:
+        """What a weak reference can point to."""
+
+    def f(x: Any) -> Any:
+        y, thing = x * 2, Thing()
+        references.update(inside=weakref.ref(y), x=weakref.ref(x), thing=weakref.ref(thing))
+        v.value = v + y
+        return {"y": y, "none": None}
+
+    v = Variable(made(compiling, [1.0, 2.0]))
+    compiled = jit(f)
+    for _ in range(2):
+        x, before = made(compiling, [1.0, 2.0]), v.value
+        found = compiled(x)
+        references.update(given=weakref.ref(x), found=weakref.ref(found["y"]), before=weakref.ref(before))
+        del x, found, before
+    gc.collect()  # the compilers' own cycles
+    assert [name for name, reference in references.items() if reference() is not None] == []
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """Let reference counts alone free what is no longer needed."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_call_that_was_compiled_makes_no_cycle(compiling: Backend, without_collector: None) -> None:
+    v = Variable(made(compiling, [1.0, 2.0]))
+
+    @jit
+    def f(x: Any) -> Any:
+        v.value = v + x
+        return {"y": x * 2, "text": "a"}
+
+    f(made(compiling, [1.0, 2.0]))
+    gc.collect()
+    gc.disable()
+    x, before = made(compiling, [1.0, 2.0]), v.value
+    found = f(x)
+    references = [weakref.ref(each) for each in (x, before, found["y"])]
+    del x, before, found
+    assert [reference() for reference in references] == [None] * 3
