@@ -8,6 +8,7 @@ returns is compared with one row's result in shape and dtype, see `batched`.
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ def repeated(array: Array, count: int) -> Array:
 def flat(batch: Array) -> Array:
     """Flatten each row."""
     shape = anp.shape(batch)
-    return anp.reshape(batch, (shape[0], int(np.prod(shape[1:]))))
+    return anp.reshape(batch, (shape[0], math.prod(shape[1:])))
 
 
 # ---- elementwise -----------------------------------------------------------------------------------------------------
@@ -451,7 +452,7 @@ def _is_plain(part: Any) -> bool:
 def positions(index: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Return, in the shape of what `index` takes, the places of the elements in the flattened array."""
     index = np.asarray(index, dtype=np.int64) if isinstance(index, list) and not index else index
-    return np.asarray(np.arange(int(np.prod(shape))).reshape(shape)[index])
+    return np.asarray(np.arange(math.prod(shape)).reshape(shape)[index])
 
 
 @_rule(ArrayBox.__getitem__)
@@ -482,7 +483,7 @@ class Scattered:
             return result
         places = positions(self.index, self.shape)
         rows = anp.broadcast_to(self.rows, (len(self.rows), *places.shape))
-        spread = scattered(flat(rows), places.ravel(), int(np.prod(self.shape)))
+        spread = scattered(flat(rows), places.ravel(), math.prod(self.shape))
         return anp.reshape(spread, (len(self.rows), *self.shape))
 
     def add_to(self, total: np.ndarray[Any, Any]) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import autograd.numpy as anp
 import numpy as np
@@ -12,9 +12,12 @@ from autograd.tracer import getval, isbox, new_box, notrace_primitives, toposort
 
 from anyjac_plugins import Array, FlatFunction
 
+makers_with_arguments: Final[set[Callable[..., Any]]] = set()
+"""Whose nodes keep the arguments. No others do, since arrays would stay that autograd lets go of."""
+
 
 class RuleNode(VJPNode):  # type: ignore[misc]
-    """A node that knows whose rule it holds, and what the primitive was given."""
+    """A node that knows whose rule it holds and, for those in `makers_with_arguments`, what the primitive was given."""
 
     __slots__ = ("argnums", "args", "kwargs", "maker")
 
@@ -33,9 +36,10 @@ class RuleNode(VJPNode):  # type: ignore[misc]
             name = getattr(fun, "__name__", fun)
             raise NotImplementedError(f"VJP of {name} wrt argnums {argnums} not defined")
         self.maker = maker
-        self.args = args
-        self.kwargs = kwargs
-        self.argnums = argnums
+        if maker in makers_with_arguments:
+            self.args = args
+            self.kwargs = kwargs
+            self.argnums = argnums
         self.vjp = maker(argnums, value, args, kwargs)  # type: ignore[misc]
 
 

@@ -145,8 +145,9 @@ def _finished(gradients: Sequence[Rows | None], primals: Sequence[Array], taken:
         if gradient is None:
             finished.append(None)
             continue
-        rows = cast(gradient.to_array() if isinstance(gradient, SparseRows) else gradient, primal)
-        if not isbox(rows):
+        is_new = isinstance(gradient, SparseRows)
+        rows = cast(gradient.to_array() if is_new else gradient, primal)
+        if not is_new and not isbox(rows):
             if not rows.flags.writeable or any(not isbox(each) and np.may_share_memory(rows, each) for each in taken):
                 rows = rows.copy()
             taken = [*taken, rows]

@@ -19,7 +19,7 @@ from autograd.tracer import isbox
 
 from . import traced
 from .batching_rules import Rows, Scattered, positions
-from .differentiation import innermost
+from .differentiation import innermost, makers_with_arguments
 from .structured import SparseRows
 
 Rule = Callable[[Any, Rows], "list[Rows] | None"]
@@ -146,16 +146,22 @@ def _shape_of(operand: Any) -> tuple[int, ...]:
     return operand.shape if hasattr(operand, "shape") else np.shape(operand)
 
 
+_BY_ARGUMENTS: Final[dict[Callable[..., Any], Rule]] = {
+    ArrayBox.__getitem__: _of_getitem,
+    anp.dot: _vector_times_matrix,
+    anp.expand_dims: _of_reshape,
+    anp.matmul: _vector_times_matrix,
+    anp.reshape: _of_reshape,
+    anp.sum: _of_sum,
+    numpy_wrapper._array_from_scalar_or_array: _of_array,
+    numpy_wrapper.array_from_args: _of_array_of_elements,
+    numpy_wrapper.concatenate_args: _of_concatenate,
+}
+
 RULES: Final[dict[Callable[..., Any], Rule]] = {
-    **dict.fromkeys((primitive_vjps[function] for function in _OF_EACH_ELEMENT), _elementwise),
-    primitive_vjps[anp.dot]: _vector_times_matrix,
-    primitive_vjps[anp.matmul]: _vector_times_matrix,
-    primitive_vjps[anp.expand_dims]: _of_reshape,
-    primitive_vjps[anp.reshape]: _of_reshape,
-    primitive_vjps[ArrayBox.__getitem__]: _of_getitem,
-    primitive_vjps[anp.sum]: _of_sum,
-    primitive_vjps[numpy_wrapper._array_from_scalar_or_array]: _of_array,
-    primitive_vjps[numpy_wrapper.array_from_args]: _of_array_of_elements,
-    primitive_vjps[numpy_wrapper.concatenate_args]: _of_concatenate,
+    **{primitive_vjps[function]: _elementwise for function in _OF_EACH_ELEMENT},
+    **{primitive_vjps[function]: rule for function, rule in _BY_ARGUMENTS.items()},
 }
 """The rules, by what makes autograd's own rule for a primitive: one that was defined anew has none here."""
+
+makers_with_arguments.update(primitive_vjps[function] for function in _BY_ARGUMENTS)

@@ -6,6 +6,7 @@ a function is computed in time proportional to the elements that are not zero. K
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -49,7 +50,7 @@ class SparseRows:
     @property
     def size(self) -> int:
         """Elements of one row."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def pairs(self) -> int:
@@ -117,7 +118,7 @@ class SparseRows:
     def spread(self, places: Array, factors: Array, shape: tuple[int, ...]) -> SparseRows | None:
         """Return rows of `shape` with, for each pair, several: at ``places[element]``, times `factors`."""
         several = places.shape[1]
-        if self.pairs * several > min(_AT_MOST, int(np.prod(shape)) // 4):
+        if self.pairs * several > min(_AT_MOST, math.prod(shape) // 4):
             return None
         index = np.where(self.index[:, :, None] >= 0, places[self.index], -1)
         value = self.value[:, :, None] * factors

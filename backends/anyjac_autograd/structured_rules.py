@@ -6,6 +6,7 @@ here takes an operand that belongs to an outer trace.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ def _scale(call: Call) -> SparseRows | None:
         return None
     place, rows, constant = operands
     shape = _result_shape(call)
-    if (place == 1 and call.fun is not anp.multiply) or int(np.prod(shape)) != rows.size:
+    if (place == 1 and call.fun is not anp.multiply) or math.prod(shape) != rows.size:
         return None
     if constant.ndim:
         constant = np.broadcast_to(constant, shape).reshape(-1)
@@ -114,7 +115,7 @@ def _add_zeros(call: Call) -> SparseRows | None:
 def _broadcast(rows: SparseRows, shape: tuple[int, ...]) -> SparseRows | None:
     if rows.shape == shape:
         return rows
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     if not rows.size or not size:
         return None
     source = np.broadcast_to(np.arange(rows.size).reshape(rows.shape), shape).reshape(-1)
@@ -183,7 +184,7 @@ def _concatenate(call: Call) -> SparseRows | None:
     shape = _result_shape(call)
     ends = np.cumsum([anp.shape(part)[axis] for part in parts])[:-1]
     total: SparseRows | None = None
-    for place, target in enumerate(np.split(np.arange(int(np.prod(shape))).reshape(shape), ends, axis=axis), 1):
+    for place, target in enumerate(np.split(np.arange(math.prod(shape)).reshape(shape), ends, axis=axis), 1):
         rows = call.batched.get(place)
         if rows is None:
             constant = _constant(call, place)
@@ -208,7 +209,7 @@ def _sum(call: Call) -> SparseRows | None:
     rows: SparseRows = call.only
     axis = call.option(1, "axis")
     kept = np.sum(np.empty(rows.shape, bool), axis=axis, keepdims=True).shape
-    target = np.broadcast_to(np.arange(int(np.prod(kept))).reshape(kept), rows.shape).reshape(-1)
+    target = np.broadcast_to(np.arange(math.prod(kept)).reshape(kept), rows.shape).reshape(-1)
     return rows.moved(target, _result_shape(call))
 
 
