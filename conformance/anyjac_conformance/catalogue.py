@@ -11,6 +11,7 @@ from .scenario import Scenario
 from .scenarios import (
     arguments,
     arrays,
+    compiled,
     composition,
     devices,
     documented,
@@ -32,6 +33,7 @@ SUBJECTS = (
     variables,
     state,
     composition,
+    compiled,
     rows,
     arrays,
     selection,

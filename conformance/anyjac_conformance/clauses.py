@@ -75,6 +75,13 @@ CLAUSES: Final[dict[str, str]] = {
     "composition/native-grad": "Inside and around the framework's own grad the derivative is right.",
     "composition/native-jit": "Inside and around the framework's own compiler the derivative is right.",
     "composition/native-vmap": "Inside and around the framework's own vectorising map the derivative is right.",
+    # ---- compiled --------------------------------------------------------------------------------------------------
+    "jit/results": "`jit` gives what the transform or function gives, packed alike; flags and text are kept.",
+    "jit/outputs": "Trees, None, text and numbers come out of `jit` as they are.",
+    "jit/variables": "`jit` reads and writes Variables once in every call.",
+    "jit/errors": "After an error in `jit` every Variable is as it was, and the next call is right.",
+    "jit/nested": "`jit` inside and around transforms gives the derivative.",
+    "jit/method": "A method under `jit` has `self` bound, and each object its own Variables.",
     # ---- rows and products -----------------------------------------------------------------------------------------
     "rows/blocks": "`rows` gives the Jacobian in blocks of rows, leaf by leaf, in the trees of the contract.",
     "rows/run": "`rows` runs the function once and stores its writes; the iterator owns no Variable.",

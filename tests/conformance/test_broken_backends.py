@@ -9,6 +9,7 @@ import pytest
 import anyjac
 from anyjac import Backend
 from anyjac_conformance import all_scenarios, check_backend
+from anyjac_plugins import Noted
 
 
 class Broken(Backend):
@@ -207,6 +208,34 @@ class IgnoresDevices(Broken):
         return contextlib.nullcontext()
 
 
+class KeepsTheFirstNote(Broken):
+    """Compiles, and notes for every kind of arrays what it noted for the first: which Variables were written, say."""
+
+    def stage(self, fun: Any) -> Any:
+        staged, notes = self.real.stage(fun), []
+
+        def run(*arrays: Any) -> Noted:
+            noted = staged(*arrays)
+            notes.append(noted.note)
+            return Noted(notes[0], noted.arrays)
+
+        return run
+
+
+class RunsNothingAgain(Broken):
+    """Gives the results of a compiled function's first call for ever."""
+
+    def stage(self, fun: Any) -> Any:
+        staged, results = self.real.stage(fun), []
+
+        def run(*arrays: Any) -> Noted:
+            if not results:
+                results.append(staged(*arrays))
+            return results[0]
+
+        return run
+
+
 class UnderstatesItself(Broken):
     """Does not declare the vectorising map, and has it all the same."""
 
@@ -234,6 +263,8 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     LeavesTracers: ("torch", "packing/aux-untouched"),
     Transparent: ("torch", "variables/no-tracer"),
     IgnoresDevices: ("jax", "devices/argument"),
+    KeepsTheFirstNote: ("torch", "jit/variables"),
+    RunsNothingAgain: ("jax", "jit/results"),
     UnderstatesItself: ("jax", "composition/native-vmap"),
 }
 
