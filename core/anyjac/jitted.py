@@ -21,7 +21,7 @@ from .selection import Selection, chosen_in_context, registry, select_device
 from .settings import check_backend
 from .staging import Given, Identity, Note, Static, UndiscoveredError, flat_function, take_apart
 from .transform import found_by_name, name_of, settings_of
-from .trees import LEAF, flatten
+from .trees import LEAF, TreeDef, flatten
 from .variable import Variable
 
 ShortWay = Callable[[tuple[Any, ...]], Any]
@@ -293,8 +293,9 @@ class _Program:
         return flat_function(self._backend, self._device, self._explicit, static, self._resolve, discovers=discovers)
 
     def known(self, static: Static, args: tuple[Any, ...], note: Note, *, named: bool) -> ShortWay:
-        """Return the short way for calls like one of bare arrays, if it is outside all others and nothing is moved."""
+        """Return the short way for calls like one of arrays, if it is outside all others and nothing is moved."""
         backend, read = self._backend, self._reads.get(static, ())
+        leaves, tree = (args, None) if all(map(backend.is_array, args)) else flatten(args)
         values = [variable._value for variable in read]
         if not backend.supports(JIT) or self._device is not None or note.written is None:
             return _nothing_known
@@ -302,11 +303,13 @@ class _Program:
             return _nothing_known
         if any(variable.backend is not backend for variable in (*read, *note.written)):
             return _nothing_known
-        if not all(backend.is_array(array) and not backend.is_traced(array) for array in (*args, *values)):
+        if not all(backend.is_array(array) and not backend.is_traced(array) for array in (*leaves, *values)):
             return _nothing_known
         staged = self._staged_for(static.with_variables([(Identity(variable), LEAF) for variable in read]))
         stateless = not read and not note.written
-        return _Known(backend, staged, read, args, values, explicit=self._explicit, named=named, stateless=stateless)
+        return _Known(
+            backend, staged, read, leaves, tree, values, explicit=self._explicit, named=named, stateless=stateless
+        )
 
 
 class UnlikeError(Exception):
@@ -318,10 +321,10 @@ def _nothing_known(args: tuple[Any, ...]) -> Any:
 
 
 class _Known:
-    """The short way for a call of bare arrays, and how to tell that another call is like it.
+    """The short way for a call of arrays, bare or in trees, and how to tell that another call is like it.
 
-    It is told by the types of arguments and Variables, and by nobody's having chosen another backend or device
-    meanwhile; shapes and dtypes are looked at by what the backend has compiled.
+    It is told by the types of arguments and Variables, the structure of the arguments, and by nobody's having chosen
+    another backend or device meanwhile; shapes and dtypes are looked at by what the backend has compiled.
     """
 
     __slots__ = (
@@ -332,6 +335,7 @@ class _Known:
         "_read",
         "_staged",
         "_stateless",
+        "_tree",
         "_types",
         "_value_types",
     )
@@ -341,7 +345,8 @@ class _Known:
         backend: Backend,
         staged: StagedFunction,
         read: tuple[Place, ...],
-        args: tuple[Any, ...],
+        leaves: Sequence[Any],
+        tree: TreeDef | None,
         values: Sequence[Any],
         *,
         explicit: bool,
@@ -352,7 +357,8 @@ class _Known:
         self._explicit = explicit
         self._staged = staged
         self._read = read
-        self._types = tuple(map(type, args))
+        self._tree = tree
+        self._types = tuple(map(type, leaves))
         self._value_types = [type(value) for value in values]
         self._named = named
         self._stateless = stateless
@@ -360,15 +366,20 @@ class _Known:
 
     def __call__(self, args: tuple[Any, ...]) -> Any:
         """Make a call; an UnlikeError before anything is written, if it is not like the one before."""
+        arrays: Sequence[Any] = args
+        if self._tree is not None:
+            arrays, tree = flatten(args)
+            if tree != self._tree:
+                raise UnlikeError
         if (
-            tuple(map(type, args)) != self._types
+            tuple(map(type, arrays)) != self._types
             or innermost_scope() is not None
             or self._generation != registry.generation
             or not (self._named or chosen_in_context() is None)
         ):
             raise UnlikeError
         if self._stateless:
-            noted = self._staged(*args)
+            noted = self._staged(*arrays)
             if noted.note.plain:
                 return noted.arrays[0]
             if noted.note.written == ():
@@ -377,19 +388,19 @@ class _Known:
         scope = Scope(self._backend, None, self._explicit)
         try:
             try:
-                return self._stateful(scope, args)
+                return self._stateful(scope, arrays)
             finally:
                 scope.close()
         finally:  # again, for the case that an interrupt arrived in the midst of it
             scope.close()
 
-    def _stateful(self, scope: Scope, args: tuple[Any, ...]) -> Any:
+    def _stateful(self, scope: Scope, arrays: Sequence[Any]) -> Any:
         backend = self._backend
         values = [scope.own(variable) for variable in self._read]
         if [type(value) for value in values] != self._value_types:
             raise UnlikeError
         scope.activate()
-        noted = self._staged(*args, *values)
+        noted = self._staged(*arrays, *values)
         scope.deactivate()
         note: Note = noted.note
         if note.written is None:
