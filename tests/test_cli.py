@@ -26,6 +26,7 @@ BACKEND_KEYS = {
     "summary": str,
     "error": type(None),
     "devices": list,
+    "jit": str,
 }
 """What ``info --json`` says of a backend that is loaded."""
 
@@ -167,6 +168,24 @@ def test_info_as_json_keeps_warnings_out_and_has_the_keys_of_each_variable() -> 
     assert (jax["state"], jax["devices"]) == ("disabled", [])
     assert "ANYJAC_DISABLE_PLUGINS" in jax["error"]
     assert "ANYJAC_BAKEND" in done.stderr
+
+
+def test_info_says_of_each_backend_what_jit_does(printed: Any) -> None:
+    text = printed("info")
+    for name, does in (("autograd", "runs functions as they are"), ("jax", "compiles"), ("torch", "compiles")):
+        assert re.search(rf"^  {name} +loaded: .*; jit {does} \(from ", text, re.MULTILINE)
+    assert [info["jit"] for info in json.loads(printed("info", "--json"))["backends"]] == [
+        "runs functions as they are",
+        "compiles",
+        "compiles",
+    ]
+
+
+def test_info_says_nothing_of_jit_for_a_backend_that_cannot_be_used() -> None:
+    done = _run("info", ANYJAC_DISABLE_PLUGINS="jax,torch")
+    assert done.stdout.count("; jit ") == 1
+    jax = json.loads(_run("info", "--json", ANYJAC_DISABLE_PLUGINS="jax,torch").stdout)["backends"][1]
+    assert (jax["name"], jax["jit"]) == ("jax", None)
 
 
 def test_info_marks_unknown_variables_of_the_environment(printed: Any, monkeypatch: pytest.MonkeyPatch) -> None:

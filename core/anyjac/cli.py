@@ -187,8 +187,9 @@ def _print_information(console: Console, found: dict[str, Any]) -> None:
     _line(console, "\nbackends")
     for info in found["backends"]:
         about = f"{info['framework_version']} on {', '.join(info['devices'])}" if info["devices"] else info["error"]
+        compiler = f"; jit {info['jit']}" if info["jit"] else ""
         origin = f"{info['distribution']} {info['version']}".strip()
-        _line(console, f"  {info['name']:<10} {info['state']}: {about or ''} (from {origin})")
+        _line(console, f"  {info['name']:<10} {info['state']}: {about or ''}{compiler} (from {origin})")
     _line(console, "\nenvironment")
     for name, setting in found["environment"].items():
         _line(console, f"  {name}={setting['value']}{_remark(setting)}")

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from anyjac_plugins import BackendInfo, environment
+from anyjac_plugins import JIT, BackendInfo, environment
 from anyjac_plugins.errors import AnyjacError
 
 from . import __version__
@@ -32,7 +32,9 @@ def information() -> dict[str, Any]:
     -------
     dict
         ``anyjac``, ``python`` and ``platform`` (texts); ``backends``, a list with the fields of `BackendInfo` and
-        ``devices`` for each; ``environment``, the ``ANYJAC_*`` variables as ``{"value", "known", "meant"}``.
+        for each ``devices`` and ``jit``, what `jit` does there (``"compiles"`` or ``"runs functions as they are"``;
+        None where the backend cannot be used); ``environment``, the ``ANYJAC_*`` variables as
+        ``{"value", "known", "meant"}``.
 
     Examples
     --------
@@ -45,12 +47,18 @@ def information() -> dict[str, Any]:
         "anyjac": __version__,
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "backends": [{**asdict(info), "devices": _devices(info)} for info in loaded_backends()],
+        "backends": [{**asdict(info), "devices": _devices(info), "jit": _jit(info)} for info in loaded_backends()],
         "environment": {
             name: {"value": value, "known": name not in misspelled, "meant": misspelled.get(name)}
             for name, value in environment.in_use().items()
         },
     }
+
+
+def _jit(info: BackendInfo) -> str | None:
+    if info.error is not None:
+        return None
+    return "compiles" if JIT in info.capabilities else "runs functions as they are"
 
 
 def _devices(info: BackendInfo) -> list[str]:
