@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
 from anyjac_plugins import Array, Noted, StagedFunction
 
-# The note is a part of the structure of the results, and so comes back with them where nothing of the function is run.
-# JAX's caches outlive the function, so they get a weak reference to it.
-jax.tree_util.register_pytree_node(
-    Noted, lambda noted: (noted.arrays, weakref.ref(noted.note)), lambda note, arrays: Noted(note(), arrays)
-)
+
+class _Found(Noted):
+    """What comes back where nothing of the function was run: JAX takes the note for a part of the results' structure.
+
+    JAX's caches outlive the function, so they have a weak reference to the note.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, reference: weakref.ref[Any], arrays: Sequence[Array]):  # the one call that Python makes here
+        self.note = reference()
+        self.arrays = arrays
+
+
+jax.tree_util.register_pytree_node(_Found, lambda found: (found.arrays, weakref.ref(found.note)), _Found)
 
 
 def stage(fun: StagedFunction) -> StagedFunction:
@@ -23,6 +34,6 @@ def stage(fun: StagedFunction) -> StagedFunction:
     def run(*arrays: Array) -> Noted:  # a new function, since JAX knows those that it has compiled before
         noted = fun(*arrays)
         notes.append(noted.note)
-        return noted
+        return _Found(weakref.ref(noted.note), noted.arrays)
 
     return jax.jit(run)
