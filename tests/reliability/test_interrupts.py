@@ -12,7 +12,7 @@ import pytest
 
 import anyjac
 import anyjac_plugins
-from anyjac import Variable, jacrev
+from anyjac import Variable, jacrev, jit
 
 from .running import PATIENCE_S, in_another_thread
 from .stateful import AFTER, BEFORE, Model, assert_nothing_open, assert_right, assert_untraced
@@ -98,6 +98,59 @@ def test_an_interrupt_at_any_line_writes_all_variables_or_none(backend: anyjac.B
 
 def test_an_interrupt_at_any_instruction_that_keeps_state_writes_all_variables_or_none() -> None:
     _interrupt_everywhere(anyjac.get_backend("numpy"), STATE_KEEPERS, "opcode", 300, last=300)
+
+
+class Compiled:
+    """Two Variables that a compiled function writes together, from (1, 10) to (2, 11) and on."""
+
+    def __init__(self, backend: anyjac.Backend, *, reads: bool) -> None:
+        self.a, self.b = (Variable(backend.asarray(np.asarray(start))) for start in (1.0, 10.0))
+
+        def step(x: Any) -> Any:
+            self.a.value = self.a + x if reads else x + 1.0
+            self.b.value = self.b + x if reads else x + 10.0
+            return x * x
+
+        self.step = jit(step)
+
+    def values(self) -> tuple[float, float]:
+        return float(self.a), float(self.b)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("warm", [True, False])
+def test_an_interrupt_of_a_compiled_call_writes_all_variables_or_none(
+    backend: anyjac.Backend, warm: bool, reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend.name == "torch":
+        monkeypatch.setattr(
+            type(backend), "compile", lambda self, fun: fun
+        )  # it is not PyTorch's compiler that is on trial
+    x = backend.asarray(np.asarray(1.0))
+    files = (str(CORE), str(Path(anyjac_plugins.__file__).parent), _package_of(backend))
+
+    def fresh() -> Compiled:
+        model = Compiled(backend, reads=reads)
+        for _ in range(3 if warm else 0):
+            model.step(x)
+        model.a.value, model.b.value = (backend.asarray(np.asarray(start)) for start in (1.0, 10.0))
+        return model
+
+    counter, counted = Interrupter(files, "line"), fresh()
+    assert not counter.interrupts(lambda: counted.step(x))
+    assert counted.values() == (2.0, 11.0)
+    outcomes = set()
+    for point in range(0, counter.count, 1 + counter.count // 80):
+        model = fresh()
+        Interrupter(files, "line", point).interrupts(lambda model=model: model.step(x))
+        assert_nothing_open(model.a, model.b)
+        assert_untraced(model.a, model.b)
+        outcomes.add(model.values())
+        model.a.value, model.b.value = (backend.asarray(np.asarray(start)) for start in (1.0, 10.0))
+        assert float(in_another_thread(lambda model=model: model.step(x))) == 1.0
+        assert model.values() == (2.0, 11.0)
+    assert outcomes <= {(1.0, 10.0), (2.0, 11.0)}
+    assert (1.0, 10.0) in outcomes
 
 
 @pytest.mark.parametrize("event", ["line", "opcode"])
