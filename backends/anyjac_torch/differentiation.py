@@ -239,11 +239,27 @@ def _mapped(function: Callable[..., Sequence[Array | None]], batches: Sequence[A
     The batching of ``torch.autograd.grad(..., is_grads_batched=True)`` is an older one, with fewer and slower rules.
     """
     count = batches[0].shape[0]
-    level = _functorch._vmap_increment_nesting(count, "error")
+    outside = _level()
     try:
-        results = function(*(_functorch._add_batch_dim(batch, 0, level) for batch in batches))
-        return [None if r is None else _functorch._remove_batch_dim(r, level, count, 0) for r in results]
-    finally:
+        try:
+            level = _functorch._vmap_increment_nesting(count, "error")
+            results = function(*(_functorch._add_batch_dim(batch, 0, level) for batch in batches))
+            return [None if r is None else _functorch._remove_batch_dim(r, level, count, 0) for r in results]
+        finally:
+            _leave_map(outside)
+    finally:  # again, for the case that an interrupt arrived in the midst of it
+        _leave_map(outside)
+
+
+def _level() -> int:
+    """Return how many transforms of `torch.func` are running."""
+    innermost = _functorch.peek_interpreter_stack()
+    return 0 if innermost is None else innermost.level()
+
+
+def _leave_map(outside: int) -> None:
+    """End the map that was begun within `outside` transforms, unless it has ended."""
+    if _level() > outside:
         _functorch._vmap_decrement_nesting()
 
 

@@ -59,15 +59,21 @@ class Staged:
 
         To wait for the other would be to wait for ever where it waits for a Variable that this call owns.
         """
-        from torch._dynamo.convert_frame import compile_lock
+        from torch._dynamo import convert_frame
 
-        if not compile_lock.acquire(blocking=False):
+        lock: Any = convert_frame.compile_lock
+        if lock._is_owned():  # so that below it is, if it is, by this very call
             return self._fun(*tensors)
         try:
-            graph, note = self._record(tensors)
-            results = graph(*tensors)  # which compiles it
-        finally:
-            compile_lock.release()
+            try:
+                if not lock.acquire(blocking=False):
+                    return self._fun(*tensors)
+                graph, note = self._record(tensors)
+                results = graph(*tensors)  # which compiles it
+            finally:
+                _give_up(lock)
+        finally:  # again, for the case that an interrupt arrived in the midst of it
+            _give_up(lock)
         self._compiled[kind] = graph, note
         return Noted(note, results)
 
@@ -99,6 +105,11 @@ class _Graph:
                 raise
         results: Sequence[Array] = self._recorded.forward(*tensors)
         return results
+
+
+def _give_up(lock: Any) -> None:
+    if lock._is_owned():
+        lock.release()
 
 
 def _tensors(arrays: Sequence[Any]) -> list[Array]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from anyjac_plugins.errors import ConcurrencyError
 
@@ -45,15 +45,22 @@ class Owner:
         Locks that others wait at, to be opened when it has finished.
     age
         A number that grows from call to call.
+    missed
+        What it could not have at once, while it must not wait; None where it may.
     """
 
-    __slots__ = ("__weakref__", "age", "claimed", "waiters", "waits_for")
+    __slots__ = ("__weakref__", "age", "claimed", "missed", "waiters", "waits_for")
 
     def __init__(self) -> None:
         self.claimed: list[Owned] = []
         self.waits_for: Owned | None = None
         self.waiters: list[threading.Lock] = []
         self.age = next(_ages)
+        self.missed: list[Any] | None = None
+
+
+class BusyError(Exception):
+    """Another call owns what is wanted, and this one must not wait for it here."""
 
 
 def owner_of(thing: Owned) -> Owner | None:
@@ -66,6 +73,8 @@ def acquire(owner: Owner, thing: Owned) -> None:
 
     Raises
     ------
+    BusyError
+        If another call owns it, and `owner` must not wait; then it is among what `owner` has missed.
     ConcurrencyError
         If the call that owns it waits, directly or by way of others, for something that `owner` owns, and `owner` is
         the youngest of them.
@@ -74,6 +83,9 @@ def acquire(owner: Owner, thing: Owned) -> None:
         return
     owner.claimed.append(thing)  # before the claim, so that an interrupt in between leaves nothing claimed for ever
     while (holder := _owners.setdefault(id(thing), owner)) is not owner:
+        if owner.missed is not None:
+            owner.missed.append(thing)
+            raise BusyError(thing.label())
         owner.waits_for = thing
         try:
             if _is_youngest_in_ring(owner):

@@ -228,7 +228,9 @@ def flat_function(
         scope = Scope(backend, device, explicit)
         try:
             try:
-                return _run(resolve(), scope, arrays, static, discovers)
+                if not discovers:
+                    return _run(resolve(), scope, arrays, static)
+                return _run_to_discover(resolve(), scope, arrays, static)
             finally:
                 scope.close()
         finally:  # again, for the case that an interrupt arrived in the midst of it
@@ -237,7 +239,31 @@ def flat_function(
     return run
 
 
-def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static, discovers: bool) -> Noted:
+def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+    """Run, and raise an UndiscoveredError for Variables that are to be inputs.
+
+    The framework, which may be recording what is run here, makes other threads wait until it has finished: one of them
+    may own a Variable that is wanted here, so that to wait for it would be to wait for ever. It is an input next time,
+    to be waited for outside.
+    """
+    owner = scope.owner
+    before, owner.missed = owner.missed, []
+    try:
+        noted = _run(func, scope, arrays, static)
+    except Exception:  # a BusyError, or what the function has made of it
+        if not owner.missed:
+            raise
+    finally:
+        missed, owner.missed = owner.missed, before
+    if missed:
+        raise UndiscoveredError(missed)
+    undiscovered = scope.read_besides([variable.thing for variable, _ in static.variables])
+    if undiscovered:
+        raise UndiscoveredError(undiscovered)
+    return noted
+
+
+def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
     backend, opener = scope.backend, opener_of(scope.backend)
     remaining = iter(arrays)
     args, kwargs = static.arguments(remaining)
@@ -250,9 +276,6 @@ def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static
         output = carry(backend, opener, without_variables(result))
     finally:
         scope.deactivate()
-    undiscovered = scope.read_besides([variable.thing for variable, _ in static.variables])
-    if undiscovered and discovers:
-        raise UndiscoveredError(undiscovered)
     writes = [(write.variable, carry(backend, None, write.value)) for write in scope.writes() if not write.created]
     results = [*output.arrays, *(array for _, content in writes for array in content.arrays)]
     note = Note(_Skeleton(output), [(variable, _Skeleton(content)) for variable, content in writes])

@@ -1112,6 +1112,34 @@ def test_functions_are_compiled_in_many_threads_at_once_while_others_run(compili
     run_known()
 
 
+@pytest.mark.parametrize("swallows", [False, True])
+def test_a_call_that_is_compiled_waits_for_no_variable_of_a_call_that_waits_for_it(
+    compiling: Backend, swallows: bool
+) -> None:
+    shared, entered, owned = Variable(made(compiling, 1.0)), threading.Event(), threading.Event()
+
+    @jit
+    def inner(x: Any) -> Any:
+        entered.set()
+        assert owned.wait(60)
+        try:
+            shared.value = shared + x
+        except Exception:
+            if not swallows:
+                raise
+        return x * x
+
+    def outer(x: Any) -> Any:
+        shared.value = shared * 1.0
+        owned.set()
+        assert entered.wait(60)
+        return inner(made(compiling, 2.0)) * x
+
+    _in_threads(lambda: inner(made(compiling, 2.0)), lambda: jacrev(outer)(made(compiling, 1.0)))
+    assert host(shared) == 5.0
+    assert_free(shared)
+
+
 # ---- what is kept --------------------------------------------------------------------------------------------------
 
 
