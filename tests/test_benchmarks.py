@@ -94,21 +94,21 @@ def test_all_contenders_compute_the_same_and_the_reference_is_first(arena: Any, 
     results = {name: np.asarray(make(problem)()) for name, make in arena.contenders().items()}
     assert next(iter(results)) == arena.reference
     for found in results.values():
-        np.testing.assert_allclose(found, results[arena.reference], rtol=1e-12)
+        np.testing.assert_allclose(found, results[arena.reference], rtol=1e-12, atol=1e-14)
 
 
 def test_a_limit_by_products_is_the_jacobian_itself() -> None:
     problem = perceptron("", 5, 3, hidden=7)
     assert problem.limit is not None
     jacobian = arena_named("autograd").contenders()[OURS](problem)()
-    np.testing.assert_allclose(problem.limit.thunk(), jacobian, rtol=1e-12)
+    np.testing.assert_allclose(problem.limit.thunk(), jacobian, rtol=1e-12, atol=1e-14)
 
 
 def test_the_second_order_is_the_jacobian_of_the_jacobian() -> None:
     problem = perceptron("", 3, 2, hidden=4, order=2)
     results = [make(problem)() for make in arena_named("autograd").contenders().values()]
     assert [found.shape for found in results] == [(2, 3, 3)] * 2
-    np.testing.assert_allclose(*results, rtol=1e-12)
+    np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-14)
 
 
 def test_a_cold_call_is_of_a_function_that_was_never_seen() -> None:

@@ -32,7 +32,7 @@ def call(
     """Differentiate `func` at the given arguments and return what the settings ask for."""
     backend, explicit = select_backend(settings.backend, args, kwargs, settings.variables)
     device = select_device(backend, settings.device)
-    scope = Scope(backend, device, explicit)
+    scope = Scope(backend, device, explicit, differentiates=True)
     try:
         try:
             with backend.device_scope(device):

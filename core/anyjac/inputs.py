@@ -106,7 +106,7 @@ def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> In
         for position in settings.positions(len(args))
     ]
     # A backend that does not nest need not know its own traces, so a call within a call is refused whatever it does.
-    if scope.parent is not None and scope.parent.backend is scope.backend and not scope.backend.supports(NESTED):
+    if not scope.backend.supports(NESTED) and scope.is_differentiated():
         raise scope.backend.unsupported(NESTED)
     return Inputs(variables, arguments, gather.primals)
 

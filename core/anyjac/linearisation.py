@@ -167,7 +167,7 @@ def linearise(
     """Run `func` once and return what `make` makes of it; then its writes are stored and its Variables given up."""
     backend, explicit = select_backend(settings.backend, args, kwargs, settings.variables)
     device = select_device(backend, settings.device)
-    scope = Scope(backend, device, explicit)
+    scope = Scope(backend, device, explicit, differentiates=True)
     try:
         try:
             with backend.device_scope(device):

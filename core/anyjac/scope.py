@@ -101,16 +101,28 @@ class Scope:
         Where they are put when read; None leaves them where they are.
     converts
         Whether Variables of other frameworks are converted (somebody named the backend) or refused.
+    differentiates
+        Whether the call differentiates; one that is compiled does not.
     """
 
-    def __init__(self, backend: Backend, device: Any, converts: bool):
+    def __init__(self, backend: Backend, device: Any, converts: bool, *, differentiates: bool = False):
         self.backend = backend
+        self.differentiates = differentiates
         self.device = device
         self.converts = converts
         self.closed = False
         self.parent = current_scope()
         self.owner: ownership.Owner = ownership.Owner() if self.parent is None else self.parent.owner
         self._entries: dict[int, Entry] = {}
+
+    def is_differentiated(self) -> bool:
+        """Tell whether a call around this one differentiates with the same backend."""
+        around = self.parent
+        while around is not None:
+            if around.differentiates and around.backend is self.backend:
+                return True
+            around = around.parent
+        return False
 
     def restart(self) -> None:
         """Forget what was read and written, as if the function had not run."""

@@ -96,11 +96,11 @@ class GradientTransform:
         >>> jacobian = np.zeros((4, 5))
         >>> for rows in anyjac.jacrev(differences, chunk_size=2).rows(np.arange(5.0)):
         ...     jacobian[rows.start : rows.stop] = rows.block
-        >>> jacobian
-        array([[-1.,  1.,  0.,  0.,  0.],
-               [ 0., -1.,  1.,  0.,  0.],
-               [ 0.,  0., -1.,  1.,  0.],
-               [ 0.,  0.,  0., -1.,  1.]])
+        >>> jacobian.astype(int)
+        array([[-1,  1,  0,  0,  0],
+               [ 0, -1,  1,  0,  0],
+               [ 0,  0, -1,  1,  0],
+               [ 0,  0,  0, -1,  1]])
         """
         return linearise(self.__wrapped__, self._settings, args, kwargs, Rows)
 

@@ -30,6 +30,7 @@ Pullback = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
 FlatFunction = Callable[..., tuple[Sequence[Array], Sequence[Array]]]
 """A function of flat arrays that returns its outputs and, beside them, arrays that are not differentiated."""
 
+
 class Noted:
     """What a staged function returns: arrays, and beside them a note of whatever is no array."""
 

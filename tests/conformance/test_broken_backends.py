@@ -23,7 +23,8 @@ class Broken(Backend):
 
     def __getattribute__(self, name: str) -> Any:
         own = object.__getattribute__(self, "__dict__")
-        if name in own or name.startswith("__") or name in type(self).__dict__:
+        ours = (kind.__dict__ for kind in type(self).__mro__ if issubclass(kind, Broken))
+        if name in own or name.startswith("__") or any(name in members for members in ours):
             return object.__getattribute__(self, name)
         return getattr(own["real"], name)
 
@@ -43,6 +44,14 @@ class Broken(Backend):
 
     def vjp(self, fun: Any, primals: Any) -> Any:
         return self.real.vjp(fun, primals)
+
+    # The ways that derive a Jacobian from the members which are broken below; a backend's own may go round them.
+
+    def jacobian(self, fun: Any, primals: Any, chunk_size: int | None = None) -> Any:
+        return Backend.jacobian(self, fun, primals, chunk_size)
+
+    def pullback_identity(self, pullback: Any, outputs: Any, index: int, start: int, stop: int) -> Any:
+        return Backend.pullback_identity(self, pullback, outputs, index, start, stop)
 
 
 class Transposed(Broken):
