@@ -30,7 +30,7 @@ from anyjac_plugins import (
 )
 
 from . import differentiation, indexing, programs, staging
-from .compiled import CompiledJacobians, may_compile
+from .compiled import CompiledJacobians, may_compile, recorded_jacobian
 from .keys import UnfaithfulError
 from .namespace import build_namespace
 from .programs import Program, needed_values, trace
@@ -114,7 +114,11 @@ class JaxBackend(Backend):
         A function that needs values of its arrays, for a branch, say, or that moves them to another device, cannot be
         recorded: it is run again from its beginning, and from then on as it is.
         """
-        if self.forced_path == "native" or not self._compiled.serves(fun):
+        if self.forced_path == "native":
+            return super().jacobian(fun, primals, chunk_size)
+        if not programs.outside_all_traces():
+            return recorded_jacobian(fun, primals, chunk_size)
+        if not self._compiled.serves(fun):
             return super().jacobian(fun, primals, chunk_size)
         try:
             return self._jacobian_of_program(trace(fun, primals), primals, chunk_size)

@@ -155,13 +155,18 @@ def _is_large(program: Program) -> bool:
 def _compile(program: Program, chunk_size: int | None) -> CompiledJacobian:
     """Return a program's outputs, Jacobian and aux as one compiled function of its constants and primals."""
 
-    def jacobian(constants: list[Any], primals: Sequence[Array]) -> tuple[list[Array], list[list[Array]], list[Array]]:
-        outputs, pullback, aux = vjp(program.function(constants), primals)
-        return outputs, [_blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))], aux
-
     # The program keeps the constants of the run that it was recorded in; compiled, it takes those of each call.
     program = program._replace(constants=[])
-    return jax.jit(jacobian)
+    return jax.jit(
+        lambda constants, primals: tuple(recorded_jacobian(program.function(constants), primals, chunk_size))
+    )
+
+
+def recorded_jacobian(fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None) -> Jacobian:
+    """Compute a Jacobian in a form that compiles well: chunks of rows in a loop, whose body is there once."""
+    outputs, pullback, aux = vjp(fun, primals)
+    blocks = [_blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
+    return Jacobian(outputs, blocks, aux)
 
 
 def _blocks(

@@ -149,7 +149,8 @@ class TorchBackend(Backend):
             return self.pullback_rows(pullback, cotangents)
 
         size = chunk_size or self.rows_at_once(rows + columns)  # seeds and gradients share the cache
-        if rows <= size:
+        fits = rows <= size or (chunk_size is None and rows * (rows + columns) <= AT_ONCE_IF_SHORT)
+        if rows <= size or (fits and differentiation.is_short(pullback)):
             return blocks.whole_blocks(pull_rows, output, primals)
         return blocks.filled_blocks(pull_rows, output, primals, size)
 
@@ -177,6 +178,10 @@ class TorchBackend(Backend):
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)
+
+
+AT_ONCE_IF_SHORT = 2**22
+"""Elements of seeds and gradients up to which all rows of a pass of few steps are pulled back at once."""
 
 
 def _power_of_two_below(number: int) -> int:

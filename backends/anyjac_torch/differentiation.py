@@ -52,6 +52,15 @@ def is_constant(pullback: Pullback) -> bool:
     return isinstance(pullback, _GraphPullback) and not pullback.differentiable
 
 
+def is_short(pullback: Pullback) -> bool:
+    """Tell whether a pass takes so few steps that what is in the processor's cache hardly matters."""
+    assert isinstance(pullback, _GraphPullback | _FunctorchPullback)
+    return isinstance(pullback, _GraphPullback) and pullback.steps_within(FEW_STEPS)
+
+
+FEW_STEPS = 4
+
+
 def is_wrapped(tensor: torch.Tensor) -> bool:
     """Tell whether a transform of `torch.func` that is still running has wrapped the tensor."""
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))
@@ -214,6 +223,17 @@ class _GraphPullback:
         if not outputs:
             return [None] * len(self._roots)
         return [_conjugated(rows) for rows in _mapped(lambda *row: self._gradients(outputs, row), seeds)]
+
+    def steps_within(self, limit: int) -> bool:
+        """Tell whether the graph has no more than `limit` steps besides its leaves."""
+        pending = [output.grad_fn for output in self._outputs]
+        seen: set[object] = set()
+        while pending and len(seen) <= limit:
+            node = pending.pop()
+            if node is not None and node not in seen and not isinstance(node, _AccumulateGrad):
+                seen.add(node)
+                pending.extend(parent for parent, _ in node.next_functions)
+        return len(seen) <= limit
 
     def _seeded(self, cotangents: Sequence[Array | None]) -> tuple[list[Array], list[Array]]:
         """Return the outputs to begin at, and their cotangents in PyTorch's terms."""
