@@ -57,7 +57,9 @@ class TrivialBackend(Backend):
         outputs, aux = fun(*primals)
         return list(outputs), list, list(aux)
 
-    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
+    def jacobian(
+        self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None, mode: str = "rev"
+    ) -> Jacobian:
         outputs, aux = fun(*primals)
         return Jacobian(list(outputs), [list(primals)] * len(outputs), list(aux))
 

@@ -14,17 +14,16 @@ from autograd.tracer import isbox
 from anyjac_plugins import (
     COMPLEX,
     FLOAT16,
+    FORWARD,
     GRAD,
     NESTED,
     STOP_GRADIENT,
     Array,
     Backend,
     FlatFunction,
-    Jacobian,
     Pullback,
 )
 from anyjac_plugins.errors import DtypeError
-from anyjac_plugins.jacobian import blocks_of_output
 
 from . import differentiation, jacobians, variables
 from .namespace import build_namespace
@@ -38,7 +37,7 @@ class AutogradBackend(Backend):
 
     name = "autograd"
     version = version("autograd")
-    capabilities = frozenset({COMPLEX, FLOAT16, NESTED, GRAD, STOP_GRADIENT})
+    capabilities = frozenset({COMPLEX, FLOAT16, NESTED, FORWARD, GRAD, STOP_GRADIENT})
     paths = (jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
 
     def __init__(self) -> None:
@@ -99,15 +98,7 @@ class AutogradBackend(Backend):
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
 
-    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
-        outputs, pullback, aux = self.vjp(fun, primals)
-        return Jacobian(
-            outputs,
-            [self._blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))],
-            aux,
-        )
-
-    def _blocks(
+    def pullback_blocks(
         self, pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array], chunk_size: int | None
     ) -> list[Array]:
         """Compute one output's blocks: all rows at once where few elements are not zero, otherwise in chunks."""
@@ -116,7 +107,7 @@ class AutogradBackend(Backend):
         if chunk_size is None:
             parts = jacobians.pull_whole_identity(pullback, outputs, index, self.forced_path)
         if parts is None:
-            return blocks_of_output(self, pullback, outputs, index, primals, chunk_size)
+            return super().pullback_blocks(pullback, outputs, index, primals, chunk_size)
         shapes = [(*outputs[index].shape, *primal.shape) for primal in primals]
         return [
             np.zeros(shape, primal.dtype) if part is None else part.reshape(shape)

@@ -15,6 +15,7 @@ from anyjac_plugins import (
     BFLOAT16,
     COMPLEX,
     FLOAT16,
+    FORWARD,
     GRAD,
     JIT,
     NESTED,
@@ -26,8 +27,10 @@ from anyjac_plugins import (
     FlatFunction,
     Jacobian,
     Pullback,
+    Pushforward,
     StagedFunction,
 )
+from anyjac_plugins.jacobian import AUTO, REVERSE, cheaper_mode
 
 from . import differentiation, indexing, programs, staging
 from .compiled import CompiledJacobians, may_compile, recorded_jacobian
@@ -41,9 +44,10 @@ class JaxBackend(Backend):
 
     name = "jax"
     version = jax.__version__
-    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP, STOP_GRADIENT})
+    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, FORWARD, GRAD, JIT, VMAP, STOP_GRADIENT})
 
     paths = ("compiled", "native")
+    column_cost = 0.9  # a column needs no sweep back
 
     def __init__(self) -> None:
         self._namespace = build_namespace()
@@ -108,33 +112,47 @@ class JaxBackend(Backend):
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return differentiation.vjp(fun, primals)
 
-    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
+    def linearize(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pushforward, list[Array]]:
+        return differentiation.linearize(fun, primals)
+
+    def jvp(
+        self, fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
+    ) -> tuple[list[Array], list[Array | None], list[Array]]:
+        return differentiation.jvp(fun, primals, tangents)
+
+    def jacobian(
+        self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None, mode: str = REVERSE
+    ) -> Jacobian:
         """Record what `fun` computes, and use a compiled Jacobian of it once it has come several times.
 
         A function that needs values of its arrays, for a branch, say, or that moves them to another device, cannot be
         recorded: it is run again from its beginning, and from then on as it is.
         """
         if self.forced_path == "native":
-            return super().jacobian(fun, primals, chunk_size)
+            return super().jacobian(fun, primals, chunk_size, mode)
         if not programs.outside_all_traces():
-            return recorded_jacobian(fun, primals, chunk_size)
+            return recorded_jacobian(self, fun, primals, chunk_size, mode)
         if not self._compiled.serves(fun):
-            return super().jacobian(fun, primals, chunk_size)
+            return super().jacobian(fun, primals, chunk_size, mode)
         try:
-            return self._jacobian_of_program(trace(fun, primals), primals, chunk_size)
+            return self._jacobian_of_program(trace(fun, primals), primals, chunk_size, mode)
         except Exception as error:
             if not (isinstance(error, UnfaithfulError) or needed_values(error)):
                 raise
             self._compiled.leave_out(fun)
-        return super().jacobian(fun, primals, chunk_size)
+        return super().jacobian(fun, primals, chunk_size, mode)
 
-    def _jacobian_of_program(self, program: Program, primals: Sequence[Array], chunk_size: int | None) -> Jacobian:
-        compiled = self._compiled.find(program, chunk_size, at_once=self.forced_path == "compiled")
+    def _jacobian_of_program(
+        self, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
+    ) -> Jacobian:
+        if mode == AUTO:
+            mode = cheaper_mode(self, program.output_shapes(), primals)
+        compiled = self._compiled.find(self, program, chunk_size, mode, at_once=self.forced_path == "compiled")
         if compiled is not None:
             with contextlib.suppress(Exception):  # arrays on several devices, say: nothing has been lost by trying
                 return compiled(program.constants, primals)
             compiled.refuse()
-        return super().jacobian(program.function(program.constants), primals, chunk_size)
+        return super().jacobian(program.function(program.constants), primals, chunk_size, mode)
 
     def cache_info(self) -> CacheInfo:
         return self._compiled.info()

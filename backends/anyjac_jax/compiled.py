@@ -16,9 +16,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from anyjac_plugins import Array, CacheInfo, FlatFunction, Jacobian, Pullback, environment
+from anyjac_plugins import Array, Backend, CacheInfo, FlatFunction, Jacobian, Pullback, Pushforward, environment
+from anyjac_plugins.jacobian import FORWARD, REVERSE, cheaper_mode
 
-from .differentiation import one_hot, rows_at_once, vjp
+from .differentiation import linearize, one_hot, rows_at_once, transposed, vjp
 from .keys import UnkeyableError, key_of
 from .programs import Program, outside_all_traces
 
@@ -69,18 +70,22 @@ class CompiledJacobians:
                 self._left_out.clear()
             self._left_out.add(_code_of(fun))
 
-    def find(self, program: Program, chunk_size: int | None, *, at_once: bool) -> _Found | None:
+    def find(
+        self, backend: Backend, program: Program, chunk_size: int | None, mode: str, *, at_once: bool
+    ) -> _Found | None:
         """Return the compiled Jacobian of a program; None while it is not compiled, or cannot be.
 
         Parameters
         ----------
         chunk_size
-            How many rows to compute at once; None for a size that keeps memory within bounds.
+            How many rows or columns to compute at once; None for a size that keeps memory within bounds.
+        mode
+            ``"rev"`` or ``"fwd"``.
         at_once
             Whether to compile what is seen for the first time.
         """
         try:
-            key = program.outputs, chunk_size, key_of(program.jaxpr)
+            key = program.outputs, chunk_size, mode, key_of(program.jaxpr)
         except UnkeyableError:
             with self._lock:
                 self._uncached += 1
@@ -91,14 +96,14 @@ class CompiledJacobians:
             if len(self._entries) > MAXIMUM:
                 self._entries.popitem(last=False)
             entry.calls += 1
-            due = at_once or entry.calls >= CALLS_TO_COMPILE or _is_large(program)
+            due = at_once or entry.calls >= CALLS_TO_COMPILE or _is_large(program, mode)
             if entry.compiled is None and not entry.refused and due:
-                entry.compiled = _compile(program, chunk_size)
+                entry.compiled = _compile(backend, program, chunk_size, mode)
             if entry.compiled is None:
                 self._misses += 1
                 return None
             self._hits += 1
-            return _Found(entry, entry.compiled, program.constant_results())
+            return _Found(entry, entry.compiled, program.constant_results(), mode)
 
     def info(self) -> CacheInfo:
         """Return how often the cache was of use."""
@@ -120,6 +125,7 @@ class _Found:
     _entry: _Entry
     _compiled: CompiledJacobian
     _constant_results: dict[int, int]
+    _mode: str
 
     def __call__(self, constants: list[Any], primals: Sequence[Array]) -> Jacobian:
         outputs, blocks, aux = self._compiled(constants, primals)
@@ -128,7 +134,7 @@ class _Found:
                 outputs[index] = jnp.asarray(constants[place])
             else:
                 aux[index - len(outputs)] = jnp.asarray(constants[place])
-        return Jacobian(outputs, blocks, aux)
+        return Jacobian(outputs, blocks, aux, self._mode)
 
     def refuse(self) -> None:
         """Remember that the program does not compile, or does not run when compiled."""
@@ -144,29 +150,39 @@ def _code_of(fun: FlatFunction) -> Hashable:
     return code
 
 
-def _is_large(program: Program) -> bool:
-    """Tell whether an output has more rows than are computed at once."""
+def _is_large(program: Program, mode: str) -> bool:
+    """Tell whether an output has more rows, or an input more columns, than are computed at once."""
     inputs: list[Any] = [variable.aval for variable in program.jaxpr.invars]
-    outputs: list[Any] = [atom.aval for atom in program.jaxpr.outvars[: program.outputs]]
-    columns = sum(aval.size for aval in inputs)
-    return any(aval.size > rows_at_once(max(1, aval.size, columns)) for aval in outputs)
+    outputs: list[Any] = program.output_shapes()
+    along, across = (outputs, inputs) if mode == REVERSE else (inputs, outputs)
+    width = sum(aval.size for aval in across)
+    return any(aval.size > rows_at_once(max(1, aval.size, width)) for aval in along)
 
 
-def _compile(program: Program, chunk_size: int | None) -> CompiledJacobian:
+def _compile(backend: Backend, program: Program, chunk_size: int | None, mode: str) -> CompiledJacobian:
     """Return a program's outputs, Jacobian and aux as one compiled function of its constants and primals."""
-
     # The program keeps the constants of the run that it was recorded in; compiled, it takes those of each call.
     program = program._replace(constants=[])
-    return jax.jit(
-        lambda constants, primals: tuple(recorded_jacobian(program.function(constants), primals, chunk_size))
-    )
+
+    def jacobian(constants: list[Any], primals: Sequence[Array]) -> tuple[list[Array], list[list[Array]], list[Array]]:
+        return recorded_jacobian(backend, program.function(constants), primals, chunk_size, mode)[:3]
+
+    return jax.jit(jacobian)
 
 
-def recorded_jacobian(fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None) -> Jacobian:
+def recorded_jacobian(
+    backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
+) -> Jacobian:
     """Compute a Jacobian in a form that compiles well: chunks of rows in a loop, whose body is there once."""
-    outputs, pullback, aux = vjp(fun, primals)
+    if mode == REVERSE:
+        outputs, pullback, aux = vjp(fun, primals)
+    else:
+        outputs, pushforward, aux = linearize(fun, primals)
+        if mode == FORWARD or cheaper_mode(backend, outputs, primals) == FORWARD:
+            return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD)
+        pullback = transposed(pushforward, outputs, primals)
     blocks = [_blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
-    return Jacobian(outputs, blocks, aux)
+    return Jacobian(outputs, blocks, aux, REVERSE)
 
 
 def _blocks(
@@ -188,3 +204,46 @@ def _blocks(
     numbers = jnp.arange(size)
     found = jax.vmap(row)(numbers) if size <= at_once else jax.lax.map(row, numbers, batch_size=at_once)
     return [jnp.reshape(part, (*output.shape, *primal.shape)) for part, primal in zip(found, primals, strict=True)]
+
+
+def _blocks_by_columns(
+    pushforward: Pushforward, outputs: Sequence[Array], primals: Sequence[Array], chunk_size: int | None
+) -> list[list[Array]]:
+    """Push the columns of the identity forward for each primal, a chunk at a time: the blocks of each output."""
+    width = sum(output.size for output in outputs)
+    by_primal = []
+    for index, primal in enumerate(primals):
+        if not primal.size or not width:
+            by_primal.append([jnp.zeros((*output.shape, *primal.shape), primal.dtype) for output in outputs])
+            continue
+        column = _column(pushforward, outputs, index, primals)
+        at_once = chunk_size or rows_at_once(max(primal.size, width))
+        numbers = jnp.arange(primal.size)
+        if primal.size <= at_once:
+            found = jax.vmap(column, out_axes=-1)(numbers)
+        else:
+            found = [jnp.moveaxis(part, 0, -1) for part in jax.lax.map(column, numbers, batch_size=at_once)]
+        pairs = zip(found, outputs, strict=True)
+        by_primal.append([jnp.reshape(part, (*output.shape, *primal.shape)) for part, output in pairs])
+    return [list(blocks) for blocks in zip(*by_primal, strict=True)]
+
+
+def _column(
+    pushforward: Pushforward, outputs: Sequence[Array], index: int, primals: Sequence[Array]
+) -> Callable[[Array], list[Array]]:
+    """Return what computes the column of one element of a primal; for a complex one, ``df/dx - i df/dy``."""
+    primal = primals[index]
+    real_outputs = not all(jnp.iscomplexobj(output) for output in outputs)
+
+    def along(tangent: Array) -> list[Array]:
+        tangents: list[Array | None] = [None] * len(primals)
+        tangents[index] = tangent
+        return [jnp.asarray(part).astype(primal.dtype) for part in pushforward(tangents)]
+
+    def column(number: Array) -> list[Array]:
+        tangent = one_hot(number, primal)
+        if not (jnp.iscomplexobj(primal) and real_outputs):
+            return along(tangent)
+        return [real - 1j * imaginary for real, imaginary in zip(along(tangent), along(1j * tangent), strict=True)]
+
+    return column

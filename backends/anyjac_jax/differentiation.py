@@ -1,4 +1,4 @@
-"""Reverse mode on JAX: `jax.vjp`, and its pullback mapped over rows."""
+"""Both modes on JAX: `jax.vjp` and `jax.linearize`, and their linear maps, mapped over rows."""
 
 from __future__ import annotations
 
@@ -8,18 +8,50 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from anyjac_plugins import Array, FlatFunction, Pullback
+from anyjac_plugins import Array, FlatFunction, Pullback, Pushforward
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
     """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
 
+    outputs, pull, aux = jax.vjp(_in_lists(fun), *primals, has_aux=True)
+    return outputs, VjpPullback(pull, outputs), aux
+
+
+def linearize(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pushforward, list[Array]]:
+    """Run `fun` once and return outputs, pushforward and aux; see `anyjac_plugins.Backend.linearize`."""
+    outputs, push, aux = jax.linearize(_in_lists(fun), *primals, has_aux=True)
+
+    def pushforward(tangents: Sequence[Array | None]) -> list[Array]:
+        return list(push(*_filled(primals, tangents)))
+
+    return outputs, pushforward, aux
+
+
+def transposed(pushforward: Pushforward, outputs: Sequence[Array], primals: Sequence[Array]) -> Pullback:
+    """Return the pullback that belongs to a pushforward."""
+    pull = jax.linear_transpose(lambda *tangents: list(pushforward(tangents)), *primals)
+
+    def pullback(cotangents: Sequence[Array | None]) -> list[Array]:
+        return _pull_filled(pull, outputs, cotangents)
+
+    return pullback
+
+
+def jvp(
+    fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
+) -> tuple[list[Array], list[Array | None], list[Array]]:
+    """Run `fun` once and return outputs, their tangents and aux; see `anyjac_plugins.Backend.jvp`."""
+    outputs, pushed, aux = jax.jvp(_in_lists(fun), tuple(primals), tuple(_filled(primals, tangents)), has_aux=True)
+    return outputs, pushed, aux
+
+
+def _in_lists(fun: FlatFunction) -> Callable[..., tuple[list[Array], list[Array]]]:
     def paired(*arrays: Array) -> tuple[list[Array], list[Array]]:
         outputs, aux = fun(*arrays)
         return list(outputs), list(aux)
 
-    outputs, pull, aux = jax.vjp(paired, *primals, has_aux=True)
-    return outputs, VjpPullback(pull, outputs), aux
+    return paired
 
 
 class VjpPullback:
@@ -83,11 +115,13 @@ def one_hot(number: Array, like: Any) -> Array:
 
 
 def _pull_filled(pull: Callable[..., Any], outputs: Sequence[Any], cotangents: Sequence[Array | None]) -> list[Array]:
-    filled = [
-        jnp.zeros(output.shape, output.dtype) if cotangent is None else cotangent
-        for output, cotangent in zip(outputs, cotangents, strict=True)
-    ]
-    return list(pull(filled))
+    return list(pull(_filled(outputs, cotangents)))
+
+
+def _filled(like: Sequence[Any], vectors: Sequence[Array | None]) -> list[Array]:
+    """Put zeros in the place of vectors that are not there."""
+    pairs = zip(like, vectors, strict=True)
+    return [jnp.zeros(array.shape, array.dtype) if vector is None else vector for array, vector in pairs]
 
 
 def pullback_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:

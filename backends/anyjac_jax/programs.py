@@ -51,6 +51,10 @@ class Program(NamedTuple):
 
         return run
 
+    def output_shapes(self) -> list[Any]:
+        """Return shapes and dtypes of the outputs."""
+        return [atom.aval for atom in self.jaxpr.outvars[: self.outputs]]
+
     def constant_results(self) -> dict[int, int]:
         """Return which results are captured arrays as they are: index among the results, index of the constant."""
         places = {variable: place for place, variable in enumerate(self.jaxpr.constvars)}

@@ -15,6 +15,7 @@ from anyjac_plugins import (
     BFLOAT16,
     COMPLEX,
     FLOAT16,
+    FORWARD,
     GRAD,
     JIT,
     NESTED,
@@ -23,12 +24,10 @@ from anyjac_plugins import (
     Array,
     Backend,
     FlatFunction,
-    Jacobian,
     Pullback,
     StagedFunction,
 )
 from anyjac_plugins.errors import DtypeError
-from anyjac_plugins.jacobian import blocks_of_output
 
 from . import blocks, differentiation, staging
 from .namespace import build_namespace
@@ -39,7 +38,7 @@ class TorchBackend(Backend):
 
     name = "torch"
     version = torch.__version__
-    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, GRAD, JIT, VMAP, STOP_GRADIENT})
+    capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, FORWARD, GRAD, JIT, VMAP, STOP_GRADIENT})
     paths = ("batched", "rows")
 
     def __init__(self) -> None:
@@ -124,12 +123,7 @@ class TorchBackend(Backend):
             return super().rows_at_once(width)
         return max(32, _power_of_two_below(2**18 // max(1, width)))  # powers of two go best
 
-    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
-        outputs, pullback, aux = self.vjp(fun, primals)
-        blocks = [self._blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
-        return Jacobian(outputs, blocks, aux)
-
-    def _blocks(
+    def pullback_blocks(
         self,
         pullback: Pullback,
         outputs: Sequence[Array],
@@ -141,7 +135,7 @@ class TorchBackend(Backend):
         rows = output.numel()
         columns = sum(primal.numel() for primal in primals)
         if not differentiation.is_constant(pullback) or not rows or not columns:
-            return blocks_of_output(self, pullback, outputs, index, primals, chunk_size)
+            return super().pullback_blocks(pullback, outputs, index, primals, chunk_size)
         cotangents: list[Array | None] = [None] * len(outputs)
 
         def pull_rows(seeds: Array) -> Sequence[Array | None]:

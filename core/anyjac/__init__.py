@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from .collect import train_vars, variables
     from .dtypes import float0
     from .elements import at
+    from .gradients import derivative, grad, value_and_grad, vector_grad
+    from .hessians import hessian, hvp
+    from .jacobians import jacfwd, jacobian, jacrev
     from .jitted import Jitted, jit
     from .namespaces import array_namespace
-    from .reverse import jacrev
+    from .products import Pullback, Pushforward, jvp, linearize, vjp
     from .rows import RowBlock, Rows
     from .selection import (
         backends,
@@ -59,9 +62,12 @@ _HOMES = {
     "anyjac.collect": ("train_vars", "variables"),
     "anyjac.dtypes": ("float0",),
     "anyjac.elements": ("at",),
+    "anyjac.gradients": ("derivative", "grad", "value_and_grad", "vector_grad"),
+    "anyjac.hessians": ("hessian", "hvp"),
+    "anyjac.jacobians": ("jacfwd", "jacobian", "jacrev"),
     "anyjac.jitted": ("Jitted", "jit"),
     "anyjac.namespaces": ("array_namespace",),
-    "anyjac.reverse": ("jacrev",),
+    "anyjac.products": ("Pullback", "Pushforward", "jvp", "linearize", "vjp"),
     "anyjac.rows": ("RowBlock", "Rows"),
     "anyjac.selection": (
         "backends",
@@ -111,6 +117,8 @@ __all__ = [
     "NotSupportedError",
     "OutputError",
     "PluginError",
+    "Pullback",
+    "Pushforward",
     "RowBlock",
     "Rows",
     "TracerLeakError",
@@ -124,12 +132,20 @@ __all__ = [
     "backends",
     "cache_clear",
     "cache_info",
+    "derivative",
     "device",
     "devices",
     "float0",
     "get_backend",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
     "jacrev",
     "jit",
+    "jvp",
+    "linearize",
     "register_backend",
     "set_default_backend",
     "size",
@@ -138,7 +154,10 @@ __all__ = [
     "train_vars",
     "unregister_backend",
     "use_backend",
+    "value_and_grad",
     "variables",
+    "vector_grad",
+    "vjp",
 ]
 
 __getattr__, __dir__ = _lazily(globals(), _HOMES)

@@ -1,35 +1,42 @@
-"""The walk of one call of a transform, from its arguments to its packed result.
+"""The walk of one call of a transform, from its arguments to what it returns.
 
-selection -> inputs -> scope around the function -> the derivative, on flat arrays -> trees of blocks -> packing ->
-commit. Each step is a function of another module; this one puts them in order.
+selection -> inputs -> scope around the function -> whatever the transform computes of it -> commit. Each step is a
+function of another module; this one puts them in order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from anyjac_plugins import Array, Backend
 
-from .derivative import Derivative
 from .inputs import Inputs, gather_inputs, opener_of
 from .outputs import NOTHING, Carried, carry, check_outputs, refuse_coroutine, split_aux
-from .packing import DERIVATIVES, PACKING
 from .scope import Scope, Write, current_scope
 from .selection import Selection, kind_of, select, select_device
 from .settings import Settings
 from .trees import flatten
 from .variable import Variable, without_variables
 
+Result = TypeVar("Result")
+
+Finish = Callable[[Scope, Inputs, "FlatRun"], tuple[Result, Sequence[Array]]]
+"""Runs the flat function, once, and returns what the call returns, and the arrays that came beside the outputs."""
+
+OutputCheck = Callable[[Carried], None]
+"""Refuses outputs of which a transform takes no derivative."""
+
 
 def call(
     func: Callable[..., Any],
-    derivative: Derivative,
     settings: Settings,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> Any:
-    """Differentiate `func` at the given arguments and return what the settings ask for."""
+    finish: Finish[Result],
+    check: OutputCheck | None = None,
+) -> Result:
+    """Return what `finish` makes of `func` at the given arguments, and store what `func` wrote to Variables."""
     backend, explicit = select_backend(settings.backend, args, kwargs, settings.variables)
     device = select_device(backend, settings.device)
     scope = Scope(backend, device, explicit, differentiates=True)
@@ -37,11 +44,10 @@ def call(
         try:
             with backend.device_scope(device):
                 inputs = gather_inputs(settings, scope, args)
-                run = FlatRun(func, settings, scope, inputs, args, kwargs)
-                outputs, blocks, aux = derivative.evaluate(backend, run, inputs.primals, settings.chunk_size)
-                packed = _pack(backend, settings, inputs, run, outputs, aux, blocks)
-                scope.commit(run.untraced_writes(aux))
-                return packed
+                run = FlatRun(func, settings, scope, inputs, args, kwargs, check)
+                result, carried = finish(scope, inputs, run)
+                scope.commit(run.untraced_writes(carried))
+                return result
         finally:
             scope.close()
     finally:  # again, for the case that an interrupt arrived in the midst of it
@@ -68,8 +74,10 @@ class FlatRun:
         inputs: Inputs,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        check: OutputCheck | None,
     ):
         self.origin = func
+        self._check = check
         self._settings = settings
         self._scope = scope
         self._inputs = inputs
@@ -91,6 +99,8 @@ class FlatRun:
             value, aux = split_aux(result) if self._settings.has_aux else (result, None)
             self.output = carry(backend, opener, without_variables(value))
             check_outputs(backend, self.output, holomorphic=self._settings.holomorphic)
+            if self._check is not None:
+                self._check(self.output)
         finally:
             self._scope.deactivate()
         self.aux = carry(backend, opener, aux) if self._settings.has_aux else NOTHING
@@ -139,46 +149,3 @@ def _leaves_in(tree: Any) -> Iterator[Any]:
             yield from flatten(leaf.value)[0]
         else:
             yield leaf
-
-
-def _pack(
-    backend: Backend,
-    settings: Settings,
-    inputs: Inputs,
-    run: FlatRun,
-    outputs: Sequence[Array],
-    aux: Sequence[Array],
-    blocks: Sequence[Sequence[Array]],
-) -> Any:
-    var_grads = []
-    arg_grads = []
-    for shape, row in _rows_of_leaves(backend, run.output, inputs, outputs, blocks):
-        by_argument = [given.blocks(row, shape) for _, given in inputs.arguments]
-        arg_grads.append(by_argument[0] if settings.single_argument else tuple(by_argument))
-        if settings.variables_tree is not None:
-            by_variable = [given.blocks(row, shape) for _, given in inputs.variables]
-            var_grads.append(settings.variables_tree.unflatten(by_variable))
-    output_tree = run.output.tree
-    g = DERIVATIVES[bool(var_grads), bool(settings.argnums)](
-        output_tree.unflatten(var_grads) if var_grads else None, output_tree.unflatten(arg_grads)
-    )
-    value = run.output.around(outputs) if settings.return_value else None
-    return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux))
-
-
-def _rows_of_leaves(
-    backend: Backend,
-    output: Carried,
-    inputs: Inputs,
-    outputs: Sequence[Array],
-    blocks: Sequence[Sequence[Array]],
-) -> Iterator[tuple[tuple[int, ...], Sequence[Array]]]:
-    """Yield, for each leaf of the output, its shape and its blocks; those of a constant are zeros."""
-    differentiated = zip(outputs, blocks, strict=True)
-    for leaf, is_array in zip(output.leaves, output.is_array, strict=True):
-        if is_array:
-            array, row = next(differentiated)
-            yield tuple(array.shape), row
-        else:
-            shape = tuple(getattr(leaf, "shape", ()))
-            yield shape, [backend.zeros((*shape, *primal.shape), primal) for primal in inputs.primals]

@@ -74,7 +74,7 @@ class JacobianOperator(LinearOperator):  # type: ignore[misc]
         self._given = [tuple(primal.shape) for primal in source.primals]
         self._is_complex = [source.backend.dtype_kind(p.dtype) == "complex floating" for p in source.primals]
         self._transposed = (
-            source.backend.transpose(source.pullback, source.outputs, source.primals)
+            source.backend.transpose(source.linear_map, source.outputs, source.primals)
             if source.primals and source.outputs
             else None
         )
@@ -261,7 +261,7 @@ class JacobianOperator(LinearOperator):  # type: ignore[misc]
         source = self._source
         pieces = zip(source.leaves, self._cut(vectors, [leaf.shape for leaf in source.leaves]), strict=True)
         cotangents = [piece for leaf, piece in pieces if leaf.index is not None]
-        gradients = self._apply(source.pullback, cotangents, source.outputs)
+        gradients = self._apply(source.linear_map, cotangents, source.outputs)
         return np.concatenate(
             [_flat_rows(gradient, len(vectors), shape) for gradient, shape in zip(gradients, self._given, strict=True)],
             axis=1,

@@ -1,8 +1,7 @@
 """One run of a function, kept for as long as products with its Jacobian are wanted.
 
-`linearise` is the walk of a call up to the derivative: selection -> inputs -> scope around the function -> its
-pullback -> commit. The scope is closed then, so what is computed from the pullback later holds no Variable. Knows
-nothing of what is done with the products.
+The scope of the call is closed when `linearise` returns, so what is computed from the linear map later holds no
+Variable. Knows nothing of what is done with the products.
 """
 
 from __future__ import annotations
@@ -15,16 +14,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from anyjac_plugins import Array, Backend, Pullback
+from anyjac_plugins import Array, Backend, Pullback, Pushforward
 from anyjac_plugins.errors import TracerLeakError
 from anyjac_plugins.jacobian import rows_between
 
-from .call import FlatRun, select_backend
-from .inputs import Inputs, gather_inputs
+from .call import FlatRun, call
+from .inputs import Inputs
 from .outputs import Carried
-from .packing import DERIVATIVES
+from .packing import pack_gradient
 from .scope import Scope
-from .selection import select_device
 from .settings import Settings
 from .trees import TreeDef
 
@@ -56,7 +54,7 @@ class OutputLeaf:
 
 
 class Linearisation:
-    """A function at a point, as the linear map from cotangents of its outputs to cotangents of its inputs.
+    """A function at a point, as a linear map between tangents, or cotangents, of its inputs and its outputs.
 
     Its primals, value and aux data are copies: what is changed in place afterwards reaches no product.
 
@@ -66,10 +64,14 @@ class Linearisation:
         The arrays that are differentiated, and their images.
     leaves
         All leaves of the output, constants among them.
-    output_tree
-        The structure of the output.
+    output, output_tree
+        What the function returned, taken apart, and its structure.
+    converts
+        Whether arrays of other frameworks are converted or refused.
     value, aux
         What the function returned, untraced.
+    linear_map
+        The linear map on flat lists of arrays, as ``vjp`` or ``linearize`` of the backend returned it.
     enclosing
         The scope of the call that this one was made in, if any.
     """
@@ -82,7 +84,7 @@ class Linearisation:
         output: Carried,
         primals: Sequence[Array],
         outputs: Sequence[Array],
-        pullback: Pullback,
+        linear_map: Pullback | Pushforward,
         aux: Any,
     ):
         self.backend: Backend = scope.backend
@@ -91,10 +93,12 @@ class Linearisation:
         self.primals = primals
         self.outputs = outputs
         self.leaves = _output_leaves(output)
+        self.output = output
         self.output_tree: TreeDef = output.tree
+        self.converts = scope.converts
         self.value = output.around([self.backend.copy(array) for array in outputs])
         self.aux = aux
-        self.pullback = pullback
+        self.linear_map = linear_map
         self.settings = settings
         self._inputs = inputs
         self.lock = threading.Lock()  # a backend need not let its pullbacks run side by side
@@ -114,20 +118,26 @@ class Linearisation:
             if leaf.index is None or not self.columns:
                 row = [self.backend.zeros((stop - start, *primal.shape), primal) for primal in self.primals]
             else:
-                row = rows_between(self.backend, self.pullback, self.outputs, leaf.index, self.primals, start, stop)
+                row = rows_between(self.backend, self.linear_map, self.outputs, leaf.index, self.primals, start, stop)
             return self.pack(row, (stop - start,))
 
     def pack(self, arrays: Sequence[Any], shape: tuple[int, ...]) -> Any:
-        """Arrange one array for each primal as the contract arranges a derivative with respect to all of them.
+        """Arrange one array for each primal as the contract arranges a derivative of one output."""
+        return pack_gradient(self.settings, self._inputs, arrays, shape)
 
-        Integers, which have no derivative, get zeros of float0, with `shape` before their own.
+    def refuse_ended(self) -> None:
+        """Refuse to go on where the call of a transform that this one was made in has ended.
+
+        Raises
+        ------
+        TracerLeakError
+            If it has.
         """
-        by_argument = [given.blocks(arrays, shape) for _, given in self._inputs.arguments]
-        arg_grads = by_argument[0] if self.settings.single_argument else tuple(by_argument)
-        tree = self.settings.variables_tree
-        by_variable = [given.blocks(arrays, shape) for _, given in self._inputs.variables]
-        var_grads = None if tree is None else tree.unflatten(by_variable)
-        return DERIVATIVES[tree is not None, bool(self.settings.argnums)](var_grads, arg_grads)
+        if self.enclosing is not None and self.enclosing.closed:
+            raise TracerLeakError(
+                "this was made inside a call of a transform that has ended, and belongs to its trace; use it inside "
+                "the function, or make it outside of it"
+            )
 
     def refuse_traced(self, array: Array) -> None:
         """Refuse an array that has no numbers yet.
@@ -163,33 +173,31 @@ def linearise(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     make: Callable[[Linearisation], Product],
+    run_with: str = "vjp",
 ) -> Product:
-    """Run `func` once and return what `make` makes of it; then its writes are stored and its Variables given up."""
-    backend, explicit = select_backend(settings.backend, args, kwargs, settings.variables)
-    device = select_device(backend, settings.device)
-    scope = Scope(backend, device, explicit, differentiates=True)
-    try:
-        try:
-            with backend.device_scope(device):
-                inputs = gather_inputs(settings, scope, args)
-                run = FlatRun(func, settings, scope, inputs, args, kwargs)
-                primals = [backend.copy(primal) for primal in inputs.primals]
-                outputs, pullback, carried = _run(backend, run, primals)
-                aux = run.untraced_aux([backend.copy(array) for array in carried])
-                made = make(Linearisation(settings, scope, inputs, run.output, primals, outputs, pullback, aux))
-                scope.commit(run.untraced_writes(carried))
-                return made
-        finally:
-            scope.close()
-    finally:  # again, for the case that an interrupt arrived in the midst of it
-        scope.close()
+    """Run `func` once and return what `make` makes of it; then its writes are stored and its Variables given up.
+
+    Parameters
+    ----------
+    run_with
+        The member of the backend that runs it and returns the linear map: ``"vjp"`` or ``"linearize"``.
+    """
+
+    def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Product, Sequence[Array]]:
+        backend = scope.backend
+        primals = [backend.copy(primal) for primal in inputs.primals]
+        outputs, product, carried = (
+            getattr(backend, run_with)(run, primals) if primals else _without_primals(run, run_with)
+        )
+        aux = run.untraced_aux([backend.copy(array) for array in carried])
+        return make(Linearisation(settings, scope, inputs, run.output, primals, outputs, product, aux)), carried
+
+    return call(func, settings, args, kwargs, finish)
 
 
-def _run(backend: Backend, run: FlatRun, primals: Sequence[Array]) -> tuple[Sequence[Array], Pullback, Sequence[Array]]:
-    if primals:
-        return backend.vjp(run, primals)
+def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], Pullback, Sequence[Array]]:
     outputs, aux = run()
-    return outputs, lambda cotangents: [], aux
+    return outputs, lambda vectors: [None] * (len(outputs) if run_with == "linearize" else 0), aux
 
 
 def _output_leaves(output: Carried) -> list[OutputLeaf]:

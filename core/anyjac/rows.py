@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from anyjac_plugins.errors import DtypeError, InputTypeError, InputValueError, TracerLeakError
+from anyjac_plugins.errors import DtypeError, InputTypeError, InputValueError
 
 from .linearisation import Linearisation, OutputLeaf
 from .trees import flatten
@@ -85,7 +85,6 @@ class Rows(Iterator[RowBlock]):
         self.aux = linearisation.aux
         self._source: Linearisation | None = linearisation
         self._lock = linearisation.lock
-        self._enclosing = linearisation.enclosing
         self._sizes = [(leaf, linearisation.at_once(leaf.size)) for leaf in linearisation.leaves]
         self._all_rows = sum(leaf.size for leaf, _ in self._sizes)
         self._taken = 0
@@ -222,11 +221,7 @@ class Rows(Iterator[RowBlock]):
             source = self._source
             if source is None:
                 raise StopIteration
-            if self._enclosing is not None and self._enclosing.closed:
-                raise TracerLeakError(
-                    "these rows were made inside a call of a transform that has ended, and belong to its trace; take "
-                    "them inside the function, or call rows() outside of it"
-                )
+            source.refuse_ended()
             leaf, start, stop, before = self._span(self._taken)
             rows = RowBlock(leaf.path, start, stop, source.rows(leaf, start, stop))
             self._taken += 1

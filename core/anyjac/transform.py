@@ -8,12 +8,11 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from anyjac_plugins.errors import InputTypeError, MissingExtraError
+from anyjac_plugins.errors import InputTypeError, MissingExtraError, NotSupportedError
 
-from .call import call
-from .derivative import Derivative
+from .family import Derivative, Request
 from .linearisation import linearise
 from .rows import Rows
 from .settings import Settings
@@ -21,8 +20,11 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .linear_operator import JacobianOperator
 
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 
-class GradientTransform:
+
+class GradientTransform(Generic[P, R]):
     """A callable that returns a derivative of the function it wraps.
 
     It takes the function's arguments, and behaves as the function otherwise: it has its name, docstring and
@@ -30,6 +32,7 @@ class GradientTransform:
     between calls, so threads may share one, and it can be copied and pickled when its function can.
 
     Made by `jacrev` and its family, not by hand.
+
 
     Examples
     --------
@@ -54,9 +57,11 @@ class GradientTransform:
         self.__wrapped__ = func
         self._derivative = derivative
         self._settings = settings
+        self._taken: str | None = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return call(self.__wrapped__, self._derivative, self._settings, args, kwargs)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        result: R = self._derivative.apply(Request(self.__wrapped__, self._settings, args, kwargs, self._take))
+        return result
 
     def rows(self, *args: Any, **kwargs: Any) -> Rows:
         """Compute the Jacobian in blocks of rows, for one that does not fit in memory.
@@ -78,6 +83,8 @@ class GradientTransform:
 
         Raises
         ------
+        NotSupportedError
+            If the derivative is no Jacobian whose rows there could be.
         AnyjacError
             The same errors as a call of the transform.
 
@@ -102,7 +109,19 @@ class GradientTransform:
                [ 0,  0, -1,  1,  0],
                [ 0,  0,  0, -1,  1]])
         """
-        return linearise(self.__wrapped__, self._settings, args, kwargs, Rows)
+        return linearise(*self._operand("rows"), args, kwargs, Rows)
+
+    def _take(self, mode: str) -> None:
+        """Keep in mind, for the repr alone, in which mode the last call was computed."""
+        self._taken = mode
+
+    def _operand(self, asked: str) -> tuple[Callable[..., Any], Settings]:
+        """Return the function whose Jacobian is the derivative, and the settings to differentiate it with."""
+        if self._derivative.operand is None:
+            raise NotSupportedError(
+                f"{self._derivative.name} has no {asked}: what it returns is no Jacobian; take jacrev of the function"
+            )
+        return self._derivative.operand(self.__wrapped__, self._settings)
 
     def as_linear_operator(self, *args: Any, **kwargs: Any) -> JacobianOperator:
         """Return the Jacobian as a linear operator of SciPy, so that solvers run without the matrix.
@@ -127,7 +146,8 @@ class GradientTransform:
         MissingExtraError
             If SciPy is not installed.
         NotSupportedError
-            If the backend does not declare ``nested``, which products with the Jacobian from the left need.
+            If the backend does not declare ``nested``, which products with the Jacobian from the left need, or if the
+            derivative is no Jacobian.
         TracerLeakError
             If the arguments belong to a trace: the vectors are NumPy's.
         AnyjacError
@@ -154,9 +174,9 @@ class GradientTransform:
             raise MissingExtraError(
                 'as_linear_operator needs SciPy, which is not installed; pip install "anyjac[scipy]"', name="scipy"
             ) from error
-        return linearise(self.__wrapped__, self._settings, args, kwargs, JacobianOperator)
+        return linearise(*self._operand("as_linear_operator"), args, kwargs, JacobianOperator)
 
-    def __get__(self, instance: object | None, owner: type | None = None) -> GradientTransform:
+    def __get__(self, instance: object | None, owner: type | None = None) -> GradientTransform[..., R]:
         bind = getattr(type(self.__wrapped__), "__get__", None)
         if bind is None:
             return self
@@ -164,7 +184,9 @@ class GradientTransform:
         return self if bound is self.__wrapped__ else GradientTransform(bound, self._derivative, self._settings)
 
     def __repr__(self) -> str:
-        return f"{self._derivative.name}({name_of(self.__wrapped__)}{self._settings.describe()})"
+        derivative = self._derivative
+        taken = f" (took {self._taken!r})" if derivative.picks and self._taken is not None else ""
+        return f"{derivative.name}({name_of(self.__wrapped__)}{self._settings.describe()}{derivative.options}){taken}"
 
     def __reduce__(self) -> Any:
         """Pickle by name where the transform has taken its function's place in a module, as a decorator does."""
@@ -172,23 +194,32 @@ class GradientTransform:
             return self.__wrapped__.__qualname__
         return _rebuild, (self.__wrapped__, self._derivative, self._settings)
 
-    def __copy__(self) -> GradientTransform:
-        return _rebuild(self.__wrapped__, self._derivative, self._settings)
+    def __copy__(self) -> GradientTransform[P, R]:
+        return GradientTransform(self.__wrapped__, self._derivative, self._settings)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> GradientTransform:
+    def __deepcopy__(self, memo: dict[int, Any]) -> GradientTransform[P, R]:
         func = copy.deepcopy(self.__wrapped__, memo)
         # A plain function is not copied, so it goes on using its Variables, and so must the transform.
         settings = self._settings if func is self.__wrapped__ else copy.deepcopy(self._settings, memo)
-        return _rebuild(func, self._derivative, settings)
+        return GradientTransform(func, self._derivative, settings)
 
 
-def _rebuild(func: Callable[..., Any], derivative: Derivative, settings: Settings) -> GradientTransform:
+def _rebuild(func: Callable[..., Any], derivative: Derivative, settings: Settings) -> GradientTransform[..., Any]:
     return GradientTransform(func, derivative, settings)
 
 
 def settings_of(func: Callable[..., Any]) -> Settings | None:
     """Return what a transform was asked for, None for any other function."""
     return func._settings if isinstance(func, GradientTransform) else None
+
+
+def made_by(
+    derivative: Derivative, settings: Settings, func: Callable[..., Any] | None
+) -> GradientTransform[..., Any] | Callable[[Callable[..., Any]], GradientTransform[..., Any]]:
+    """Return the transform of a function, or where there is none yet, the decorator that makes it."""
+    if func is None:
+        return lambda func: GradientTransform(func, derivative, settings)
+    return GradientTransform(func, derivative, settings)
 
 
 def found_by_name(transform: Any) -> bool:

@@ -5,8 +5,8 @@ the spec's factory makes. An entry point of the group ``anyjac`` announces the m
 else of anyjac.
 """
 
-from .backend import Array, Backend, FlatFunction, Noted, Pullback, StagedFunction
-from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
+from .backend import Array, Backend, FlatFunction, Noted, Pullback, Pushforward, StagedFunction
+from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, FORWARD, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
 from .errors import (
     AnyjacError,
     BackendUnavailableError,
@@ -34,6 +34,7 @@ __all__ = [
     "CAPABILITIES",
     "COMPLEX",
     "FLOAT16",
+    "FORWARD",
     "GRAD",
     "INTERFACE_VERSION",
     "JIT",
@@ -61,6 +62,7 @@ __all__ = [
     "OutputError",
     "PluginError",
     "Pullback",
+    "Pushforward",
     "StagedFunction",
     "TracerLeakError",
     "UnknownBackendError",

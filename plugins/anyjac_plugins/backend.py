@@ -17,15 +17,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import environment, indexing
-from .capabilities import CAPABILITIES, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
+from .capabilities import CAPABILITIES, FORWARD, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
 from .errors import DeviceError, DtypeError, NotSupportedError
-from .jacobian import CacheInfo, Jacobian, reverse_jacobian
+from .jacobian import REVERSE, CacheInfo, Jacobian, blocks_of_output, plain_jacobian
 
 Array = Any
 """An array of the backend's framework, traced or not."""
 
 Pullback = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
 """Cotangents of all outputs in, cotangents of all primals out; None stands for zero in both."""
+
+Pushforward = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
+"""Tangents of all primals in, tangents of all outputs out; None stands for zero in both."""
 
 FlatFunction = Callable[..., tuple[Sequence[Array], Sequence[Array]]]
 """A function of flat arrays that returns its outputs and, beside them, arrays that are not differentiated."""
@@ -65,6 +68,9 @@ class Backend(ABC):
         without a `BackendSpec`.
     paths
         Names of the ways in which the backend computes a Jacobian, where it has several; what they give is the same.
+    column_cost
+        How many rows of a Jacobian cost as much as a column, where either may be computed. A pullback of a pullback,
+        as by default, is about two.
 
     Examples
     --------
@@ -85,6 +91,7 @@ class Backend(ABC):
     capabilities: frozenset[str] = frozenset()
     array_modules: ClassVar[tuple[str, ...]] = ()
     paths: ClassVar[tuple[str, ...]] = ()
+    column_cost: ClassVar[float] = 2.0
 
     # ---- required --------------------------------------------------------------------------------------------------
 
@@ -135,20 +142,25 @@ class Backend(ABC):
 
     # ---- derived: Jacobians and their rows -------------------------------------------------------------------------
 
-    def jacobian(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None) -> Jacobian:
-        """Run `fun` at `primals` and return its outputs, its Jacobian in reverse mode, and its aux.
+    def jacobian(
+        self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None, mode: str = REVERSE
+    ) -> Jacobian:
+        """Run `fun` at `primals` and return its outputs, its Jacobian, and its aux.
 
-        The default pulls back the rows of the identity, see `anyjac_plugins.jacobian.reverse_jacobian`. A backend that
-        overrides it may run `fun` again from its beginning if it must; what the first run did is forgotten then.
+        The default multiplies the identity by what `vjp` or `linearize` return, see
+        `anyjac_plugins.jacobian.plain_jacobian`. A backend that overrides it may run `fun` again from its beginning if
+        it must; what the first run did is forgotten then.
 
         Parameters
         ----------
         fun, primals
             As in `vjp`; there is at least one primal. An attribute ``origin`` of `fun` is the user's function.
         chunk_size
-            How many rows to compute at once; None for `rows_at_once`.
+            How many rows or columns to compute at once; None for `rows_at_once`.
+        mode
+            ``"rev"``, ``"fwd"``, which is only asked of a backend that declares ``forward``, or ``"auto"``.
         """
-        return reverse_jacobian(self, fun, primals, chunk_size)
+        return plain_jacobian(self, fun, primals, chunk_size, mode)
 
     def cache_info(self) -> CacheInfo:
         """Return how often compiled Jacobians that the backend keeps were of use; all zero where it keeps none."""
@@ -156,6 +168,21 @@ class Backend(ABC):
 
     def cache_clear(self) -> None:  # noqa: B027 - optional
         """Forget all compiled Jacobians."""
+
+    def pullback_blocks(
+        self,
+        pullback: Pullback,
+        outputs: Sequence[Array],
+        index: int,
+        primals: Sequence[Array],
+        chunk_size: int | None,
+    ) -> list[Array]:
+        """Return the whole Jacobian of ``outputs[index]``, given what `vjp` returned: a block for each primal.
+
+        The default puts what `pullback_identity` returns together. Override it where all rows may be had in another
+        way, or in memory that is there already.
+        """
+        return blocks_of_output(self, pullback, outputs, index, primals, chunk_size)
 
     def pullback_identity(
         self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int
@@ -212,6 +239,32 @@ class Backend(ABC):
         # Not at zeros, for which a rule may return without a look at the cotangent.
         somewhere = [self.zeros(output.shape, output) + 1 for output in outputs]
         return self.vjp(pulled_back, somewhere)[1]
+
+    def linearize(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pushforward, list[Array]]:
+        """Run `fun` once at `primals` and return how to push tangents forward through it.
+
+        What is returned is as in `vjp`, and may be handed to `pullback_rows`. The default is the transpose of `vjp`,
+        for which a backend needs ``nested``.
+
+        Raises
+        ------
+        NotSupportedError
+            If the backend does not declare ``forward``.
+        """
+        if not self.supports(FORWARD):
+            raise self.unsupported(FORWARD)
+        outputs, pullback, aux = self.vjp(fun, primals)
+        return outputs, self.transpose(pullback, outputs, primals), aux
+
+    def jvp(
+        self, fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
+    ) -> tuple[list[Array], list[Array | None], list[Array]]:
+        """Run `fun` once at `primals` and return outputs, their tangents, and aux; None stands for zero in tangents.
+
+        A backend that overrides it may run `fun` again from its beginning if it must.
+        """
+        outputs, pushforward, aux = self.linearize(fun, primals)
+        return outputs, list(pushforward(tangents)), aux
 
     def rows_at_once(self, width: int) -> int:
         """Return how many rows to pull back at once, where the user names no number.
@@ -395,12 +448,6 @@ class Backend(ABC):
         A traced array must not take a Variable beside it for a constant: its operators either know `cls`, or return
         NotImplemented for it, so that the Variable's own operator puts its value there.
         """
-
-    def jvp(
-        self, fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array]
-    ) -> tuple[list[Array], list[Array], list[Array]]:
-        """Push `tangents` forward through `fun`: outputs, their tangents, aux."""
-        raise self.unsupported("jvp")
 
     # ---- derived: the framework's own transforms -------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ COMPLEX: Final = "complex"
 FLOAT16: Final = "float16"
 BFLOAT16: Final = "bfloat16"
 NESTED: Final = "nested"
+FORWARD: Final = "forward"
 GRAD: Final = "grad"
 JIT: Final = "jit"
 VMAP: Final = "vmap"
@@ -22,6 +23,7 @@ CAPABILITIES: Final[dict[str, str]] = {
     FLOAT16: "inputs of half precision",
     BFLOAT16: "inputs of bfloat16",
     NESTED: "derivatives of derivatives",
+    FORWARD: "derivatives in forward mode",
     GRAD: "transforms inside and around the framework's own gradient",
     JIT: "transforms inside and around the framework's own compiler",
     VMAP: "transforms inside and around the framework's own vectorising map",

@@ -1,0 +1,108 @@
+"""Tangents and cotangents that users hand in: trees, taken apart and checked against what they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anyjac_plugins import Array, Backend
+from anyjac_plugins.errors import DtypeError, InputTypeError, InputValueError, MixedBackendsError
+
+from .dtypes import COMPLEX_KIND
+from .inputs import opener_of
+from .selection import NUMPY, kind_of
+from .trees import TreeDef, flatten
+from .variable import without_variables
+
+
+def tangents_of(
+    backend: Backend, tree: Any, pack: Callable[[Sequence[Any]], Any], primals: Sequence[Array], *, converts: bool
+) -> list[Array | None]:
+    """Take tangents apart that are packed as a gradient is: one for each primal, None for zero.
+
+    A primal that stands in several places, as a Variable that was named twice, has the sum of their tangents.
+
+    Parameters
+    ----------
+    pack
+        Arranges one thing for each primal as the gradient is arranged.
+    converts
+        Whether arrays of other frameworks are converted or refused.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, DtypeError
+        Naming the leaf.
+    """
+    places, structure = flatten(pack(range(len(primals))), opener_of(backend))
+    leaves = _leaves_like(backend, tree, structure, "tangents", "what is differentiated")
+    found: list[Array | None] = [None] * len(primals)
+    for place, leaf, path in zip(places, leaves, structure.paths(), strict=True):
+        if isinstance(place, int):  # other places are those of integers, which have no tangent
+            tangent = _like(backend, leaf, primals[place], f"tangents{path}", "input", converts)
+            before = found[place]
+            found[place] = tangent if before is None else before + tangent
+    return found
+
+
+def cotangents_of(
+    backend: Backend,
+    tree: Any,
+    structure: TreeDef,
+    indices: Sequence[int | None],
+    outputs: Sequence[Array],
+    *,
+    converts: bool,
+) -> list[Array | None]:
+    """Take cotangents apart that have the tree of the output: one for each differentiated output.
+
+    Parameters
+    ----------
+    indices
+        For each leaf of the output which of `outputs` it is; None for a constant, whose cotangent is of no use.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, DtypeError
+        Naming the leaf.
+    """
+    leaves = _leaves_like(backend, tree, structure, "cotangents", "the output")
+    found: list[Array | None] = [None] * len(outputs)
+    for index, leaf, path in zip(indices, leaves, structure.paths(), strict=True):
+        if index is not None:
+            found[index] = _like(backend, leaf, outputs[index], f"cotangents{path}", "output", converts)
+    return found
+
+
+def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, name: str, what: str) -> list[Any]:
+    leaves, found = flatten(without_variables(tree), opener_of(backend))
+    if found != structure:
+        raise InputValueError(f"the {name} have the structure {found}, and {what} has {structure}")
+    return leaves
+
+
+def _like(backend: Backend, leaf: Any, array: Array, label: str, what: str, converts: bool) -> Array:
+    """Return a leaf as an array of the dtype and the device of `array`, whose shape it must have."""
+    given = _to_array(backend, leaf, label, backend.device_of(array), converts)
+    if tuple(given.shape) != tuple(array.shape):
+        raise InputValueError(f"{label} has shape {tuple(given.shape)}, and its {what} has {tuple(array.shape)}")
+    kinds = backend.dtype_kind(given.dtype), backend.dtype_kind(array.dtype)
+    if kinds[0] == COMPLEX_KIND and kinds[1] != COMPLEX_KIND:
+        raise DtypeError(
+            f"{label} is {backend.dtype_name(given.dtype)}, and its {what} is {backend.dtype_name(array.dtype)}; take "
+            f"its real part"
+        )
+    return given if given.dtype == array.dtype else backend.namespace.astype(given, array.dtype)
+
+
+def _to_array(backend: Backend, leaf: Any, label: str, device: Any, converts: bool) -> Array:
+    if backend.is_array(leaf):
+        return leaf
+    if isinstance(leaf, (bool, int, float, complex)):
+        return backend.asarray(leaf, device=device)
+    kind = kind_of(leaf)
+    if kind is None:
+        raise InputTypeError(f"{label} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array or number")
+    if kind != NUMPY and not converts:
+        raise MixedBackendsError(f"{label} is an array of {kind}, and this call runs on {backend.name}")
+    return backend.import_array(leaf, device=device)
