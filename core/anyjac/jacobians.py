@@ -241,13 +241,13 @@ def jacobian(
     grad_vars: Any = None,
     argnums: int | Sequence[int] | None = None,
     *,
-    mode: str = AUTO,
     has_aux: bool | None = None,
     return_value: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    mode: str = AUTO,
     chunk_size: int | None = None,
 ) -> Any:
     """Make a function that returns the Jacobian of `func`, computed in the mode that costs less.
