@@ -202,6 +202,9 @@ class JaxBackend(Backend):
     def stage(self, fun: StagedFunction) -> StagedFunction:
         return staging.stage(fun)
 
+    def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
+        return list(jax.vmap(lambda *rows: list(fun(*rows)))(*arrays))
+
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return jax.vmap(fun)
 

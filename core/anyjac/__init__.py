@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .hessians import hessian, hvp
     from .jacobians import jacfwd, jacobian, jacrev
     from .jitted import Jitted, jit
+    from .mapping import Mapped, vmap
     from .namespaces import array_namespace
     from .products import Pullback, Pushforward, jvp, linearize, vjp
     from .rows import RowBlock, Rows
@@ -66,6 +67,7 @@ _HOMES = {
     "anyjac.hessians": ("hessian", "hvp"),
     "anyjac.jacobians": ("jacfwd", "jacobian", "jacrev"),
     "anyjac.jitted": ("Jitted", "jit"),
+    "anyjac.mapping": ("Mapped", "vmap"),
     "anyjac.namespaces": ("array_namespace",),
     "anyjac.products": ("Pullback", "Pushforward", "jvp", "linearize", "vjp"),
     "anyjac.rows": ("RowBlock", "Rows"),
@@ -113,6 +115,7 @@ __all__ = [
     "InputTypeError",
     "InputValueError",
     "Jitted",
+    "Mapped",
     "MixedBackendsError",
     "NotSupportedError",
     "OutputError",
@@ -158,6 +161,7 @@ __all__ = [
     "variables",
     "vector_grad",
     "vjp",
+    "vmap",
 ]
 
 __getattr__, __dir__ = _lazily(globals(), _HOMES)

@@ -83,7 +83,7 @@ def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, name: str, wha
 
 def _like(backend: Backend, leaf: Any, array: Array, label: str, what: str, converts: bool) -> Array:
     """Return a leaf as an array of the dtype and the device of `array`, whose shape it must have."""
-    given = _to_array(backend, leaf, label, backend.device_of(array), converts)
+    given = to_array(backend, leaf, label, backend.device_of(array), converts)
     if tuple(given.shape) != tuple(array.shape):
         raise InputValueError(f"{label} has shape {tuple(given.shape)}, and its {what} has {tuple(array.shape)}")
     kinds = backend.dtype_kind(given.dtype), backend.dtype_kind(array.dtype)
@@ -95,7 +95,8 @@ def _like(backend: Backend, leaf: Any, array: Array, label: str, what: str, conv
     return given if given.dtype == array.dtype else backend.namespace.astype(given, array.dtype)
 
 
-def _to_array(backend: Backend, leaf: Any, label: str, device: Any, converts: bool) -> Array:
+def to_array(backend: Backend, leaf: Any, label: str, device: Any, converts: bool) -> Array:
+    """Return a leaf as an array of the backend; `label` is how messages call it."""
     if backend.is_array(leaf):
         return leaf
     if isinstance(leaf, (bool, int, float, complex)):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from anyjac_plugins import Backend
-from anyjac_plugins.errors import MixedBackendsError, TracerLeakError
+from anyjac_plugins.errors import MixedBackendsError, TracerLeakError, VariableWriteError
 
 from . import ownership
 from .selection import NUMPY, kind_of
@@ -103,10 +103,15 @@ class Scope:
         Whether Variables of other frameworks are converted (somebody named the backend) or refused.
     differentiates
         Whether the call differentiates; one that is compiled does not.
+    maps
+        Whether the call maps its function over examples, which all read the same values and can write none.
     """
 
-    def __init__(self, backend: Backend, device: Any, converts: bool, *, differentiates: bool = False):
+    def __init__(
+        self, backend: Backend, device: Any, converts: bool, *, differentiates: bool = False, maps: bool = False
+    ):
         self.backend = backend
+        self.maps = maps
         self.differentiates = differentiates
         self.device = device
         self.converts = converts
@@ -187,12 +192,24 @@ class Scope:
 
     def write(self, variable: Place, value: Any) -> None:
         """Give the Variable a value, already checked, for later reads and for the commit."""
+        if self.maps and not self._is_created(variable):
+            raise _mapped_write(variable)
         ownership.acquire(self.owner, variable)
         entry = self._entries.get(id(variable))
         if entry is None:
             self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True)
         else:
             entry.value, entry.written = self._copy(value), True
+
+    def refuse_writes(self) -> None:
+        """Refuse what has been written in the midst of a map, in place that is, for `write` refuses the rest."""
+        for write in self.writes():
+            if not write.created:
+                raise _mapped_write(write.variable)
+
+    def _is_created(self, variable: Place) -> bool:
+        entry = self._entries.get(id(variable))
+        return entry is not None and entry.created
 
     def create(self, variable: Place, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
@@ -283,6 +300,13 @@ class Scope:
         values, _ = flatten(entry.value)
         originals, _ = flatten(entry.original)
         return any(map(self.backend.changed_in_place, values, originals))
+
+
+def _mapped_write(variable: Place) -> VariableWriteError:
+    return VariableWriteError(
+        f"{variable.label()} is written in a function that vmap maps, where each example would write another value; "
+        f"return the value, and write it after the call"
+    )
 
 
 class _Expired:

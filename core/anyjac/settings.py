@@ -124,7 +124,7 @@ def make_settings(
         allow_int=_check_flag("allow_int", allow_int),
         backend=check_backend(backend),
         device=device,
-        chunk_size=_check_chunk_size(chunk_size),
+        chunk_size=check_chunk_size(chunk_size),
     )
 
 
@@ -144,14 +144,14 @@ def _default_argnums(variables: Sequence[Variable]) -> tuple[tuple[int, ...], bo
 
 
 def _check_argnums(argnums: Any) -> tuple[tuple[int, ...], bool]:
-    if _is_int(argnums):
+    if is_int(argnums):
         return (operator.index(argnums),), True
     if isinstance(argnums, np.ndarray) and argnums.ndim == 1:
         argnums = list(argnums)
     if isinstance(argnums, (str, bytes)) or not isinstance(argnums, Sequence):
         raise InputTypeError(f"argnums must be an int or a sequence of ints, not {_short(argnums)}")
     for index, item in enumerate(argnums):
-        if not _is_int(item):
+        if not is_int(item):
             raise InputTypeError(f"argnums[{index}] must be an int, not {_short(item)}")
     positions = tuple(operator.index(item) for item in argnums)
     if not positions:
@@ -161,7 +161,8 @@ def _check_argnums(argnums: Any) -> tuple[tuple[int, ...], bool]:
     return positions, False
 
 
-def _is_int(value: Any) -> bool:
+def is_int(value: Any) -> bool:
+    """Tell whether a setting is an integer, and no bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
@@ -178,10 +179,11 @@ def check_backend(backend: Any) -> str | Backend | None:
     raise InputTypeError(f"backend must be a name or a Backend, not {_short(backend)}")
 
 
-def _check_chunk_size(chunk_size: Any) -> int | None:
+def check_chunk_size(chunk_size: Any) -> int | None:
+    """Return what was given for ``chunk_size``; an error for what is no number of rows."""
     if chunk_size is None:
         return None
-    if not _is_int(chunk_size):
+    if not is_int(chunk_size):
         raise InputTypeError(f"chunk_size must be a positive int or None, not {_short(chunk_size)}")
     if chunk_size < 1:
         raise InputValueError(f"chunk_size must be a positive int or None, not {chunk_size}")

@@ -467,6 +467,15 @@ class Backend(ABC):
         """
         return fun
 
+    def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
+        """Map a flat function over the leading axis of arrays: `anyjac.vmap` is made of this.
+
+        All arrays have the same number of rows, one or more. The default runs `fun` for each row.
+        """
+        count = arrays[0].shape[0]
+        rows = [fun(*(array[index, ...] for array in arrays)) for index in range(count)]
+        return [self.namespace.stack(column) for column in zip(*rows, strict=True)]
+
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         """Return `fun` mapped over the leading axis of its arguments by the framework's own means."""
         raise self.unsupported(VMAP)

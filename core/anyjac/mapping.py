@@ -1,0 +1,363 @@
+"""`vmap`: a function mapped over an axis of its arguments, with what Variables mean in it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import optree
+
+from anyjac_plugins import Array, Backend
+from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
+from anyjac_plugins.jacobian import chunks
+
+from .call import select_backend
+from .directions import to_array
+from .inputs import opener_of
+from .outputs import Carried, carry, refuse_coroutine
+from .scope import Scope
+from .selection import select_device
+from .settings import check_backend, check_chunk_size, is_int
+from .transform import found_by_name, name_of, settings_of
+from .trees import NAMESPACE, TreeDef, flatten
+from .variable import without_variables
+
+
+def vmap(
+    func: Callable[..., Any] | None = None,
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> Any:
+    """Make a function that maps `func` over an axis of its arguments: one call for all examples of a batch.
+
+    Around a transform it gives per-example derivatives, with respect to Variables too.
+
+    Parameters
+    ----------
+    func
+        Any callable, a transform among them. Left out, `vmap` returns a decorator.
+    in_axes
+        The axis to map over: an int for all positional arguments, or a sequence with one entry for each of them: an
+        int, None for one that goes to every example as it is, or a tree of these that is a prefix of the argument's.
+        Keyword arguments go to every example as they are.
+    out_axes
+        Where the axis is in what comes back: an int, or a tree of them that is a prefix of the output's.
+    backend, device
+        As in `jacrev`.
+    chunk_size
+        How many examples to compute at once; None for all of them.
+
+    Returns
+    -------
+    Mapped
+        Takes the arguments of `func` and returns the tree that it returns, with one more axis in each array.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        Here, or in the call, for axes that do not fit the arguments, or whose sizes differ.
+    OutputError
+        In the call, if `func` returns something besides arrays and numbers.
+    VariableWriteError
+        In the call, if `func` writes a Variable.
+
+    Notes
+    -----
+    A Variable has one value, which all examples read. It cannot be written in `func`, where each example would write
+    another value: return what is to be written, and write it after the call. To map over what a Variable holds, pass
+    it as an argument.
+
+    JAX and PyTorch compute all examples at once, by `jax.vmap` and `torch.func.vmap`, and `func` runs once, so that it
+    cannot branch on values; a backend without such a map runs it once for each example.
+
+    Examples
+    --------
+    Gradients of a loss for each example of a batch:
+
+    >>> import numpy as np
+    >>> import anyjac
+    >>> weights = anyjac.Variable(np.array([1.0, 2.0]), name="weights")
+    >>> def loss(x, y):
+    ...     return ((weights * x).sum() - y) ** 2
+    >>> batch, targets = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]), np.array([0.0, 1.0, 4.0])
+    >>> anyjac.vmap(anyjac.grad(loss, weights))(batch, targets)
+    array([[2., 0.],
+           [4., 4.],
+           [0., 0.]])
+    """
+    check_backend(backend)
+    check_chunk_size(chunk_size)
+    axes = _Axes(_checked(in_axes, "in_axes", optional=True), _checked(out_axes, "out_axes", optional=False))
+    options = _Options(axes, backend, device, chunk_size)
+    if func is None:
+        return lambda func: Mapped(func, options)
+    return Mapped(func, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    inward: Any
+    outward: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    axes: _Axes
+    backend: str | Backend | None
+    device: Any
+    chunk_size: int | None
+
+    def describe(self) -> str:
+        """Return the options that differ from the defaults, as they would be written."""
+        shown = {"in_axes": self.axes.inward, "out_axes": self.axes.outward}
+        texts = [f", {name}={value!r}" for name, value in shown.items() if value != 0]
+        options = ("backend", "device", "chunk_size")
+        return "".join(texts + [f", {n}={getattr(self, n)!r}" for n in options if getattr(self, n) is not None])
+
+
+class Mapped:
+    """A function that `vmap` maps over an axis of its arguments.
+
+    It has the function's name, docstring and signature, keeps it as ``__wrapped__``, and binds ``self`` where it is an
+    attribute of a class. It can be copied and pickled when its function can.
+
+    Made by `vmap`, not by hand.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> anyjac.vmap(anyjac.jacrev(lambda x: x**2), in_axes=1)
+    vmap(jacrev(<lambda>), in_axes=1)
+    """
+
+    __wrapped__: Callable[..., Any]
+    __name__: str
+
+    def __init__(self, func: Callable[..., Any], options: _Options):
+        if not callable(func) and not hasattr(func, "__get__"):
+            raise InputTypeError(f"vmap needs a callable, not {func!r} (of type {type(func).__qualname__})")
+        functools.update_wrapper(self, func, updated=())
+        self.__wrapped__ = func
+        self._options = options
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return _map(self.__wrapped__, self._options, args, kwargs)
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Mapped:
+        bind = getattr(type(self.__wrapped__), "__get__", None)
+        if bind is None:
+            return self
+        bound = bind(self.__wrapped__, instance, owner)
+        return self if bound is self.__wrapped__ else Mapped(bound, self._options)
+
+    def __repr__(self) -> str:
+        func = self.__wrapped__
+        name = repr(func) if isinstance(func, Mapped) or settings_of(func) is not None else name_of(func)
+        return f"vmap({name}{self._options.describe()})"
+
+    def __reduce__(self) -> Any:
+        if found_by_name(self):
+            return self.__wrapped__.__qualname__
+        return Mapped, (self.__wrapped__, self._options)
+
+
+def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    settings = settings_of(func)
+    named = options.backend if options.backend is not None or settings is None else settings.backend
+    backend, explicit = select_backend(named, args, kwargs, () if settings is None else settings.variables)
+    device = select_device(backend, options.device)
+    scope = Scope(backend, device, explicit, maps=True)
+    try:
+        try:
+            with backend.device_scope(device):
+                batch = _Batch(backend, device, explicit, options.axes.inward, args)
+                run = _Run(func, scope, batch, kwargs)
+                rows = _in_chunks(backend, run, batch.arrays, batch.size, options.chunk_size)
+                return run.output_of(rows, options.axes.outward)
+        finally:
+            scope.close()
+    finally:  # again, for the case that an interrupt arrived in the midst of it
+        scope.close()
+
+
+def _in_chunks(
+    backend: Backend, run: Callable[..., list[Array]], arrays: Sequence[Array], size: int, chunk_size: int | None
+) -> list[Array]:
+    if chunk_size is None or chunk_size >= size:
+        return backend.map_rows(run, arrays)
+    parts = [
+        backend.map_rows(run, [array[start:stop, ...] for array in arrays]) for start, stop in chunks(size, chunk_size)
+    ]
+    return [backend.namespace.concat(column, axis=0) for column in zip(*parts, strict=True)]
+
+
+class _Batch:
+    """The arguments of a mapped call, taken apart into what is mapped over and what every example gets.
+
+    Attributes
+    ----------
+    arrays
+        What is mapped over, with the mapped axis in front.
+    size
+        How many examples there are.
+    """
+
+    def __init__(self, backend: Backend, device: Any, converts: bool, in_axes: Any, args: tuple[Any, ...]):
+        self.arrays: list[Array] = []
+        self._args: list[tuple[TreeDef, list[Any]] | Any] = []
+        self._mapped: list[bool] = []
+        first: tuple[str, int] | None = None
+        for position, (arg, axes) in enumerate(zip(args, _for_each_argument(in_axes, len(args)), strict=True)):
+            self._mapped.append(axes is not None)
+            if axes is None:
+                self._args.append(arg)
+                continue
+            leaves, tree = flatten(without_variables(arg), opener_of(backend))
+            taken: list[Any] = []
+            for leaf, axis, path in zip(leaves, _for_each_leaf(axes, arg, backend), tree.paths(), strict=True):
+                if axis is None:
+                    taken.append(_Given(leaf))
+                    continue
+                where = f"argument {position}{path}"
+                array = to_array(backend, leaf, where, device, converts)
+                self.arrays.append(_in_front(backend, array, axis, where))
+                taken.append(None)
+                size = self.arrays[-1].shape[0]
+                if first is not None and size != first[1]:
+                    raise InputValueError(
+                        f"{where} has {size} elements along the axis to map over, and {first[0]} has {first[1]}; both "
+                        f"need as many, or None in in_axes"
+                    )
+                first = first or (where, size)
+            self._args.append((tree, taken))
+        if first is None:
+            raise InputValueError("vmap needs an argument to map over, and in_axes or the arguments name none")
+        self.size = first[1]
+        if not self.size:
+            raise InputValueError(f"{first[0]} has no element along the axis to map over, so that there is no example")
+
+    def example(self, rows: Sequence[Array]) -> list[Any]:
+        """Return the arguments of one example."""
+        remaining = iter(rows)
+        return [
+            arg[0].unflatten([next(remaining) if leaf is None else leaf.value for leaf in arg[1]]) if mapped else arg
+            for arg, mapped in zip(self._args, self._mapped, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A leaf that every example gets as it is."""
+
+    value: Any
+
+
+class _Run:
+    """The user's function as a function of the arrays of one example, within the scope of the call."""
+
+    def __init__(self, func: Callable[..., Any], scope: Scope, batch: _Batch, kwargs: dict[str, Any]):
+        self._func = func
+        self._scope = scope
+        self._batch = batch
+        self._kwargs = kwargs
+        self._output: Carried | None = None
+
+    def __call__(self, *rows: Array) -> list[Array]:
+        scope, backend = self._scope, self._scope.backend
+        args = self._batch.example(rows)
+        scope.activate()
+        try:
+            result = self._func(*args, **self._kwargs)
+            refuse_coroutine(result)
+            output = carry(backend, opener_of(backend), without_variables(result))
+        finally:
+            scope.deactivate()
+        scope.refuse_writes()
+        if self._output is not None and self._output.tree != output.tree:
+            raise OutputError(
+                f"the function returned {output.tree} for one example, and {self._output.tree} for another; it must "
+                f"return the same structure for all of them"
+            )
+        self._output = output
+        return [
+            leaf if is_array else _constant(backend, leaf, path)
+            for leaf, is_array, path in zip(output.leaves, output.is_array, output.tree.paths(), strict=True)
+        ]
+
+    def output_of(self, rows: Sequence[Array], out_axes: Any) -> Any:
+        """Put what has been computed for all examples into the tree of the output."""
+        assert self._output is not None
+        tree, backend = self._output.tree, self._scope.backend
+        axes = _for_each_leaf(out_axes, self._output.original, backend, "out_axes")
+        moved = [
+            _behind(backend, array, axis, f"output{path}")
+            for array, axis, path in zip(rows, axes, tree.paths(), strict=True)
+        ]
+        return tree.unflatten(moved)
+
+
+def _constant(backend: Backend, leaf: Any, path: str) -> Array:
+    """Make an array of a number, or of a NumPy array, that a function returned."""
+    try:
+        return to_array(backend, leaf, f"output{path}", None, converts=False)
+    except InputTypeError as error:
+        raise OutputError(f"{error}; a mapped function returns arrays and numbers alone") from error
+
+
+# ---- axes ------------------------------------------------------------------------------------------------------------
+
+_NONE: Final = object()
+"""None in a tree of axes, where it would be an empty container."""
+
+
+def _checked(axes: Any, name: str, *, optional: bool) -> Any:
+    for axis in optree.tree_leaves(axes, none_is_leaf=True, namespace=NAMESPACE):
+        if not is_int(axis) and not (axis is None and optional):
+            also = ", None" if optional else ""
+            raise InputTypeError(
+                f"{name} must hold ints{also} and nothing else, and has {axis!r} (of type {type(axis).__qualname__})"
+            )
+    return axes
+
+
+def _for_each_argument(in_axes: Any, count: int) -> Sequence[Any]:
+    if in_axes is None or is_int(in_axes):
+        return [in_axes] * count
+    if not isinstance(in_axes, (tuple, list)):
+        raise InputTypeError(f"in_axes must be an int, or a sequence with one entry for each argument, not {in_axes!r}")
+    if len(in_axes) != count:
+        raise InputValueError(f"in_axes={in_axes!r} has {len(in_axes)} entries, and the call {count} arguments")
+    return in_axes
+
+
+def _for_each_leaf(axes: Any, tree: Any, backend: Backend, name: str = "in_axes") -> Iterator[Any]:
+    """Yield the axis of each leaf of a tree, of which the tree of axes is a prefix."""
+    marked = optree.tree_map(lambda axis: _NONE if axis is None else axis, axes, none_is_leaf=True, namespace=NAMESPACE)
+    try:
+        broadcast = optree.broadcast_prefix(marked, tree, namespace=NAMESPACE)
+    except ValueError as error:
+        raise InputValueError(f"{name} has {axes!r}, which is no prefix of the tree {flatten(tree)[1]}") from error
+    for axis, leaf in zip(broadcast, flatten(tree)[0], strict=True):
+        for _ in flatten(without_variables(leaf), opener_of(backend))[0]:
+            yield None if axis is _NONE else axis
+
+
+def _in_front(backend: Backend, array: Array, axis: int, where: str) -> Array:
+    if not -len(array.shape) <= axis < len(array.shape):
+        raise InputValueError(f"{where} has shape {tuple(array.shape)}, and no axis {axis} to map over")
+    return array if axis in (0, -len(array.shape)) else backend.namespace.moveaxis(array, axis, 0)
+
+
+def _behind(backend: Backend, array: Array, axis: int, where: str) -> Array:
+    if not -len(array.shape) <= axis < len(array.shape):
+        raise InputValueError(
+            f"{where} has shape {tuple(array.shape)} with the mapped axis in front, and that cannot be axis {axis}, as "
+            f"out_axes says"
+        )
+    return array if axis in (0, -len(array.shape)) else backend.namespace.moveaxis(array, 0, axis)
