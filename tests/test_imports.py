@@ -118,6 +118,7 @@ ELSEWHERE = {
     # a class, its faults that are none: where the parameters are documented
     "GradientTransform": {"PR01"},  # users do not call it: those of `jacrev`
     "Jitted": {"PR01"},  # users do not call it: those of `jit`
+    "Mapped": {"PR01"},  # users do not call it: those of `vmap`
     "Pullback": {"PR01"},  # users do not call it: those of `vjp`
     "Pushforward": {"PR01"},  # users do not call it: those of `linearize`
     "Rows": {"PR01"},  # users do not call it: those of the function

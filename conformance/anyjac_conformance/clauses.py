@@ -82,6 +82,11 @@ CLAUSES: Final[dict[str, str]] = {
     "jit/errors": "After an error in `jit` every Variable is as it was, and the next call is right.",
     "jit/nested": "`jit` inside and around transforms gives the derivative.",
     "jit/method": "A method under `jit` has `self` bound, and each object its own Variables.",
+    # ---- mapped ----------------------------------------------------------------------------------------------------
+    "vmap/results": "`vmap` gives what the function gives for each example, with one more axis; transforms alike.",
+    "vmap/axes": "`in_axes` and `out_axes` are ints or trees of them; what does not fit is an error naming it.",
+    "vmap/variables": "Under `vmap` all examples read a Variable's one value, and differentiate with respect to it.",
+    "vmap/writes": "A Variable written under `vmap` is an error naming it, and every Variable is as it was.",
     # ---- rows and products -----------------------------------------------------------------------------------------
     "rows/blocks": "`rows` gives the Jacobian in blocks of rows, leaf by leaf, in the trees of the contract.",
     "rows/run": "`rows` runs the function once and stores its writes; the iterator owns no Variable.",

@@ -245,6 +245,19 @@ class RunsNothingAgain(Broken):
         return run
 
 
+class LeaksWritesOfMaps(SharesMemory):
+    """Lets mapped functions write to the arrays that Variables hold."""
+
+
+class MapsTheFirstRow(Broken):
+    """Gives the results of the first example for all."""
+
+    def map_rows(self, fun: Any, arrays: Any) -> list[Any]:
+        xp = self.real.namespace
+        found = self.real.map_rows(fun, arrays)
+        return [xp.stack([array[0, ...]] * array.shape[0]) for array in found]
+
+
 class UnderstatesItself(Broken):
     """Does not declare the vectorising map, and has it all the same."""
 
@@ -274,6 +287,8 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     IgnoresDevices: ("jax", "devices/argument"),
     KeepsTheFirstNote: ("torch", "jit/variables"),
     RunsNothingAgain: ("jax", "jit/results"),
+    LeaksWritesOfMaps: ("autograd", "vmap/writes"),
+    MapsTheFirstRow: ("torch", "vmap/results"),
     UnderstatesItself: ("jax", "composition/native-vmap"),
 }
 

@@ -1,0 +1,194 @@
+"""`vmap`: what users see of it besides the scenarios: its errors, its repr, methods, copies, and the peers' results."""
+
+import copy
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import anyjac
+from anyjac import Backend, InputTypeError, InputValueError, OutputError, Variable, grad, jacrev, jit, vmap
+
+BATCH = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+
+@pytest.fixture(params=["autograd", "jax", "torch"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return anyjac.get_backend(request.param)
+
+
+def made(backend: Backend, values: Any) -> Any:
+    return backend.asarray(np.asarray(values, dtype=np.float64))
+
+
+def host(backend: Backend, array: Any) -> Any:
+    return backend.to_numpy(array)
+
+
+def cubed(x: Any) -> Any:
+    return x**3
+
+
+CUBED = vmap(cubed)
+
+
+@vmap
+def doubled(x: Any) -> Any:
+    """Twice as much."""
+    return 2 * x
+
+
+# ---- as a callable -------------------------------------------------------------------------------------------------
+
+
+def test_a_decorated_function_keeps_its_name_and_says_how_it_is_mapped() -> None:
+    assert (doubled.__name__, doubled.__doc__) == ("doubled", "Twice as much.")
+    assert repr(doubled) == "vmap(doubled)"
+    both = vmap(jacrev(cubed), in_axes=(1,), out_axes=-1, backend="jax", chunk_size=2)
+    assert repr(both) == "vmap(jacrev(cubed), in_axes=(1,), out_axes=-1, backend='jax', chunk_size=2)"
+
+
+def test_it_is_a_decorator_with_options() -> None:
+    @vmap(in_axes=(0, None), backend="numpy")
+    def scaled(x: Any, factor: float) -> Any:
+        return x * factor
+
+    np.testing.assert_array_equal(scaled(np.array([1.0, 2.0]), 3.0), [3.0, 6.0])
+
+
+def test_methods_have_self_bound() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.weight = Variable(np.array([1.0, 2.0]))
+
+        @vmap
+        def predict(self, x: Any) -> Any:
+            return (self.weight * x).sum()
+
+    np.testing.assert_array_equal(Model().predict(BATCH), BATCH @ [1.0, 2.0])
+
+
+def test_it_is_copied_and_pickled_with_its_function() -> None:
+    for other in (copy.copy(CUBED), copy.deepcopy(CUBED), pickle.loads(pickle.dumps(CUBED))):
+        np.testing.assert_array_equal(other(BATCH), BATCH**3)
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"in_axes": 1.0}, InputTypeError, "in_axes must hold ints, None and nothing else, and has 1.0"),
+        ({"in_axes": (0, True)}, InputTypeError, "in_axes must hold ints, None and nothing else, and has True"),
+        ({"out_axes": None}, InputTypeError, "out_axes must hold ints and nothing else, and has None"),
+        ({"chunk_size": 0}, InputValueError, "chunk_size must be a positive int or None, not 0"),
+        ({"backend": 3}, InputTypeError, "backend must be a name or a Backend, not 3"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_when_it_is_made(
+    options: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=re.escape(said)):
+        vmap(cubed, **options)
+
+
+def test_what_is_not_callable_is_refused() -> None:
+    with pytest.raises(InputTypeError, match=re.escape("vmap needs a callable, not 3")):
+        vmap(3)  # type: ignore[arg-type]
+
+
+# ---- errors in the call ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "args", "said"),
+    [
+        ({"in_axes": (0, None)}, (BATCH,), "in_axes=(0, None) has 2 entries, and the call 1 arguments"),
+        ({"in_axes": None}, (BATCH,), "vmap needs an argument to map over, and in_axes or the arguments name none"),
+        ({}, (), "vmap needs an argument to map over"),
+        ({}, (3.0,), "argument 0 has shape (), and no axis 0 to map over"),
+        ({}, ({"a": BATCH, "b": BATCH[:2]},), "argument 0['b'] has 2 elements along the axis to map over"),
+        ({}, (BATCH[:0],), "argument 0 has no element along the axis to map over"),
+        ({"in_axes": ({"a": 0},)}, ({"b": BATCH},), "in_axes has {'a': 0}, which is no prefix"),
+        ({"out_axes": 5}, (BATCH,), "output has shape (3, 2) with the mapped axis in front, and that cannot be axis 5"),
+    ],
+)
+def test_axes_that_do_not_fit_the_arguments_are_named(
+    options: dict[str, Any], args: tuple[Any, ...], said: str
+) -> None:
+    with pytest.raises(InputValueError, match=re.escape(said)):
+        vmap(lambda *args: args[0], **options)(*args)
+
+
+def test_text_to_map_over_is_named() -> None:
+    with pytest.raises(InputTypeError, match=re.escape("argument 1['name'] is 'x', of type str")):
+        vmap(lambda x, y: x)(BATCH, {"name": "x"})
+
+
+def test_examples_that_return_different_trees_are_refused() -> None:
+    def f(x: Any) -> Any:
+        return (x, x) if float(x.sum()) > 5 else x
+
+    with pytest.raises(OutputError, match="the same structure for all of them"):
+        vmap(f)(BATCH)
+
+
+def test_an_error_of_the_function_comes_through_and_leaves_variables_free(backend: Backend) -> None:
+    v = Variable(made(backend, 2.0))
+
+    def f(x: Any) -> Any:
+        v.value  # noqa: B018 - to own it
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        vmap(f)(made(backend, BATCH))
+    v.value = made(backend, 3.0)
+    assert float(v) == 3.0
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+
+def test_per_example_gradients_are_those_of_a_loop(backend: Backend) -> None:
+    xp = backend.namespace
+    w, b = Variable(made(backend, [[0.1, -0.2], [0.3, 0.4]])), Variable(made(backend, [0.5, -0.5]))
+
+    def loss(x: Any, y: Any) -> Any:
+        return xp.sum((xp.tanh(w.value @ x + b.value) - y) ** 2)
+
+    of_one = grad(loss, {"w": w, "b": b}, 0)
+    x, y = made(backend, BATCH), made(backend, [0.0, 1.0, -1.0])
+    by_variable, by_argument = vmap(of_one)(x, y)
+    for index in range(3):
+        each_variable, each_argument = of_one(x[index], y[index])
+        for name in ("w", "b"):
+            np.testing.assert_allclose(host(backend, by_variable[name][index]), host(backend, each_variable[name]))
+        np.testing.assert_allclose(host(backend, by_argument[index]), host(backend, each_argument))
+
+
+def test_compiled_it_gives_the_same(backend: Backend) -> None:
+    of_each = vmap(jacrev(lambda x: x * x))
+    compiled = jit(of_each)
+    for _ in range(3):
+        np.testing.assert_array_equal(
+            host(backend, compiled(made(backend, BATCH))), host(backend, of_each(made(backend, BATCH)))
+        )
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    shape=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    data=st.data(),
+    size=st.sampled_from([None, 1, 2]),
+    name=st.sampled_from(["autograd", "jax", "torch"]),
+)
+def test_any_axis_goes_in_and_comes_out(shape: list[int], data: Any, size: int | None, name: str) -> None:
+    backend = anyjac.get_backend(name)
+    inward = data.draw(st.integers(-len(shape), len(shape) - 1))
+    outward = data.draw(st.integers(-len(shape), len(shape) - 1))
+    x = np.arange(float(np.prod(shape))).reshape(shape)
+    found = vmap(lambda row: {"y": row * row}, in_axes=inward, out_axes=outward, chunk_size=size)(made(backend, x))
+    np.testing.assert_array_equal(host(backend, found["y"]), np.moveaxis(x * x, inward, outward))
