@@ -52,16 +52,16 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Backw
         roots = [RuleNode.new_root() for _ in primals]
         outputs, aux = fun(*(new_box(primal, trace, root) for primal, root in zip(primals, roots, strict=True)))
         ends = [_end_of(output, trace) for output in outputs]
-        untraced = [_untraced(output, trace) for output in outputs]
-        return untraced, BackwardPass(primals, roots, ends), [_untraced(array, trace) for array in aux]
+        plain = [untraced(output, trace) for output in outputs]
+        return plain, BackwardPass(primals, roots, ends), [untraced(array, trace) for array in aux]
 
 
 def _end_of(output: Array, trace: int) -> VJPNode | None:
     return output._node if isbox(output) and output._trace == trace else None
 
 
-def _untraced(array: Array, trace: int) -> Array:
-    """Take an array out of this trace; one that belongs to an outer trace stays there."""
+def untraced(array: Array, trace: int) -> Array:
+    """Take an array out of a trace; one that belongs to an outer trace stays there."""
     return array._value if isbox(array) and array._trace == trace else array
 
 
