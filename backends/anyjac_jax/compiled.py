@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from anyjac_plugins import Array, Backend, CacheInfo, FlatFunction, Jacobian, Pullback, Pushforward, environment
 from anyjac_plugins.jacobian import FORWARD, REVERSE, cheaper_mode
+from anyjac_plugins.origin import Remembered
 
 from .differentiation import linearize, one_hot, rows_at_once, transposed, vjp
 from .keys import UnkeyableError, key_of
@@ -57,18 +58,15 @@ class CompiledJacobians:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._hits = self._misses = self._uncached = 0
-        self._left_out: set[Hashable] = set()
+        self._left_out = Remembered()
 
     def serves(self, fun: FlatFunction) -> bool:
         """Tell whether calls of `fun` are to be recorded."""
-        return may_compile() and _code_of(fun) not in self._left_out
+        return may_compile() and fun not in self._left_out
 
     def leave_out(self, fun: FlatFunction) -> None:
         """Remember that `fun`, and whatever function has the same code, cannot be recorded."""
-        with self._lock:
-            if len(self._left_out) >= MAXIMUM:
-                self._left_out.clear()
-            self._left_out.add(_code_of(fun))
+        self._left_out.add(fun)
 
     def find(
         self, backend: Backend, program: Program, chunk_size: int | None, mode: str, *, at_once: bool
@@ -139,15 +137,6 @@ class _Found:
     def refuse(self) -> None:
         """Remember that the program does not compile, or does not run when compiled."""
         self._entry.refused, self._entry.compiled = True, None
-
-
-def _code_of(fun: FlatFunction) -> Hashable:
-    """Return what stands for a function that may be made anew for each call: its code, or its type."""
-    origin: Any = getattr(fun, "origin", fun)
-    while (inner := getattr(origin, "__func__", getattr(origin, "func", None))) is not None:
-        origin = inner
-    code: Hashable = getattr(origin, "__code__", None) or type(origin).__qualname__
-    return code
 
 
 def _is_large(program: Program, mode: str) -> bool:

@@ -19,6 +19,7 @@ from anyjac_plugins.errors import NotSupportedError
 
 _functorch = torch._C._functorch
 _AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
+_OfUsers: Any = torch.autograd.function.BackwardCFunction
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
@@ -59,6 +60,47 @@ def is_short(pullback: Pullback) -> bool:
 
 
 FEW_STEPS = 4
+
+
+def is_transformed() -> bool:
+    """Tell whether a transform of `torch.func` runs around the current code."""
+    return _functorch.peek_interpreter_stack() is not None
+
+
+def check_transpose(
+    pullback: Pullback, transposed: Pullback, outputs: Sequence[Array], primals: Sequence[Array]
+) -> None:
+    """Compare a pullback with its transpose on one pair of vectors, if a user's own backward has a part in it.
+
+    Raises
+    ------
+    NotSupportedError
+        If they differ.
+    """
+    if not isinstance(pullback, _GraphPullback) or not pullback.has_rules_of_users():
+        return
+    with torch.no_grad():
+        cotangents, tangents = [_somewhere(y, 1.0) for y in outputs], [_somewhere(x, 2.0) for x in primals]
+        there, scale = _inner_product(cotangents, transposed(tangents))
+        here, _ = _inner_product(tangents, pullback(cotangents))
+        precision = max(torch.finfo(array.dtype).eps for array in (*outputs, *primals))
+    if not abs(there - here) <= precision**0.5 * max(scale, abs(here)):
+        raise NotSupportedError(
+            "backend 'torch' cannot push tangents forward through the backward of a torch.autograd.Function in this "
+            "computation: its own derivative is not that of a linear function; compute the backward by differentiable "
+            "operators of PyTorch"
+        )
+
+
+def _somewhere(like: Array, phase: float) -> Array:
+    angles = torch.arange(like.numel(), device=like.device, dtype=torch.float64) + phase
+    return torch.cos(angles).reshape(like.shape).to(like.dtype)
+
+
+def _inner_product(left: Sequence[Array], right: Sequence[Array | None]) -> tuple[float, float]:
+    """Return the real part of the sum of products, and the sum of their magnitudes."""
+    products = [a * b for a, b in zip(left, right, strict=True) if b is not None]
+    return sum(float(p.real.sum()) for p in products), sum(float(p.abs().sum()) for p in products)
 
 
 def is_wrapped(tensor: torch.Tensor) -> bool:
@@ -223,6 +265,20 @@ class _GraphPullback:
         if not outputs:
             return [None] * len(self._roots)
         return [_conjugated(rows) for rows in _mapped(lambda *row: self._gradients(outputs, row), seeds)]
+
+    def has_rules_of_users(self) -> bool:
+        """Tell whether any step is a `torch.autograd.Function`, whose backward may be anything."""
+        pending = [output.grad_fn for output in self._outputs if output.grad_fn is not None]
+        seen: set[object] = set(pending)
+        while pending:
+            node = pending.pop()
+            if isinstance(node, _OfUsers):
+                return True
+            for parent, _ in node.next_functions:
+                if parent is not None and parent not in seen:
+                    seen.add(parent)
+                    pending.append(parent)
+        return False
 
     def steps_within(self, limit: int) -> bool:
         """Tell whether the graph has no more than `limit` steps besides its leaves."""

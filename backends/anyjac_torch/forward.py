@@ -1,0 +1,102 @@
+"""Forward mode on PyTorch: dual tensors, by `torch.func.jvp`.
+
+PyTorch has one level of dual tensors in a process: where it ends, all duals lose their tangents, in other threads too.
+So one thread has it at a time, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch._functorch import eager_transforms
+from torch.autograd import forward_ad
+from torch.overrides import TorchFunctionMode
+
+from anyjac_plugins import Array, FlatFunction
+
+_functorch = torch._C._functorch
+_level: Final = threading.RLock()
+
+Pushed = tuple[list[Array], "list[Array | None]", list[Array]]
+
+
+class LevelTakenError(RuntimeError):
+    """The level of dual tensors belongs to another thread, or to a level that the user has begun."""
+
+
+def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> Pushed:
+    """Run `fun` once on dual tensors and return outputs, their tangents and aux; see `anyjac_plugins.Backend.jvp`.
+
+    Raises
+    ------
+    LevelTakenError
+        Before `fun` is run, if there is no level of dual tensors to be had.
+    RuntimeError
+        From PyTorch, where an operator has no rule for tangents, among other reasons.
+    """
+    if _level._is_owned() or _runs_here():  # type: ignore[attr-defined]
+        return _pushed(fun, primals, tangents)
+    try:
+        try:
+            if not _level.acquire(blocking=False):
+                raise LevelTakenError
+            if forward_ad._current_level >= 0 or eager_transforms.JVP_NESTING:
+                raise LevelTakenError
+            return _pushed(fun, primals, tangents)
+        finally:
+            _give_up()
+    finally:  # again, for the case that an interrupt arrived in the midst of it
+        _give_up()
+
+
+def _runs_here() -> bool:
+    """Tell whether `torch.func.jvp` runs around the current code, whose level will last."""
+    stack = _functorch.get_interpreter_stack() or ()
+    return any(interpreter.key() == _functorch.TransformType.Jvp for interpreter in stack)
+
+
+def _give_up() -> None:
+    if _level._is_owned():  # type: ignore[attr-defined]
+        _level.release()
+
+
+def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> Pushed:
+    given = [index for index, tangent in enumerate(tangents) if tangent is not None]
+
+    def paired(*duals: Array) -> tuple[tuple[Array, ...], list[Array]]:
+        # Clones, for the function may write to what it is given.
+        arrays = [
+            primal.clone() if tangent is None else primal for primal, tangent in zip(primals, tangents, strict=True)
+        ]
+        for index, dual in zip(given, duals, strict=True):
+            arrays[index] = dual
+        with _GradientsOffAreTangentsOff():
+            outputs, aux = fun(*arrays)
+        return tuple(outputs), list(aux)
+
+    if not given:
+        outputs, aux = fun(*primals)
+        return list(outputs), [None] * len(outputs), list(aux)
+    push: Callable[..., Any] = torch.func.jvp
+    outputs, pushed, aux = push(
+        paired, tuple(primals[index] for index in given), tuple(tangents[index] for index in given), has_aux=True
+    )
+    return list(outputs), list(pushed), list(aux)
+
+
+class _GradientsOffAreTangentsOff(TorchFunctionMode):
+    """Where a function computes without gradients, as by `torch.no_grad`, it computes without tangents too.
+
+    PyTorch goes on with tangents there, so that its two modes disagree.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call an operator as it is."""
+        if func is torch._C._set_grad_enabled:
+            torch._C._set_fwd_grad_enabled(args[0])
+        return func(*args, **(kwargs or {}))
