@@ -15,7 +15,8 @@ from .jacobians import blocks_in_mode
 from .outputs import Carried
 from .packing import PACKING, VALUE_FIRST, PackingTable
 from .settings import make_settings
-from .transform import made_by
+from .signatures import like_derivative, like_grad, like_value_and_grad
+from .transform import Decorator, GradientTransform, made_by
 from .trees import LEAF
 
 
@@ -92,6 +93,7 @@ VECTOR_GRAD: Final = Derivative("vector_grad", partial(differentiate, evaluate=_
 DERIVATIVE: Final = Derivative("derivative", partial(differentiate, evaluate=_blocks_of_scalar), itself)
 
 
+@like_grad
 def grad(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -103,7 +105,7 @@ def grad(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the gradient of `func`, whose output is a scalar.
 
     Parameters
@@ -144,6 +146,7 @@ def grad(
     return made_by(GRAD, settings, func)
 
 
+@like_grad
 def vector_grad(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -155,7 +158,7 @@ def vector_grad(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the gradient of the sum of all that `func` returns: its pullback of ones.
 
     Where each element of the output depends on one element of the input only, these are the derivatives of all of
@@ -188,6 +191,7 @@ def vector_grad(
     return made_by(VECTOR_GRAD, settings, func)
 
 
+@like_value_and_grad
 def value_and_grad(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -198,7 +202,7 @@ def value_and_grad(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the output of `func`, which is a scalar, and then its gradient.
 
     The order is that of ``jax.value_and_grad``; ``grad(return_value=True)`` has the one of the rest of the family.
@@ -230,6 +234,7 @@ def value_and_grad(
     return made_by(VALUE_AND_GRAD, settings, func)
 
 
+@like_derivative
 def derivative(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -240,7 +245,7 @@ def derivative(
     holomorphic: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the derivative of `func` with respect to one number.
 
     Parameters

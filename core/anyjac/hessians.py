@@ -16,7 +16,8 @@ from .jacobians import blocks_in_mode
 from .packing import PACKING
 from .products import along
 from .settings import Settings, make_settings
-from .transform import GradientTransform, made_by
+from .signatures import like_jacfwd, like_jvp
+from .transform import Decorator, GradientTransform, made_by
 
 
 def _gradient_of(func: Callable[..., Any], settings: Settings, name: str) -> GradientTransform[..., Any]:
@@ -54,6 +55,7 @@ HESSIAN: Final = Derivative("hessian", partial(_of_gradient, name="hessian", out
 HVP: Final = Derivative("hvp", partial(_of_gradient, name="hvp", outer=along))
 
 
+@like_jacfwd
 def hessian(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -66,7 +68,7 @@ def hessian(
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the second derivatives of `func`, whose output is a scalar.
 
     Parameters
@@ -126,6 +128,7 @@ def hessian(
     return made_by(HESSIAN, settings, func)
 
 
+@like_jvp
 def hvp(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -137,7 +140,7 @@ def hvp(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the product of the Hessian of `func`, whose output is a scalar, and a vector.
 
     It costs a few runs of `func`, whatever its size.

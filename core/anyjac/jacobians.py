@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, overload
+from typing import Any, Final
 
 from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
 from anyjac_plugins.errors import InputTypeError, InputValueError
@@ -12,7 +12,8 @@ from anyjac_plugins.jacobian import AUTO, FORWARD, REVERSE
 
 from .family import Derivative, Request, differentiate, itself
 from .settings import make_settings
-from .transform import GradientTransform, made_by
+from .signatures import like_jacfwd, like_jacobian, like_jacrev
+from .transform import Decorator, GradientTransform, made_by
 
 
 def blocks_in_mode(
@@ -37,38 +38,7 @@ JACOBIAN: Final = {
 }
 
 
-@overload
-def jacrev(
-    func: None = None,
-    grad_vars: Any = None,
-    argnums: int | Sequence[int] | None = None,
-    has_aux: bool | None = None,
-    return_value: bool = False,
-    holomorphic: bool = False,
-    allow_int: bool = False,
-    *,
-    backend: str | Backend | None = None,
-    device: Any = None,
-    chunk_size: int | None = None,
-) -> Callable[[Callable[..., Any]], GradientTransform[..., Any]]: ...
-
-
-@overload
-def jacrev(
-    func: Callable[..., Any],
-    grad_vars: Any = None,
-    argnums: int | Sequence[int] | None = None,
-    has_aux: bool | None = None,
-    return_value: bool = False,
-    holomorphic: bool = False,
-    allow_int: bool = False,
-    *,
-    backend: str | Backend | None = None,
-    device: Any = None,
-    chunk_size: int | None = None,
-) -> GradientTransform[..., Any]: ...
-
-
+@like_jacrev
 def jacrev(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -81,7 +51,7 @@ def jacrev(
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
-) -> GradientTransform[..., Any] | Callable[[Callable[..., Any]], GradientTransform[..., Any]]:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in reverse mode.
 
     Parameters
@@ -175,6 +145,7 @@ def jacrev(
     return made_by(JACREV, settings, func)
 
 
+@like_jacfwd
 def jacfwd(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -187,7 +158,7 @@ def jacfwd(
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in forward mode: column by column.
 
     It costs less than `jacrev` where there are fewer inputs than outputs; what it returns is the same.
@@ -236,6 +207,7 @@ def jacfwd(
     return made_by(JACFWD, settings, func)
 
 
+@like_jacobian
 def jacobian(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -249,7 +221,7 @@ def jacobian(
     device: Any = None,
     mode: str = AUTO,
     chunk_size: int | None = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in the mode that costs less.
 
     Parameters

@@ -18,7 +18,8 @@ from .outputs import Carried
 from .packing import PACKING, pack_gradient
 from .scope import Scope
 from .settings import make_settings
-from .transform import made_by
+from .signatures import like_jvp, like_linearize, like_vjp
+from .transform import Decorator, GradientTransform, made_by
 
 
 class Pullback:
@@ -204,6 +205,7 @@ LINEARIZE: Final = Derivative("linearize", partial(_linearised, make=Pushforward
 JVP: Final = Derivative("jvp", along)
 
 
+@like_vjp
 def vjp(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -215,7 +217,7 @@ def vjp(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that runs `func` once and returns its pullback: products of cotangents with the Jacobian.
 
     Parameters
@@ -250,6 +252,7 @@ def vjp(
     return made_by(VJP, settings, func)
 
 
+@like_linearize
 def linearize(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -261,7 +264,7 @@ def linearize(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that runs `func` once and returns its pushforward: products of the Jacobian with tangents.
 
     Parameters
@@ -294,6 +297,7 @@ def linearize(
     return made_by(LINEARIZE, settings, func)
 
 
+@like_jvp
 def jvp(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -305,7 +309,7 @@ def jvp(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
-) -> Any:
+) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the derivative of `func` along a direction: the Jacobian times a tangent.
 
     Parameters

@@ -8,7 +8,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from anyjac_plugins.errors import InputTypeError, MissingExtraError, NotSupportedError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .linear_operator import JacobianOperator
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R", covariant=True)
 
 
@@ -63,7 +64,7 @@ class GradientTransform(Generic[P, R]):
         result: R = self._derivative.apply(Request(self.__wrapped__, self._settings, args, kwargs, self._take))
         return result
 
-    def rows(self, *args: Any, **kwargs: Any) -> Rows:
+    def rows(self, *args: P.args, **kwargs: P.kwargs) -> Rows:
         """Compute the Jacobian in blocks of rows, for one that does not fit in memory.
 
         The function runs once, here, and what it writes to Variables is stored when it has run and its outputs have
@@ -123,7 +124,7 @@ class GradientTransform(Generic[P, R]):
             )
         return self._derivative.operand(self.__wrapped__, self._settings)
 
-    def as_linear_operator(self, *args: Any, **kwargs: Any) -> JacobianOperator:
+    def as_linear_operator(self, *args: P.args, **kwargs: P.kwargs) -> JacobianOperator:
         """Return the Jacobian as a linear operator of SciPy, so that solvers run without the matrix.
 
         The function runs once, here, and what it writes to Variables is stored. GMRES, LSQR, ``svds`` and the like take
@@ -176,6 +177,12 @@ class GradientTransform(Generic[P, R]):
             ) from error
         return linearise(*self._operand("as_linear_operator"), args, kwargs, JacobianOperator)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> GradientTransform[P, R]: ...
+    @overload
+    def __get__(
+        self: GradientTransform[Concatenate[Any, Q], R], instance: object, owner: type | None = None
+    ) -> GradientTransform[Q, R]: ...
     def __get__(self, instance: object | None, owner: type | None = None) -> GradientTransform[..., R]:
         bind = getattr(type(self.__wrapped__), "__get__", None)
         if bind is None:
@@ -213,9 +220,12 @@ def settings_of(func: Callable[..., Any]) -> Settings | None:
     return func._settings if isinstance(func, GradientTransform) else None
 
 
+Decorator: TypeAlias = Callable[[Callable[..., Any]], GradientTransform[..., Any]]
+
+
 def made_by(
     derivative: Derivative, settings: Settings, func: Callable[..., Any] | None
-) -> GradientTransform[..., Any] | Callable[[Callable[..., Any]], GradientTransform[..., Any]]:
+) -> GradientTransform[..., Any] | Decorator:
     """Return the transform of a function, or where there is none yet, the decorator that makes it."""
     if func is None:
         return lambda func: GradientTransform(func, derivative, settings)
