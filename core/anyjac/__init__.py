@@ -16,8 +16,10 @@ if TYPE_CHECKING:
         AnyjacError,
         BackendUnavailableError,
         ConcurrencyError,
+        DerivativeMismatchError,
         DeviceError,
         DtypeError,
+        InconclusiveCheckError,
         InputTypeError,
         InputValueError,
         MixedBackendsError,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from .arrays import device, size, stop_gradient, to_device
     from .caches import cache_clear, cache_info
+    from .checking import DerivativeCheck, check_derivative
     from .collect import train_vars, variables
     from .dtypes import float0
     from .elements import at
@@ -60,6 +63,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "anyjac.arrays": ("device", "size", "stop_gradient", "to_device"),
     "anyjac.caches": ("cache_clear", "cache_info"),
+    "anyjac.checking": ("DerivativeCheck", "check_derivative"),
     "anyjac.collect": ("train_vars", "variables"),
     "anyjac.dtypes": ("float0",),
     "anyjac.elements": ("at",),
@@ -87,8 +91,10 @@ _HOMES = {
         "AnyjacError",
         "BackendUnavailableError",
         "ConcurrencyError",
+        "DerivativeMismatchError",
         "DeviceError",
         "DtypeError",
+        "InconclusiveCheckError",
         "InputTypeError",
         "InputValueError",
         "MixedBackendsError",
@@ -109,9 +115,12 @@ __all__ = [
     "BackendUnavailableError",
     "CacheInfo",
     "ConcurrencyError",
+    "DerivativeCheck",
+    "DerivativeMismatchError",
     "DeviceError",
     "DtypeError",
     "GradientTransform",
+    "InconclusiveCheckError",
     "InputTypeError",
     "InputValueError",
     "Jitted",
@@ -135,6 +144,7 @@ __all__ = [
     "backends",
     "cache_clear",
     "cache_info",
+    "check_derivative",
     "derivative",
     "device",
     "devices",

@@ -72,6 +72,45 @@ class ConformanceError(AnyjacError, AssertionError):
     """A backend failed scenarios of the conformance suite."""
 
 
+class DerivativeMismatchError(AnyjacError, AssertionError):
+    """A derivative is not what finite differences of the function are."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        order: int = 1,
+        mode: str | None = None,
+        output_path: str | None = None,
+        output_index: tuple[int, ...] | None = None,
+        input_path: str | None = None,
+        input_index: tuple[int, ...] | None = None,
+        found: float | complex | None = None,
+        expected: float | complex | None = None,
+    ):
+        super().__init__(message)
+        self.order = order
+        """Which derivative it is; 0 where the value itself changes when the function is differentiated."""
+        self.mode = mode
+        """How it was computed: ``"rev"``, ``"fwd"``, or ``"fwd over rev"`` and so on for higher orders."""
+        self.output_path = output_path
+        """Where the worst element of the output stands, as the message writes it; None where there is none."""
+        self.output_index = output_index
+        """Its indices there."""
+        self.input_path = input_path
+        """Where the element of the input stands; None where there is none."""
+        self.input_index = input_index
+        """Its indices there."""
+        self.found = found
+        """The derivative."""
+        self.expected = expected
+        """The finite difference."""
+
+
+class InconclusiveCheckError(AnyjacError, ValueError):
+    """Finite differences of a function tell nothing: it is random, not finite, or too rough for them."""
+
+
 class MissingExtraError(AnyjacError, ModuleNotFoundError):
     """What was asked for needs a package that comes with an extra of anyjac's, which is not installed."""
 
