@@ -213,17 +213,15 @@ class TorchBackend(Backend):
 
     def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         """Return `fun` compiled by `torch.compile`; without code generation where no C++ compiler is installed."""
-        names = (os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl")
-        compilers = [name for name in names if name and shutil.which(name)]
-        compiled: Callable[..., Any] = torch.compile(fun, backend="inductor" if compilers else "aot_eager")
+        compiled: Callable[..., Any] = torch.compile(fun, backend="inductor" if _generates_code() else "aot_eager")
         return compiled
 
     def stage(self, fun: StagedFunction) -> StagedFunction:
-        return staging.Staged(fun, self.compile)
+        return staging.Staged(fun, self._compile_graph)
 
-    def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
-        """Map by `torch.func.vmap`; random numbers are other ones in each row, as in a loop."""
-        return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness="different")(*arrays))
+    def _compile_graph(self, graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
+        compiled: Callable[..., Any] = staging.compile_graph(graph, example, self.compile, generates=_generates_code())
+        return compiled
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)
@@ -234,6 +232,12 @@ LARGE = 2**20
 
 AT_ONCE_IF_SHORT = 2**22
 """Elements of seeds and gradients up to which all rows of a pass of few steps are pulled back at once."""
+
+
+def _generates_code() -> bool:
+    """Tell whether a C++ compiler is installed."""
+    names = (os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl")
+    return any(name and shutil.which(name) for name in names)
 
 
 def _power_of_two_below(number: int) -> int:

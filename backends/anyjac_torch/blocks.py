@@ -12,6 +12,8 @@ import torch
 from anyjac_plugins import Array
 from anyjac_plugins.jacobian import chunks
 
+from .staging import is_recording
+
 PullRows = Callable[[Array], Sequence["Array | None"]]
 """Seeds in, one to a row; for each primal its rows out, None for zeros."""
 
@@ -19,10 +21,10 @@ PullRows = Callable[[Array], Sequence["Array | None"]]
 def identity_rows(like: Array, start: int, stop: int) -> Array:
     """Return rows `start` to `stop` of the identity on the flattened `like`, each in the shape of `like`."""
     columns = like.numel()
-    if start == 0:
+    if start == 0 and not is_recording():
         rows = torch.eye(stop, columns, dtype=like.dtype, device=like.device)
     else:
-        rows = like.new_zeros((stop - start, columns))
+        rows = like.new_zeros((stop - start, columns))  # compiled, it is read; `eye` is computed anew at each use
         rows.diagonal(start).fill_(1)
     return rows if like.ndim == 1 else rows.view(-1, *like.shape)
 

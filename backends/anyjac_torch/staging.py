@@ -15,7 +15,8 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 
 from anyjac_plugins import Array, Noted, StagedFunction
 
-Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
+Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
+"""Compiles a graph for tensors like those of an example."""
 
 _RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
 """What PyTorch says, before it does anything, to a compiled function that is called while any thread records."""
@@ -26,6 +27,30 @@ _DOUBLE = (torch.float64, torch.complex128)
 def is_recording() -> bool:
     """Tell whether operators are being recorded as a graph, in which each chunk of rows is spelled out."""
     return get_proxy_mode() is not None
+
+
+def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[..., Any], *, generates: bool) -> Any:
+    """Return a recorded graph compiled.
+
+    `Staged` has told what a call is like, so that the code generator is handed the graph itself, without the guards by
+    which `torch.compile` would tell it again in each call; but for tensors of other classes, and for a graph that is
+    part of another by the leaves that it has found.
+
+    Parameters
+    ----------
+    compile
+        What compiles it otherwise.
+    generates
+        Whether there is a code generator.
+    """
+    if not any(node.op == "call_function" for node in recorded.graph.nodes):
+        return recorded.forward
+    held = [value for value in vars(recorded).values() if isinstance(value, torch.Tensor)]
+    held += [*recorded.parameters(), *recorded.buffers()]
+    plain = all(type(tensor) is torch.Tensor for tensor in example)
+    if not generates or not plain or any(tensor.requires_grad for tensor in (*held, *example)):
+        return compile(recorded)
+    return torch._inductor.compile(recorded, list(example))
 
 
 class Staged:
@@ -46,7 +71,7 @@ class Staged:
         kind = (
             torch.is_grad_enabled(),
             torch.get_default_dtype(),
-            *[(tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.is_conj()) for tensor in tensors],
+            *[(type(t), t.shape, t.stride(), t.dtype, t.device, t.is_conj(), t.is_neg()) for t in tensors],
         )
         found = self._compiled.get(kind)
         if found is None:
@@ -86,8 +111,7 @@ class Staged:
             return list(noted.arrays)
 
         recorded: Any = make_fx(flat)(*map(_twin, tensors))
-        computes = any(node.op == "call_function" for node in recorded.graph.nodes)
-        return _Graph(recorded, self._compile(recorded) if computes else recorded.forward), notes[0]
+        return _Graph(recorded, self._compile(recorded, tensors)), notes[0]
 
 
 class _Graph:
