@@ -35,7 +35,7 @@ def tangents_of(
         Naming the leaf.
     """
     places, structure = flatten(pack(range(len(primals))), opener_of(backend))
-    leaves = _leaves_like(backend, tree, structure, "tangents", "what is differentiated")
+    leaves = _leaves_like(backend, tree, structure, _TANGENTS)
     found: list[Array | None] = [None] * len(primals)
     for place, leaf, path in zip(places, leaves, structure.paths(), strict=True):
         if isinstance(place, int):  # other places are those of integers, which have no tangent
@@ -66,7 +66,7 @@ def cotangents_of(
     InputTypeError, InputValueError, DtypeError
         Naming the leaf.
     """
-    leaves = _leaves_like(backend, tree, structure, "cotangents", "the output")
+    leaves = _leaves_like(backend, tree, structure, _COTANGENTS)
     found: list[Array | None] = [None] * len(outputs)
     for index, leaf, path in zip(indices, leaves, structure.paths(), strict=True):
         if index is not None:
@@ -74,10 +74,15 @@ def cotangents_of(
     return found
 
 
-def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, name: str, what: str) -> list[Any]:
+#            what is wrong       what it should be like           what to do about it
+_TANGENTS = ("the tangents are", "what is differentiated is", "pack them as grad packs a gradient")
+_COTANGENTS = ("the cotangents are", "the output is", "give them the structure of the output")
+
+
+def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, words: tuple[str, str, str]) -> list[Any]:
     leaves, found = flatten(without_variables(tree), opener_of(backend))
     if found != structure:
-        raise InputValueError(f"the {name} have the structure {found}, and {what} has {structure}")
+        raise InputValueError(structure.mismatch(found, *words))
     return leaves
 
 

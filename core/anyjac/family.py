@@ -62,6 +62,8 @@ class Derivative:
         What its repr says beside the settings.
     picks
         Whether it picks its mode itself, so that the repr says which it took.
+    direction
+        What the first argument of its transforms is called, where it stands before those of the function.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Derivative:
     operand: Operand | None = None
     options: str = ""
     picks: bool = False
+    direction: str = ""
 
 
 def itself(func: Callable[..., Any], settings: Settings) -> tuple[Callable[..., Any], Settings]:

@@ -52,7 +52,7 @@ def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[...
 _jacobian: Final = partial(differentiate, evaluate=partial(blocks_in_mode, mode=AUTO))
 
 HESSIAN: Final = Derivative("hessian", partial(_of_gradient, name="hessian", outer=_jacobian), _operand)
-HVP: Final = Derivative("hvp", partial(_of_gradient, name="hvp", outer=along))
+HVP: Final = Derivative("hvp", partial(_of_gradient, name="hvp", outer=along), direction="vector")
 
 
 @like_jacfwd

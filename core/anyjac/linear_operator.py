@@ -133,7 +133,7 @@ class JacobianOperator(LinearOperator):  # type: ignore[misc]
         """
         places, structure = self._places()
         shapes = [self._given[place] if isinstance(place, int) else place.shape for place in places]
-        leaves = self._leaves_of(tree, structure, shapes, "inputs")
+        leaves = self._leaves_of(tree, structure, shapes, "input")
         found = {place: leaf for place, leaf in zip(places, leaves, strict=True) if isinstance(place, int)}
         return self._joined([found[index] for index in range(len(self._given))])
 
@@ -310,7 +310,8 @@ class JacobianOperator(LinearOperator):  # type: ignore[misc]
         backend = self._source.backend
         leaves, found = flatten(tree, opener_of(backend))
         if found != structure:
-            raise InputValueError(f"the tree has the structure {found}, and the {what} of the function {structure}")
+            mend = f"give it the structure of the {what}"
+            raise InputValueError(structure.mismatch(found, "the tree is", f"the {what} of the function is", mend))
         arrays = [self._source.to_host(leaf) for leaf in leaves]
         for path, array, shape in zip(structure.paths(), arrays, shapes, strict=True):
             if array.shape != shape:

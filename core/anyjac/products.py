@@ -202,7 +202,7 @@ def _with_direction(request: Request) -> Request:
 
 VJP: Final = Derivative("vjp", partial(_linearised, make=Pullback, run_with="vjp"))
 LINEARIZE: Final = Derivative("linearize", partial(_linearised, make=Pushforward, run_with="linearize"))
-JVP: Final = Derivative("jvp", along)
+JVP: Final = Derivative("jvp", along, direction="tangents")
 
 
 @like_vjp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -59,6 +60,15 @@ class GradientTransform(Generic[P, R]):
         self._derivative = derivative
         self._settings = settings
         self._taken: str | None = None
+        if derivative.direction:
+            self._show_direction(derivative.direction)
+
+    def _show_direction(self, name: str) -> None:
+        """Let the signature begin with the argument that stands before those of the function."""
+        with contextlib.suppress(TypeError, ValueError):  # not every callable has a signature
+            shown = inspect.signature(self.__wrapped__)
+            first = inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY)
+            self.__signature__ = shown.replace(parameters=[first, *shown.parameters.values()])
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         result: R = self._derivative.apply(Request(self.__wrapped__, self._settings, args, kwargs, self._take))

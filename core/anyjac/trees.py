@@ -64,7 +64,44 @@ class TreeDef:
         return hash((self._spec, self.num_leaves))
 
     def __repr__(self) -> str:
-        return f"TreeDef({self.unflatten(['*'] * self.num_leaves)!r})"
+        return f"TreeDef({self})"
+
+    def __str__(self) -> str:
+        """Return the structure as messages show it: a star for each leaf, cut short where it is long."""
+        text = repr(self.unflatten([_STAR] * self.num_leaves))
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+    def mismatch(self, found: TreeDef, name: str, what: str, mend: str) -> str:
+        """Return the sentence for a tree that should have had this structure and has another.
+
+        Parameters
+        ----------
+        name, what
+            Whose structure was found, and whose it should be, each with its verb: ``the tangents are``.
+        mend
+            What to do about it.
+
+        Examples
+        --------
+        >>> from anyjac.trees import flatten
+        >>> _, wanted = flatten({"w": 1.0, "b": 2.0})
+        >>> wanted.mismatch(flatten([1.0])[1], "the tangents are", "the inputs are", "give one for each")
+        "the tangents are [*], and the inputs are {'w': *, 'b': *}, where * is an array or a number; give one for each"
+        """
+        if self == LEAF and found.num_leaves and isinstance(found.unflatten([_STAR] * found.num_leaves), (list, tuple)):
+            mend = "make one array of the numbers"
+        return f"{name} {found}, and {what} {self}, where * is an array or a number; {mend}"
+
+
+class _Star:
+    """A leaf, in messages."""
+
+    def __repr__(self) -> str:
+        return "*"
+
+
+_STAR: Final = _Star()
+_SHOWN: Final = 120
 
 
 class _Opened:

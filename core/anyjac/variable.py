@@ -248,7 +248,7 @@ class Variable(ArrayOperators):
             return self._accept_any(leaves, tree, backend)
         if tree != self._tree or (tree.num_leaves > 1 and tree.paths() != self._tree.paths()):
             raise VariableWriteError(
-                f"{self.label()} holds the tree {self._tree!r} and was given {tree!r}; give it the same tree, or make "
+                f"{self.label()} holds the tree {self._tree} and was given {tree}; give it the same tree, or make "
                 f"it with allow_reshape=True"
             )
         paths = self._tree.paths() if tree.num_leaves > 1 else [""] * tree.num_leaves

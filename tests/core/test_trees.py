@@ -105,6 +105,13 @@ def test_two_structures_are_equal_where_all_but_the_leaves_is() -> None:
     assert flatten([Box(1)], _open)[1] != flatten([Box(1, 2)], _open)[1]
 
 
+def test_a_structure_shows_a_star_for_each_leaf() -> None:
+    treedef = flatten({"a": [1.0, None], "b": Pair(2.0, "text")})[1]
+    assert str(treedef) == "{'a': [*, None], 'b': Pair(first=*, second=*)}"
+    assert repr(treedef) == f"TreeDef({treedef})"
+    assert str(flatten([0.0] * 1000)[1]) == f"[{'*, ' * 39}*,..."
+
+
 def test_a_wrong_number_of_leaves_is_an_error() -> None:
     with pytest.raises(ValueError, match="leaves"):
         flatten([1.0, 2.0])[1].unflatten([1.0])

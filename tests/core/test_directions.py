@@ -1,0 +1,89 @@
+"""Tangents, cotangents and vectors of another structure are refused with a sentence that says what to give."""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anyjac
+
+STAR = ", where * is an array or a number; "
+
+
+def jvp_of_an_array(tangents: Any) -> Any:
+    return anyjac.jvp(lambda x: x**2)(tangents, np.ones(3))
+
+
+def jvp_of_two(tangents: Any) -> Any:
+    return anyjac.jvp(lambda x, y: x * y, argnums=(0, 1))(tangents, 1.0, 2.0)
+
+
+def hvp_of_a_tree(vector: Any) -> Any:
+    return anyjac.hvp(lambda p: p["a"] * p["b"])(vector, {"a": 1.0, "b": 2.0})
+
+
+def vjp_of_a_tree(cotangents: Any) -> Any:
+    return anyjac.vjp(lambda x: {"y": x, "z": 2 * x})(1.0)(cotangents)
+
+
+def linearize_of_a_variable(tangents: Any) -> Any:
+    gain = anyjac.Variable(2.0)
+    return anyjac.linearize(lambda x: gain * x, {"gain": gain}, 0)(3.0)(tangents)
+
+
+@pytest.mark.parametrize(
+    ("product", "given", "said"),
+    [
+        (
+            jvp_of_an_array,
+            [1.0, 0.0, 0.0],
+            f"the tangents are [*, *, *], and what is differentiated is *{STAR}make one array of the numbers",
+        ),
+        (
+            jvp_of_two,
+            1.0,
+            f"the tangents are *, and what is differentiated is (*, *){STAR}pack them as grad packs a gradient",
+        ),
+        (
+            hvp_of_a_tree,
+            {"a": 1.0},
+            f"the tangents are {{'a': *}}, and what is differentiated is {{'a': *, 'b': *}}{STAR}pack them as grad",
+        ),
+        (
+            vjp_of_a_tree,
+            1.0,
+            f"the cotangents are *, and the output is {{'y': *, 'z': *}}{STAR}give them the structure of the output",
+        ),
+        (
+            linearize_of_a_variable,
+            (1.0, 1.0),
+            f"the tangents are (*, *), and what is differentiated is ({{'gain': *}}, *){STAR}pack them as grad",
+        ),
+    ],
+)
+def test_another_structure_is_shown_beside_the_right_one(product: Callable[[Any], Any], given: Any, said: str) -> None:
+    with pytest.raises(anyjac.InputValueError, match=re.escape(said)):
+        product(given)
+
+
+def test_a_product_shows_the_direction_in_its_signature() -> None:
+    def energy(x: float, scale: float = 1.0) -> float:
+        return scale * x**2
+
+    assert str(inspect.signature(anyjac.jvp(energy))) == "(tangents, /, x: float, scale: float = 1.0) -> float"
+    assert str(inspect.signature(anyjac.hvp(energy))).startswith("(vector, /, x: float")
+    assert str(inspect.signature(anyjac.grad(energy))) == str(inspect.signature(energy))
+    assert callable(anyjac.jvp(np.dot))  # which has no signature on some versions
+
+
+def test_a_method_that_is_a_product_takes_the_direction_before_its_arguments() -> None:
+    class Spring:
+        @anyjac.jvp
+        def force(self, x: Any) -> Any:
+            return 3.0 * x
+
+    assert float(Spring().force(2.0, 1.0)) == 6.0
+    assert str(inspect.signature(Spring().force)) == "(tangents, /, x: Any) -> Any"
