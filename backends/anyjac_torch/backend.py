@@ -223,6 +223,10 @@ class TorchBackend(Backend):
         compiled: Callable[..., Any] = staging.compile_graph(graph, example, self.compile, generates=_generates_code())
         return compiled
 
+    def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
+        """Map by `torch.func.vmap`; random numbers are other ones in each row, as in a loop."""
+        return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness="different")(*arrays))
+
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)
 
