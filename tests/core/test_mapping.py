@@ -192,3 +192,15 @@ def test_any_axis_goes_in_and_comes_out(shape: list[int], data: Any, size: int |
     x = np.arange(float(np.prod(shape))).reshape(shape)
     found = vmap(lambda row: {"y": row * row}, in_axes=inward, out_axes=outward, chunk_size=size)(made(backend, x))
     np.testing.assert_array_equal(host(backend, found["y"]), np.moveaxis(x * x, inward, outward))
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_where_the_framework_maps_the_function_runs_once(name: str) -> None:
+    backend, runs = anyjac.get_backend(name), []
+
+    def f(x: Any) -> Any:
+        runs.append(1)
+        return x * x
+
+    vmap(f)(made(backend, BATCH))
+    assert len(runs) == 1
