@@ -23,6 +23,7 @@ from .scenarios import (
     selection,
     state,
     transform,
+    trust,
     variables,
 )
 
@@ -37,6 +38,7 @@ SUBJECTS = (
     compiled,
     mapping,
     rows,
+    trust,
     arrays,
     selection,
     devices,

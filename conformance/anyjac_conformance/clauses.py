@@ -92,6 +92,9 @@ CLAUSES: Final[dict[str, str]] = {
     "rows/run": "`rows` runs the function once and stores its writes; the iterator owns no Variable.",
     "rows/into": "`into` writes all rows into an array that is there.",
     "rows/transpose": "The transpose of a pullback takes tangents to products with the Jacobian.",
+    # ---- trust -----------------------------------------------------------------------------------------------------
+    "trust/finite-differences": "`check_derivative` finds derivatives equal to differences, and Variables as before.",
+    "trust/wrong-derivative": "`check_derivative` names the elements of output and input where a derivative is wrong.",
     # ---- functions of arrays ---------------------------------------------------------------------------------------
     "arrays/namespace": "`array_namespace` takes traced arrays, Variables, NumPy arrays and numbers together.",
     "arrays/device": "`device`, `size` and `to_device` take traced arrays, Variables and numbers.",
