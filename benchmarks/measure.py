@@ -9,9 +9,10 @@ from . import cold
 from .contenders import LIMIT, Arena
 from .growth import FAMILIES
 from .imports import import_row
+from .members import MEMBER_PROBLEMS, member_rows
 from .memory import MEASURED, memory_row
 from .problems import PROBLEMS, Problem
-from .samples import GROWTH, HOT, IMPORT, Row, Samples
+from .samples import GROWTH, HOT, IMPORT, MEMBERS, Row, Samples
 from .timing import FULL, QUICK, SHORT, Effort, interleave
 
 
@@ -49,6 +50,8 @@ def is_measured(row: Row) -> bool:
     """Tell whether there is still what a row has measured: problems and sizes come and go."""
     if row.kind == GROWTH:
         return any(row.problem == family.name and row.size in family.sizes for family in FAMILIES)
+    if row.kind == MEMBERS:
+        return row.problem in {member.name for member in MEMBER_PROBLEMS}
     return row.kind == IMPORT or row.problem in {problem.name for problem in PROBLEMS}
 
 
@@ -56,6 +59,7 @@ def measure(plan: Plan) -> Iterator[Row]:
     """Measure what the plan says, row by row."""
     if not plan.growth_alone:
         yield from _calls(plan)
+        yield from member_rows(plan.arenas, plan.problem, QUICK if plan.quick else FULL, quick=plan.quick)
         yield from _cold_calls(plan)
         yield from _memory(plan)
         if plan.imports:

@@ -20,7 +20,8 @@ SECOND: Final = "second call"
 GROWTH: Final = "growth"
 MEMORY: Final = "extra memory"
 IMPORT: Final = "import"
-UNITS: Final = {HOT: "s", FIRST: "s", SECOND: "s", GROWTH: "s", MEMORY: "MB", IMPORT: "s"}
+MEMBERS: Final = "members"
+UNITS: Final = {HOT: "s", FIRST: "s", SECOND: "s", GROWTH: "s", MEMORY: "MB", IMPORT: "s", MEMBERS: "s"}
 """The kinds of rows, and the unit of their numbers; MB are 10^6 bytes."""
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from . import members
 from .contenders import LIMIT, OURS, OURS_COMPILED, arena_named
 from .imports import BARE, IMPORTED
 from .problems import PROBLEMS
-from .samples import FIRST, GROWTH, HOT, IMPORT, MEMORY, SECOND, Report, Row
+from .samples import FIRST, GROWTH, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row
 from .targets import Verdict, summary, verdicts
 
 BEGIN: Final = "<!-- benchmarks: what follows is written by python -m benchmarks --out docs -->"
@@ -52,6 +53,7 @@ def tables(report: Report) -> list[Table]:
     found = verdicts(report)
     makers: Sequence[tuple[str, Callable[[Report, str, Sequence[Verdict]], Table]]] = (
         (HOT, _hot),
+        (MEMBERS, _members),
         (FIRST, _cold),
         (MEMORY, _memory),
         (IMPORT, _import),
@@ -97,6 +99,22 @@ def _hot(report: Report, arena: str, found: Sequence[Verdict]) -> Table:
             line += [said.get((row.problem, name), "")] if name in targeted else []
         lines.append([*line, _limit(row)])
     return Table(f"{arena}: times of one call, after others", [*headings, "limit [ms]"], lines)
+
+
+def _members(report: Report, arena: str, found: Sequence[Verdict]) -> Table:
+    said = {(v.target.problem, v.target.contender): str(v) for v in found if _is_of(v, MEMBERS, arena)}
+    rows = report.of(MEMBERS, arena)
+    pairs = [pair for pair in members.REFERENCES.items() if pair[0] in _contenders(rows)]
+    headings = [arena]
+    for name, reference in pairs:
+        headings += [f"{reference} [ms]", f"{name} / {reference}", "target"]
+    lines = []
+    for row in rows:
+        line = [row.problem]
+        for name, reference in pairs:
+            line += [_milliseconds(row, reference), _ratio(row, name, reference), said.get((row.problem, name), "")]
+        lines.append(line)
+    return Table(f"{arena}: gradients, Hessians and mapped gradients", headings, lines)
 
 
 def _cold(report: Report, arena: str, found: Sequence[Verdict]) -> Table:

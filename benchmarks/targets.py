@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from . import members
 from .contenders import OURS, OURS_COMPILED
 from .imports import BARE, IMPORTED
+from .members import MEMBER_PROBLEMS, ROSENBROCK
 from .problems import PROBLEMS, TALL
-from .samples import FIRST, HOT, IMPORT, MEMORY, SECOND, Report, Row
+from .samples import FIRST, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,13 @@ TORCH: Final = {
     "Lorenz-96 1000": 0.35,
     TALL: 0.35,
 }
+EVERY_MEMBER: Final = tuple(member.name for member in MEMBER_PROBLEMS)
+
+
+def _members(arena: str, contender: str, at_most: Mapping[str, float]) -> Iterable[Target]:
+    return _targets(MEMBERS, arena, contender, members.REFERENCES[contender], at_most)
+
+
 TARGETS: Final = (
     *_targets(HOT, "autograd", OURS, "autograd.jacobian", AUTOGRAD),
     *_targets(HOT, "jax", OURS, "jax.jacrev", dict.fromkeys(EVERY, 0.2)),
@@ -90,6 +99,11 @@ TARGETS: Final = (
     *_targets(HOT, "torch", OURS, "torch.func.jacrev", TORCH),
     *_targets(HOT, "brainpy", OURS, "brainpy.math.jacrev", dict.fromkeys(FIRST_ORDER, 0.1)),
     *_targets(HOT, "brainpy", OURS_COMPILED, "bm.jit(bm.jacrev)", {"3 -> 3": 0.5}),
+    *_members("autograd", members.OURS, {ROSENBROCK: 0.5}),
+    *_members("jax", members.OURS, dict.fromkeys(EVERY_MEMBER, 1.1)),
+    *_members("jax", members.OURS_COMPILED, dict.fromkeys(EVERY_MEMBER, 1.1)),
+    *_members("torch", members.OURS, dict.fromkeys(EVERY_MEMBER, 1.1)),
+    *_members("torch", members.OURS_COMPILED, dict.fromkeys(EVERY_MEMBER, 1.1)),
     *_targets(MEMORY, "jax", OURS, "", {TALL: 40.0}),
     *_targets(MEMORY, "torch", OURS, "", {TALL: 40.0}),
     *_targets(IMPORT, BARE, IMPORTED, BARE, {IMPORTED: 30.0}),
@@ -120,6 +134,6 @@ def summary(found: Sequence[Verdict]) -> list[str]:
 
 def _missed(verdict: Verdict) -> str:
     target = verdict.target
-    who = "" if target.contender in (OURS, IMPORTED) else f" {target.contender}"
-    kind = "" if target.kind in (HOT, IMPORT) else f" {target.kind}"
+    who = "" if target.contender in (OURS, IMPORTED, members.OURS) else f" {target.contender}"
+    kind = "" if target.kind in (HOT, IMPORT, MEMBERS) else f" {target.kind}"
     return f"{target.problem}{who}{kind} {verdict.found:.4g} > {target.at_most:g}"

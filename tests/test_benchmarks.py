@@ -12,13 +12,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from benchmarks import __main__ as command_line
-from benchmarks import cold, operations, plots, samples, tables, targets
+from benchmarks import cold, members, operations, plots, samples, tables, targets
 from benchmarks.contenders import ARENAS, LIMIT, OURS, OURS_COMPILED, arena_named
 from benchmarks.growth import FAMILIES
 from benchmarks.imports import BARE, IMPORTED
 from benchmarks.measure import is_measured
+from benchmarks.members import MEMBER_PROBLEMS
 from benchmarks.problems import PROBLEMS, TALL, perceptron
-from benchmarks.samples import FIRST, GROWTH, HOT, IMPORT, MEMORY, SECOND, Report, Row, Samples
+from benchmarks.samples import FIRST, GROWTH, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row, Samples
 from benchmarks.targets import TARGETS, Target, verdicts
 from benchmarks.timing import QUICK, Effort, interleave
 
@@ -66,7 +67,9 @@ def test_the_quick_benchmarks_run_and_write_tables_json_and_plots(tmp_path: Path
     assert done.returncode == 0, done.stderr
     found = samples.read(tmp_path / "docs" / "benchmarks.json")
     assert set(found.arenas(HOT)) == set(found.arenas(GROWTH)) == {arena.name for arena in INSTALLED}
-    assert {row.kind for row in found.rows} == {HOT, FIRST, SECOND, IMPORT, GROWTH}
+    assert {row.kind for row in found.rows} == {HOT, MEMBERS, FIRST, SECOND, IMPORT, GROWTH}
+    quick = {member.name for member in MEMBER_PROBLEMS if member.quick}
+    assert {row.problem for row in found.of(MEMBERS, "jax")} == quick
     assert (tmp_path / "docs" / "benchmarks.md").read_text() == tables.markdown(found)
     assert {path.name for path in (tmp_path / "docs" / "images").iterdir()} == {
         f"{name}.{suffix}" for name in ("ratios", "growth") for suffix in plots.FORMATS
@@ -95,6 +98,41 @@ def test_all_contenders_compute_the_same_and_the_reference_is_first(arena: Any, 
     assert next(iter(results)) == arena.reference
     for found in results.values():
         np.testing.assert_allclose(found, results[arena.reference], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "arena", [arena for arena in INSTALLED if arena.name != "brainpy"], ids=lambda arena: arena.name
+)
+@pytest.mark.parametrize(
+    "member", [member for member in MEMBER_PROBLEMS if member.quick], ids=lambda member: member.name
+)
+def test_everybody_computes_the_same_member_of_the_family(arena: Any, member: Any) -> None:
+    found = {
+        name: leaves_of(thunk())
+        for name, thunk in members.contenders(arena, member, compiled=arena.name == "jax").items()
+    }
+    assert list(found)[:2] in ([members.NATIVE, members.OURS], [])
+    for leaves in found.values():
+        for mine, reference in zip(leaves, found[members.NATIVE], strict=True):
+            np.testing.assert_allclose(np.asarray(mine), np.asarray(reference), rtol=1e-10, atol=1e-12)
+
+
+def leaves_of(tree: Any) -> list[Any]:
+    return [tree[name] for name in sorted(tree)] if isinstance(tree, dict) else [tree]
+
+
+def test_a_member_that_a_framework_lacks_has_no_row_there() -> None:
+    mapped = next(member for member in MEMBER_PROBLEMS if member.derivative == "vmap")
+    assert members.contenders(arena_named("autograd"), mapped) == {}
+
+
+def test_the_table_of_members_divides_each_by_its_own_reference() -> None:
+    name = MEMBER_PROBLEMS[0].name
+    values = {members.NATIVE: [2.0], members.OURS: [1.0], members.NATIVE_COMPILED: [0.5], members.OURS_COMPILED: [1.0]}
+    (table,) = tables.tables(report(row(MEMBERS, "jax", name, values=values)))
+    assert list(table.rows) == [
+        [name, "2000", "0.5 (0.5 to 0.5)", "1.1: met", "500", "2 (2 to 2)", "1.1: missed, 1.82x"]
+    ]
 
 
 def test_a_limit_by_products_is_the_jacobian_itself() -> None:
@@ -126,12 +164,14 @@ def test_a_cold_call_is_of_a_function_that_was_never_seen() -> None:
 
 
 def test_targets_are_of_problems_and_contenders_that_there_are() -> None:
-    names = {problem.name for problem in PROBLEMS} | {IMPORTED}
+    names = {problem.name for problem in (*PROBLEMS, *MEMBER_PROBLEMS)} | {IMPORTED}
     assert {target.problem for target in TARGETS} <= names
     keys = [(target.kind, target.arena, target.contender, target.problem) for target in TARGETS]
     assert len(keys) == len(set(keys))
     for target in TARGETS:
-        if target.kind not in (MEMORY, IMPORT):
+        if target.kind == MEMBERS:
+            assert target.reference == members.REFERENCES[target.contender]
+        elif target.kind not in (MEMORY, IMPORT):
             assert target.reference == arena_named(target.arena).reference_of(target.contender)
 
 

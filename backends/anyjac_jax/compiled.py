@@ -191,7 +191,10 @@ def _blocks(
 
     at_once = chunk_size or rows_at_once(max(size, columns))
     numbers = jnp.arange(size)
-    found = jax.vmap(row)(numbers) if size <= at_once else jax.lax.map(row, numbers, batch_size=at_once)
+    if size == 1:
+        found = row(jnp.zeros((), numbers.dtype))  # a gradient: nothing to map over
+    else:
+        found = jax.vmap(row)(numbers) if size <= at_once else jax.lax.map(row, numbers, batch_size=at_once)
     return [jnp.reshape(part, (*output.shape, *primal.shape)) for part, primal in zip(found, primals, strict=True)]
 
 
