@@ -78,6 +78,26 @@ def test_a_jacobian_streams_to_a_file_through_less_memory_than_it_has(backend: a
     assert np.allclose(written, [sensor.row(x, index) for index in range(40)], rtol=1e-12, atol=1e-15)
 
 
+def test_newton_s_method_comes_to_the_minimum_by_products_alone(backend: anyjac.Backend) -> None:
+    newton_cg = _load("newton_cg")
+    model, report = newton_cg.main(backend.name, points=100, features=6)
+    assert report.norms[-1] < 1e-10
+    assert report.losses == sorted(report.losses, reverse=True)
+    assert int(model.runs) > report.products[-1] > 0
+    points, labels = newton_cg.make_data(100, 6, backend)
+    weights = anyjac.train_vars(model)
+    blocks = anyjac.hessian(model, weights)(points, labels)
+    (curvature, mixed), (also_mixed, second) = ([blocks[i][j] for j in weights] for i in weights)
+    whole = np.block(
+        [
+            [backend.to_numpy(curvature), backend.to_numpy(mixed)[:, None]],
+            [backend.to_numpy(also_mixed)[None, :], backend.to_numpy(second)[None, None]],
+        ]
+    )
+    assert np.allclose(whole, whole.T, rtol=1e-12)
+    assert np.linalg.eigvalsh(whole)[0] > newton_cg.PENALTY / 2
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no other system tells the peak")
 def test_no_more_of_the_file_than_is_flushed_at_once_stays_in_memory() -> None:
     done = _run("stream_to_disk", "numpy", "--rows", "8000", "--columns", "5000")
@@ -98,6 +118,7 @@ def _run(name: str, backend: str, *arguments: str, **environment: str) -> subpro
     ("name", "arguments", "expected"),
     [
         ("hodgkin_huxley", (), "The rest loses its stability at 9.775"),
+        ("newton_cg", ("--small",), "21 weights: 40 products"),
         ("robertson", (), "\nanyjac "),
         ("stream_to_disk", ("--rows", "300", "--columns", "200"), "largest error of 20 rows: "),
         ("thurber_regression", (), "  b7   4.972729"),
