@@ -32,7 +32,7 @@ from anyjac_plugins import (
 )
 from anyjac_plugins.jacobian import AUTO, REVERSE, cheaper_mode
 
-from . import differentiation, indexing, programs, staging
+from . import differentiation, indexing, nonfinite, programs, staging
 from .compiled import CompiledJacobians, may_compile, recorded_jacobian
 from .keys import UnfaithfulError
 from .namespace import build_namespace
@@ -171,6 +171,18 @@ class JaxBackend(Backend):
     def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
         device = self.device_of(like)
         return jnp.zeros(shape, like.dtype, device=device if isinstance(device, jax.Device) else None)
+
+    def find_nonfinite(
+        self,
+        fun: FlatFunction,
+        primals: Sequence[Array],
+        *,
+        number: int,
+        nan: bool,
+        cotangents: Sequence[Array | None] | None = None,
+        tangents: Sequence[Array | None] | None = None,
+    ) -> str | None:
+        return nonfinite.origin(fun, primals, number, cotangents, tangents, nan)
 
     def rows_at_once(self, width: int) -> int:
         return differentiation.rows_at_once(max(1, width))

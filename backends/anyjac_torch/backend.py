@@ -31,7 +31,7 @@ from anyjac_plugins import (
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.origin import Remembered
 
-from . import blocks, differentiation, forward, staging
+from . import blocks, differentiation, forward, nonfinite, staging
 from .namespace import build_namespace
 
 
@@ -162,6 +162,22 @@ class TorchBackend(Backend):
         transposed = super().transpose(pullback, outputs, primals)
         differentiation.check_transpose(pullback, transposed, outputs, primals)
         return transposed
+
+    def find_nonfinite(
+        self,
+        fun: FlatFunction,
+        primals: Sequence[Array],
+        *,
+        number: int,
+        nan: bool,
+        cotangents: Sequence[Array | None] | None = None,
+        tangents: Sequence[Array | None] | None = None,
+    ) -> str | None:
+        if tangents is not None:
+            return None
+        if cotangents is not None:
+            return nonfinite.in_backward_pass(fun, primals, number, cotangents, nan)
+        return nonfinite.in_forward_run(fun, primals, number, nan)
 
     def rows_at_once(self, width: int) -> int:
         """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch.

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from anyjac_plugins import Array, Backend
 
 from .inputs import Inputs, gather_inputs, opener_of
+from .nonfinite import refuse_inputs
 from .outputs import NOTHING, Carried, carry, check_outputs, refuse_coroutine, split_aux
 from .scope import Scope, Write, current_scope
 from .selection import Selection, kind_of, select, select_device
@@ -44,6 +45,8 @@ def call(
         try:
             with backend.device_scope(device):
                 inputs = gather_inputs(settings, scope, args)
+                if settings.debug_nan:
+                    refuse_inputs(backend, settings, inputs)
                 run = FlatRun(func, settings, scope, inputs, args, kwargs, check)
                 result, carried = finish(scope, inputs, run)
                 scope.commit(run.untraced_writes(carried))
@@ -107,6 +110,15 @@ class FlatRun:
         self._writes = [(write, carry(backend, None, write.value)) for write in self._scope.writes()]
         carried = [*self.aux.arrays, *(array for _, content in self._writes for array in content.arrays)]
         return self.output.arrays, carried
+
+    def undifferentiated(self) -> Iterator[tuple[str, Any]]:
+        """Yield the arguments that are not differentiated, and how messages call them."""
+        differentiated = {position for position, _ in self._inputs.arguments}
+        for position, value in enumerate(self._args):
+            if position not in differentiated:
+                yield f"argument {position}", value
+        for name, value in self._kwargs.items():
+            yield f"argument {name}", value
 
     def untraced_aux(self, carried: Sequence[Array]) -> Any:
         """Return the aux data, given the arrays that travelled beside the outputs."""

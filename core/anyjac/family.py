@@ -13,6 +13,7 @@ from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
 
 from .call import FlatRun, OutputCheck, call
 from .inputs import Inputs
+from .nonfinite import Look
 from .packing import PACKING, PackingTable, pack_gradient, pack_jacobian
 from .scope import Scope
 from .settings import Settings
@@ -101,6 +102,8 @@ def differentiate(
     def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
         outputs, blocks, aux, mode = _evaluated(scope.backend, run, inputs.primals)
         request.note_mode(mode)
+        if settings.debug_nan:
+            Look(scope, settings, inputs, run).at_blocks(outputs, blocks, mode, summed=summed)
         if summed:
             g = pack_gradient(settings, inputs, blocks[0])
         else:

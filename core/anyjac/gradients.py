@@ -105,12 +105,13 @@ def grad(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the gradient of `func`, whose output is a scalar.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone, since other libraries order them differently.
 
     Returns
@@ -142,7 +143,9 @@ def grad(
     >>> anyjac.grad(loss, weights, return_value=True)(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     ({'w': array([ 1., -6.]), 'b': array(-2.)}, np.float64(2.5))
     """
-    settings = make_settings(grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None)
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
     return made_by(GRAD, settings, func)
 
 
@@ -158,6 +161,7 @@ def vector_grad(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the gradient of the sum of all that `func` returns: its pullback of ones.
 
@@ -166,7 +170,7 @@ def vector_grad(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone, since other libraries order them differently.
 
     Returns
@@ -187,7 +191,9 @@ def vector_grad(
     >>> anyjac.vector_grad(lambda x: x**3, return_value=True)(np.array([1.0, 2.0]))
     (array([ 3., 12.]), array([1., 8.]))
     """
-    settings = make_settings(grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None)
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
     return made_by(VECTOR_GRAD, settings, func)
 
 
@@ -202,6 +208,7 @@ def value_and_grad(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the output of `func`, which is a scalar, and then its gradient.
 
@@ -209,7 +216,7 @@ def value_and_grad(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, holomorphic, allow_int, backend, device, debug_nan
         As in `grad`.
 
     Returns
@@ -230,7 +237,9 @@ def value_and_grad(
     >>> anyjac.value_and_grad(lambda x: (x**2).sum())(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
     """
-    settings = make_settings(grad_vars, argnums, has_aux, True, holomorphic, allow_int, backend, device, None)
+    settings = make_settings(
+        grad_vars, argnums, has_aux, True, holomorphic, allow_int, backend, device, None, debug_nan
+    )
     return made_by(VALUE_AND_GRAD, settings, func)
 
 
@@ -245,12 +254,13 @@ def derivative(
     holomorphic: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the derivative of `func` with respect to one number.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone. What is differentiated with respect to is one scalar: an
         argument, or a Variable.
 
@@ -275,5 +285,7 @@ def derivative(
     >>> anyjac.derivative(fall)(2.0)
     {'height': array(-20.), 'way': array(20.)}
     """
-    settings = make_settings(grad_vars, argnums, has_aux, return_value, holomorphic, False, backend, device, None)
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, False, backend, device, None, debug_nan
+    )
     return made_by(DERIVATIVE, settings, func)

@@ -67,13 +67,14 @@ def hessian(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the second derivatives of `func`, whose output is a scalar.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone.
     chunk_size
         Number of rows or columns to compute at once; None for a size that keeps memory within bounds.
@@ -123,7 +124,7 @@ def hessian(
     ((array(0.), array(4.)), (array(4.), array(6.)))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
     )
     return made_by(HESSIAN, settings, func)
 
@@ -140,6 +141,7 @@ def hvp(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the product of the Hessian of `func`, whose output is a scalar, and a vector.
 
@@ -147,7 +149,7 @@ def hvp(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone.
 
     Returns
@@ -174,5 +176,7 @@ def hvp(
     >>> anyjac.hvp(lambda x: (x**3).sum())(np.array([1.0, 0.5]), np.array([1.0, 2.0]))
     array([6., 6.])
     """
-    settings = make_settings(grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None)
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
     return made_by(HVP, settings, func)

@@ -50,6 +50,7 @@ def jacrev(
     *,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in reverse mode.
@@ -79,6 +80,9 @@ def jacrev(
     device
         Device to work on, as a string (``"cpu"``, ``"cuda:0"``) or the framework's own object. None: that of
         ``ANYJAC_DEVICE``, or where the arrays are.
+    debug_nan
+        Whether to look at inputs, outputs and derivatives for numbers that are not finite, and to raise an error that
+        says where the first one is. The function may run once more then, to find the operator that made it.
     chunk_size
         Number of rows to compute at once; None for a size that keeps memory within bounds.
 
@@ -109,6 +113,8 @@ def jacrev(
         In the call, for inputs and outputs that have no derivative.
     NotSupportedError
         In the call, if the backend does not declare what is needed.
+    NonFiniteError
+        In the call, with `debug_nan`, naming an input, an output or an element of the derivative.
 
     Notes
     -----
@@ -140,7 +146,7 @@ def jacrev(
     ({'gain': array(2.)}, array(3.), np.float64(6.0), Variable(array(1)))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
     )
     return made_by(JACREV, settings, func)
 
@@ -157,6 +163,7 @@ def jacfwd(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in forward mode: column by column.
@@ -165,7 +172,7 @@ def jacfwd(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone, since other libraries order them differently.
     chunk_size
         Number of columns to compute at once; None for a size that keeps memory within bounds.
@@ -202,7 +209,7 @@ def jacfwd(
     (array([2., 4., 6.]), array([1., 2., 3.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
     )
     return made_by(JACFWD, settings, func)
 
@@ -219,6 +226,7 @@ def jacobian(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
     mode: str = AUTO,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
@@ -226,7 +234,7 @@ def jacobian(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone.
     mode
         ``"rev"`` for rows, as `jacrev`; ``"fwd"`` for columns, as `jacfwd`; ``"auto"`` for whichever costs less, by
@@ -260,6 +268,6 @@ def jacobian(
     if mode not in JACOBIAN:
         raise InputValueError(f"mode must be 'rev', 'fwd' or 'auto', not {mode!r}")
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
     )
     return made_by(JACOBIAN[mode], settings, func)

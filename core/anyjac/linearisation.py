@@ -20,8 +20,10 @@ from anyjac_plugins.jacobian import rows_between
 
 from .call import FlatRun, call
 from .inputs import Inputs
+from .nonfinite import Look, refuse_rows
 from .outputs import Carried
 from .packing import pack_gradient
+from .places import array_labels, primal_labels
 from .scope import Scope
 from .settings import Settings
 from .trees import TreeDef
@@ -119,11 +121,24 @@ class Linearisation:
                 row = [self.backend.zeros((stop - start, *primal.shape), primal) for primal in self.primals]
             else:
                 row = rows_between(self.backend, self.linear_map, self.outputs, leaf.index, self.primals, start, stop)
+            if self.settings.debug_nan:
+                output = f"output{leaf.path}" if leaf.path else "the output"
+                refuse_rows(self.backend, row, self.primal_labels, output, leaf.shape, start)
             return self.pack(row, (stop - start,))
 
     def pack(self, arrays: Sequence[Any], shape: tuple[int, ...]) -> Any:
         """Arrange one array for each primal as the contract arranges a derivative of one output."""
         return pack_gradient(self.settings, self._inputs, arrays, shape)
+
+    @property
+    def primal_labels(self) -> list[str]:
+        """How messages call the primals."""
+        return primal_labels(self.settings, self._inputs)
+
+    @property
+    def output_labels(self) -> list[str]:
+        """How messages call the outputs."""
+        return array_labels(self.output)
 
     def refuse_ended(self) -> None:
         """Refuse to go on where the call of a transform that this one was made in has ended.
@@ -189,6 +204,8 @@ def linearise(
         outputs, product, carried = (
             getattr(backend, run_with)(run, primals) if primals else _without_primals(run, run_with)
         )
+        if settings.debug_nan:
+            Look(scope, settings, inputs, run).at_outputs(outputs)
         aux = run.untraced_aux([backend.copy(array) for array in carried])
         return make(Linearisation(settings, scope, inputs, run.output, primals, outputs, product, aux)), carried
 

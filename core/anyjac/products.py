@@ -14,6 +14,7 @@ from .directions import cotangents_of, tangents_of
 from .family import Derivative, Request
 from .inputs import Inputs
 from .linearisation import Linearisation, linearise
+from .nonfinite import Look, refuse_vectors
 from .outputs import Carried
 from .packing import PACKING, pack_gradient
 from .scope import Scope
@@ -81,6 +82,9 @@ class Pullback:
             gradients = (
                 source.linear_map(seeds) if any(seed is not None for seed in seeds) else [None] * len(source.primals)
             )
+            if source.settings.debug_nan:
+                refuse_vectors(backend, seeds, source.output_labels, "cotangent of")
+                refuse_vectors(backend, gradients, source.primal_labels, "gradient for")
             return source.pack(_filled(backend, gradients, source.primals), ())
 
     def __repr__(self) -> str:
@@ -140,6 +144,9 @@ class Pushforward:
             pack = partial(source.pack, shape=())
             given = tangents_of(backend, tangents, pack, source.primals, converts=source.converts)
             found = source.linear_map(given) if source.primals else [None] * len(source.outputs)
+            if source.settings.debug_nan:
+                refuse_vectors(backend, given, source.primal_labels, "tangent of")
+                refuse_vectors(backend, found, source.output_labels, "tangent of")
             return _tangent_tree(backend, source.output, source.outputs, found)
 
     def __repr__(self) -> str:
@@ -185,6 +192,8 @@ def along(request: Request) -> Any:
         else:
             outputs, aux = map(list, run())
             pushed = [None for _ in outputs]
+        if settings.debug_nan:
+            Look(scope, settings, inputs, run).at_tangents(outputs, pushed, given)
         g = _tangent_tree(backend, run.output, outputs, pushed)
         value = run.output.around(outputs) if settings.return_value else None
         return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux
@@ -217,12 +226,13 @@ def vjp(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that runs `func` once and returns its pullback: products of cotangents with the Jacobian.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone.
 
     Returns
@@ -248,7 +258,9 @@ def vjp(
     >>> value, pullback(np.array([1.0, 1.0]))
     (array([2., 6.]), array([2., 4., 2.]))
     """
-    settings = make_settings(grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None)
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
     return made_by(VJP, settings, func)
 
 
@@ -264,12 +276,13 @@ def linearize(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that runs `func` once and returns its pushforward: products of the Jacobian with tangents.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone.
 
     Returns
@@ -293,7 +306,9 @@ def linearize(
     >>> pushforward(np.array([1.0, 0.0, 0.0])), pushforward(np.array([0.0, 0.0, 1.0]))
     (array([2., 0.]), array([0., 2.]))
     """
-    settings = make_settings(grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None)
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
     return made_by(LINEARIZE, settings, func)
 
 
@@ -309,12 +324,13 @@ def jvp(
     allow_int: bool = False,
     backend: str | Backend | None = None,
     device: Any = None,
+    debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the derivative of `func` along a direction: the Jacobian times a tangent.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
         As in `jacrev`; those after `argnums` by name alone.
 
     Returns
@@ -347,5 +363,7 @@ def jvp(
     >>> anyjac.jvp(grown, rate, 0, return_value=True)((1.0, np.array([0.0, 1.0])), np.array([3.0, 4.0]))
     (array([3., 6.]), array([6., 8.]))
     """
-    settings = make_settings(grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None)
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
     return made_by(JVP, settings, func)

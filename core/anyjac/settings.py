@@ -43,6 +43,7 @@ class Settings:
     backend: str | Backend | None
     device: Any
     chunk_size: int | None
+    debug_nan: bool = False
 
     def positions(self, passed: int) -> tuple[int, ...]:
         """Return `argnums` as positions among `passed` positional arguments.
@@ -76,7 +77,7 @@ class Settings:
             shown["grad_vars"] = repr(self.variables_tree.unflatten([_Shown(v) for v in self.variables]))
         if self.argnums and (self.argnums != (0,) or not self.single_argument or self.variables_tree is not None):
             shown["argnums"] = str(self.argnums[0] if self.single_argument else self.argnums)
-        flags = ("has_aux", "return_value", "holomorphic", "allow_int")
+        flags = ("has_aux", "return_value", "holomorphic", "allow_int", "debug_nan")
         shown.update((flag, "True") for flag in flags if getattr(self, flag))
         options = ("backend", "device", "chunk_size")
         shown.update((name, repr(getattr(self, name))) for name in options if getattr(self, name) is not None)
@@ -103,6 +104,7 @@ def make_settings(
     backend: str | Backend | None,
     device: Any,
     chunk_size: int | None,
+    debug_nan: bool = False,
 ) -> Settings:
     """Check the arguments of a transform and freeze them.
 
@@ -125,6 +127,7 @@ def make_settings(
         backend=check_backend(backend),
         device=device,
         chunk_size=check_chunk_size(chunk_size),
+        debug_nan=_check_flag("debug_nan", debug_nan),
     )
 
 

@@ -266,6 +266,34 @@ class Backend(ABC):
         outputs, pushforward, aux = self.linearize(fun, primals)
         return outputs, list(pushforward(tangents)), aux
 
+    def find_nonfinite(
+        self,
+        fun: FlatFunction,
+        primals: Sequence[Array],
+        *,
+        number: int,
+        nan: bool,
+        cotangents: Sequence[Array | None] | None = None,
+        tangents: Sequence[Array | None] | None = None,
+    ) -> str | None:
+        """Return the operator in which NaN or infinity first appears, as words for a message; None where unknown.
+
+        ``debug_nan=True`` asks this after a run from finite `primals`; `fun` may be run again. What is returned must
+        be right: an operator that makes it and was given none, and from which it gets to where it was found. The
+        default knows none.
+
+        Parameters
+        ----------
+        number
+            Which result it was found in: with `cotangents` the gradient for ``primals[number]``, otherwise the output
+            of that number, or with `tangents` its tangent.
+        nan
+            Whether it was NaN, and not infinity.
+        cotangents, tangents
+            What was pulled back, or pushed forward.
+        """
+        return None
+
     def rows_at_once(self, width: int) -> int:
         """Return how many rows to pull back at once, where the user names no number.
 

@@ -111,6 +111,19 @@ class InconclusiveCheckError(AnyjacError, ValueError):
     """Finite differences of a function tell nothing: it is random, not finite, or too rough for them."""
 
 
+class NonFiniteError(AnyjacError, FloatingPointError):
+    """A number that is NaN or infinite, found with ``debug_nan=True``."""
+
+    def __init__(self, message: str = "", *, place: str = "", value: str = "", operator: str | None = None):
+        super().__init__(message)
+        self.place = place
+        """Where it was found, as the message writes it."""
+        self.value = value
+        """The number: ``"nan"``, ``"inf"``, ``"-inf"``."""
+        self.operator = operator
+        """Where it first appears, as the backend says it; None where that is not known."""
+
+
 class MissingExtraError(AnyjacError, ModuleNotFoundError):
     """What was asked for needs a package that comes with an extra of anyjac's, which is not installed."""
 

@@ -1,0 +1,186 @@
+"""In which operator NaN or infinity first appears: functions of the forward run, nodes of the backward pass.
+
+Both are followed back from where they were found to an operator that was given none. Where there are several ways that
+end in different operators, or where the way is lost (a tensor was changed through a view of it, say), nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from anyjac_plugins import Array, FlatFunction
+
+
+def in_forward_run(fun: FlatFunction, primals: Sequence[Array], number: int, nan: bool) -> str | None:
+    """Return the function that made the NaN (or infinity) in output `number`."""
+    with torch.no_grad(), _Record(nan) as record:
+        outputs, _ = fun(*(primal.detach().clone() for primal in primals))
+    step = record.origin(_Version.of(outputs[number]))
+    return None if step is None else f"{step.name!r} of the forward run"
+
+
+def in_backward_pass(
+    fun: FlatFunction, primals: Sequence[Array], number: int, cotangents: Sequence[Array | None], nan: bool
+) -> str | None:
+    """Return the node of the graph that made the NaN (or infinity) in the gradient for primal `number`."""
+    with torch.enable_grad():
+        roots = [primal.detach().clone().requires_grad_() for primal in primals]
+        outputs, _ = fun(*roots)
+        pairs = zip(outputs, cotangents, strict=True)
+        begins = [(y, c.detach().conj()) for y, c in pairs if c is not None and y.grad_fn is not None]
+        watched = _Pass([y.grad_fn for y, _ in begins], nan)
+    try:
+        torch.autograd.grad([y for y, _ in begins], roots, [c for _, c in begins], allow_unused=True)
+    finally:
+        watched.end()
+    node = watched.origin(roots[number])
+    return None if node is None else f"{node.name()!r} of the backward pass"
+
+
+def _has(tensor: Array, nan: bool) -> bool:
+    """Tell whether a tensor holds a NaN, or an infinity."""
+    with torch._C.DisableTorchFunction():
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            return False
+        return bool((torch.isnan(tensor) if nan else torch.isinf(tensor)).any())
+
+
+# ---- forward ---------------------------------------------------------------------------------------------------------
+
+
+class _Version(NamedTuple):
+    """A tensor as it was at one time; changes in place count up, those through views of it too."""
+
+    identity: int
+    version: int
+
+    @classmethod
+    def of(cls, tensor: Array) -> _Version:
+        return cls(id(tensor), tensor._version)
+
+
+class _Step(NamedTuple):
+    """A function that returned what was looked for, and those of its arguments that held it already."""
+
+    name: str
+    faulty: list[_Version]
+
+
+class _Record(TorchFunctionMode):
+    """Keeps what the functions of PyTorch were given and returned, where that was what is looked for."""
+
+    def __init__(self, nan: bool) -> None:
+        super().__init__()
+        self._nan = nan
+        self._made: dict[_Version, _Step] = {}
+        self._kept: list[Array] = []  # no tensor may go, and leave its identity to another
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = list(_tensors((args, kwargs or {})))
+        faulty = [_Version.of(tensor) for tensor in given if _has(tensor, self._nan)]
+        result = func(*args, **(kwargs or {}))
+        self._kept += given
+        if _holds_unknown((args, kwargs or {})):
+            return result  # what it was given cannot be told, so nothing is said of what it returns
+        for tensor in _tensors(result):
+            self._kept.append(tensor)
+            made = _Version.of(tensor)
+            if made not in self._made and made not in faulty and _has(tensor, self._nan):
+                self._made[made] = _Step(str(resolve_name(func) or getattr(func, "__name__", func)), faulty)
+        return result
+
+    def origin(self, found: _Version) -> _Step | None:
+        """Return the step to which all ways back lead; None where there is no such step."""
+        ends: dict[_Version, _Step | None] = {}
+
+        def end_of(version: _Version) -> _Step | None:
+            if version not in ends:
+                step = self._made.get(version)
+                if step is None or not step.faulty:
+                    ends[version] = step
+                else:
+                    first, *others = [end_of(each) for each in step.faulty]
+                    ends[version] = first if all(each is first for each in others) else None
+            return ends[version]
+
+        return end_of(found)
+
+
+def _leaves(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, (list, tuple)):
+        for value in tree:
+            yield from _leaves(value)
+    elif not isinstance(tree, torch.Tensor) and isinstance(getattr(tree, "value", None), torch.Tensor):
+        yield tree.value  # a Variable
+    else:
+        yield tree
+
+
+def _tensors(tree: Any) -> Iterator[Array]:
+    return (leaf for leaf in _leaves(tree) if isinstance(leaf, torch.Tensor))
+
+
+def _holds_unknown(tree: Any) -> bool:
+    """Tell whether there is something that stands for a tensor and is none."""
+    leaves = (leaf for leaf in _leaves(tree) if not isinstance(leaf, (torch.Tensor, type)))
+    return any(hasattr(type(leaf), "__torch_function__") for leaf in leaves)
+
+
+# ---- backward --------------------------------------------------------------------------------------------------------
+
+
+class _Pass:
+    """Keeps, for each node of a graph, whether the gradients it was given and has returned were what is looked for."""
+
+    def __init__(self, ends: Sequence[Any], nan: bool):
+        self._nan = nan
+        self._parents: dict[Any, list[tuple[Any, int]]] = {}
+        self._given: dict[Any, bool] = {}
+        self._returned: dict[Any, list[bool]] = {}
+        self._handles = []
+        pending, seen = list(ends), set(ends)
+        while pending:
+            node = pending.pop()
+            self._handles.append(node.register_hook(self._watch(node)))
+            for place, (child, _) in enumerate(node.next_functions):
+                if child is not None:
+                    self._parents.setdefault(child, []).append((node, place))
+                    if child not in seen:
+                        seen.add(child)
+                        pending.append(child)
+
+    def _watch(self, node: Any) -> Any:
+        def hook(returned: Sequence[Array | None], given: Sequence[Array | None]) -> None:
+            self._given[node] = any(gradient is not None and _has(gradient, self._nan) for gradient in given)
+            self._returned[node] = [gradient is not None and _has(gradient, self._nan) for gradient in returned]
+
+        return hook
+
+    def end(self) -> None:
+        """Take the hooks away."""
+        for handle in self._handles:
+            handle.remove()
+
+    def origin(self, root: Array) -> Any:
+        """Return the node to which all ways from a root lead; None where there is no such node."""
+        ends: dict[Any, Any] = {}
+
+        def end_of(node: Any) -> Any:
+            if node not in ends:
+                faulty = [parent for parent, place in self._parents.get(node, ()) if self._is_faulty(parent, place)]
+                found = [end_of(parent) if self._given[parent] else parent for parent in faulty]
+                ends[node] = found[0] if found and all(each is found[0] for each in found) else None
+            return ends[node]
+
+        leaf = next((node for node in self._parents if getattr(node, "variable", None) is root), None)
+        return None if leaf is None else end_of(leaf)
+
+    def _is_faulty(self, node: Any, place: int) -> bool:
+        returned = self._returned.get(node, [])
+        return place < len(returned) and returned[place]

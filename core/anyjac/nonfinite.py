@@ -1,0 +1,233 @@
+"""``debug_nan=True``: the first of inputs, outputs and derivatives that is NaN or infinite, and where it comes from.
+
+Looks at what a call has computed anyhow. Only when there is something to report the function runs once more, for the
+backend to find the operator; its writes are forgotten with those of the call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anyjac_plugins import Array, Backend
+from anyjac_plugins.errors import NonFiniteError
+from anyjac_plugins.jacobian import FORWARD
+
+from .places import array_labels, element, primal_labels
+from .trees import flatten
+
+if TYPE_CHECKING:
+    from .call import FlatRun
+    from .inputs import Inputs
+    from .scope import Scope
+    from .settings import Settings
+
+Index = tuple[int, ...]
+
+
+def refuse_inputs(backend: Backend, settings: Settings, inputs: Inputs) -> None:
+    """Refuse differentiated inputs that are not finite.
+
+    Raises
+    ------
+    NonFiniteError
+        Naming the argument or Variable, and the element.
+    """
+    for number, primal in enumerate(inputs.primals):
+        found = _first(backend, primal)
+        if found is not None:
+            where = element(primal_labels(settings, inputs)[number], found[0])
+            raise NonFiniteError(f"{where} is {found[1]}, before anything is computed", place=where, value=found[1])
+
+
+class Look:
+    """One run of a function, whose results are looked at.
+
+    Parameters
+    ----------
+    scope, settings, inputs, run
+        Those of the call.
+    """
+
+    def __init__(self, scope: Scope, settings: Settings, inputs: Inputs, run: FlatRun):
+        self._scope = scope
+        self._backend = scope.backend
+        self._settings = settings
+        self._inputs = inputs
+        self._run = run
+
+    def at_outputs(self, outputs: Sequence[Array]) -> None:
+        """Refuse outputs that are not finite.
+
+        Raises
+        ------
+        NonFiniteError
+            Naming the output, the element and, where the backend knows it, the operator.
+        """
+        for number, output in enumerate(outputs):
+            found = _first(self._backend, output)
+            if found is not None:
+                where = element(array_labels(self._run.output)[number], found[0])
+                raise self._error(where, found[1], self._origin(number=number))
+
+    def at_blocks(
+        self, outputs: Sequence[Array], blocks: Sequence[Sequence[Array]], mode: str, *, summed: bool = False
+    ) -> None:
+        """Refuse outputs, and then blocks of derivatives, that are not finite.
+
+        Parameters
+        ----------
+        summed
+            Whether there is one row for all outputs together.
+
+        Raises
+        ------
+        NonFiniteError
+            Naming the elements of output and input.
+        """
+        self.at_outputs(outputs)
+        for number, row in enumerate(blocks):
+            for primal, block in enumerate(row):
+                found = _first(self._backend, block)
+                if found is not None:
+                    self._refuse_block(outputs, number, primal, found, mode, summed=summed)
+
+    def at_tangents(self, outputs: Sequence[Array], tangents: Sequence[Array | None], given: Sequence[Any]) -> None:
+        """Refuse outputs, and then their tangents, that are not finite; `given` are the tangents of the primals.
+
+        Raises
+        ------
+        NonFiniteError
+            Naming the output and the element.
+        """
+        refuse_vectors(self._backend, given, primal_labels(self._settings, self._inputs), "tangent of")
+        self.at_outputs(outputs)
+        for number, tangent in enumerate(tangents):
+            found = None if tangent is None else _first(self._backend, tangent)
+            if found is not None:
+                where = f"the tangent of {element(array_labels(self._run.output)[number], found[0])}"
+                raise self._error(where, found[1], self._origin(number=number, tangents=given))
+
+    def _refuse_block(
+        self,
+        outputs: Sequence[Array],
+        number: int,
+        primal: int,
+        found: tuple[Index, str],
+        mode: str,
+        *,
+        summed: bool,
+    ) -> None:
+        index, value = found
+        rank = 0 if summed else len(outputs[number].shape)
+        label = "the sum of the output" if summed else element(array_labels(self._run.output)[number], index[:rank])
+        to = element(primal_labels(self._settings, self._inputs)[primal], index[rank:])
+        backend = self._backend
+        if mode == FORWARD:
+            tangents: list[Array | None] = [None] * len(self._inputs.primals)
+            tangents[primal] = _one_hot(backend, self._inputs.primals[primal], index[rank:])
+            origin = self._origin(number=number, tangents=tangents)
+        else:
+            cotangents = [backend.zeros(output.shape, output) + 1 if summed else None for output in outputs]
+            if not summed:
+                cotangents[number] = _one_hot(backend, outputs[number], index[:rank])
+            origin = self._origin(number=primal, cotangents=cotangents)
+        raise self._error(f"the derivative of {label} with respect to {to}", value, origin)
+
+    def _error(self, where: str, value: str, origin: Callable[[bool], str | None]) -> NonFiniteError:
+        others = "".join(f"; {each}" for each in self._others())
+        phrase = origin("nan" in value)
+        came = f"; it first appears in {phrase}" if phrase else ""
+        return NonFiniteError(f"{where} is {value}{came}{others}", place=where, value=value, operator=phrase)
+
+    def _origin(self, **question: Any) -> Callable[[bool], str | None]:
+        """Return what asks the backend, which runs the function once more, for where a number comes from."""
+
+        def ask(nan: bool) -> str | None:
+            with contextlib.suppress(Exception):  # what cannot be found out is not said
+                return self._backend.find_nonfinite(self._run, self._inputs.primals, nan=nan, **question)
+            return None
+
+        return ask
+
+    def _others(self) -> Iterator[str]:
+        """Yield what is known of arguments and Variables that are not differentiated and are not finite."""
+        differentiated = {id(variable) for variable, _ in self._inputs.variables}
+        read = self._scope.read_besides([])
+        for label, value in (
+            *self._run.undifferentiated(),
+            *((v.label(), self._scope.value_at_entry(v)) for v in read if id(v) not in differentiated),
+        ):
+            leaves, tree = flatten(value)
+            for leaf, path in zip(leaves, tree.paths(), strict=True):
+                found = _first(self._backend, leaf)
+                if found is not None:
+                    yield f"{element(label + path, found[0])}, which is not differentiated, is {found[1]}"
+
+
+def refuse_vectors(backend: Backend, arrays: Sequence[Array | None], labels: Sequence[str], what: str) -> None:
+    """Refuse tangents, cotangents or gradients that are not finite.
+
+    Raises
+    ------
+    NonFiniteError
+        Naming the place and the element.
+    """
+    for array, label in zip(arrays, labels, strict=True):
+        found = None if array is None else _first(backend, array)
+        if found is not None:
+            where = f"the {what} {element(label, found[0])}"
+            raise NonFiniteError(f"{where} is {found[1]}", place=where, value=found[1])
+
+
+def refuse_rows(
+    backend: Backend, blocks: Sequence[Array], labels: Sequence[str], output: str, shape: Index, start: int
+) -> None:
+    """Refuse rows of a Jacobian that are not finite; the first of them is row `start` of an output of that shape.
+
+    Raises
+    ------
+    NonFiniteError
+        Naming the elements of output and input.
+    """
+    for block, label in zip(blocks, labels, strict=True):
+        found = _first(backend, block)
+        if found is not None:
+            (row, *index), value = found
+            of = element(output, tuple(int(i) for i in np.unravel_index(start + row, shape)) if shape else ())
+            where = f"the derivative of {of} with respect to {element(label, tuple(index))}"
+            raise NonFiniteError(f"{where} is {value}", place=where, value=value)
+
+
+def _first(backend: Backend, array: Any) -> tuple[Index, str] | None:
+    """Return index and text of the first element that is not finite; None where there is none, or no number at all."""
+    if isinstance(array, (float, complex)):
+        return None if np.isfinite(array) else ((), repr(array))
+    if isinstance(array, np.ndarray) and array.dtype.kind in "fc":
+        return _first_on_host(array)
+    if not backend.is_array(array) or backend.is_traced(array):
+        return None
+    if "floating" not in backend.dtype_kind(array.dtype) or not math.prod(array.shape):
+        return None
+    xp = backend.namespace
+    if bool(xp.all(xp.isfinite(array))):
+        return None
+    host = backend.to_numpy(array)
+    return _first_on_host(host if host.dtype.kind in "fc" else host.astype(np.float64))
+
+
+def _first_on_host(host: np.ndarray[Any, Any]) -> tuple[Index, str] | None:
+    wrong = np.argwhere(~np.isfinite(host))
+    if not len(wrong):
+        return None
+    index = tuple(int(i) for i in wrong[0])
+    return index, str(host[index])
+
+
+def _one_hot(backend: Backend, like: Array, index: Index) -> Array:
+    flat = int(np.ravel_multi_index(index, like.shape)) if index else 0
+    return backend.identity_rows(like, flat, flat + 1)[0, ...]

@@ -1,0 +1,226 @@
+"""``debug_nan=True``: what is not finite is named, with the operator where the backend knows it; nothing is stored."""
+
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anyjac
+from anyjac import Backend, NonFiniteError, Variable
+
+POINT = [1.0, 0.0]
+
+
+@pytest.fixture(autouse=True)
+def _without_numpys_own_warnings() -> Iterator[None]:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+def caught(call: Callable[[], Any]) -> NonFiniteError:
+    with pytest.raises(NonFiniteError) as raised:
+        call()
+    assert isinstance(raised.value, FloatingPointError)
+    return raised.value
+
+
+# ---- places --------------------------------------------------------------------------------------------------------
+
+
+FAMILY: dict[str, Callable[..., Any]] = {
+    "jacrev": anyjac.jacrev,
+    "jacfwd": anyjac.jacfwd,
+    "jacobian": anyjac.jacobian,
+    "grad": anyjac.grad,
+    "vector_grad": anyjac.vector_grad,
+    "value_and_grad": anyjac.value_and_grad,
+    "derivative": anyjac.derivative,
+    "hessian": anyjac.hessian,
+    "hvp": lambda f, **settings: lambda *args: anyjac.hvp(f, **settings)(1.0, *args),
+    "vjp": lambda f, **settings: lambda *args: anyjac.vjp(f, **settings)(*args)(1.0),
+    "linearize": lambda f, **settings: lambda *args: anyjac.linearize(f, **settings)(*args)(1.0),
+    "jvp": lambda f, **settings: lambda *args: anyjac.jvp(f, **settings)(1.0, *args),
+}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_every_member_of_the_family_looks_at_inputs_outputs_and_derivatives(
+    name: str, backend: Backend, array: Any
+) -> None:
+    make, xp = FAMILY[name], backend.namespace
+    make(lambda x: x**3, debug_nan=True)(array(2.0))
+    error = caught(lambda: make(lambda x: x**3, debug_nan=True)(array(np.nan)))
+    assert (error.place, error.value) == ("argument 0", "nan")
+    error = caught(lambda: make(lambda x: xp.sqrt(x), debug_nan=True)(array(0.0)))
+    assert error.value in ("inf", "-inf", "nan")
+    unseen = make(lambda x: xp.sqrt(x))(array(0.0))  # without it what was computed is returned
+    assert not np.isfinite(np.asarray(unseen[1] if name == "value_and_grad" else unseen))
+
+
+def test_an_input_is_named_with_its_path_and_element(array: Any) -> None:
+    weight = Variable(array([[1.0, 2.0], [3.0, np.inf]]), name="weight")
+    error = caught(lambda: anyjac.jacrev(lambda t: t["x"], debug_nan=True)({"x": array([1.0, np.nan])}))
+    assert str(error) == "element [1] of argument 0['x'] is nan, before anything is computed"
+    error = caught(lambda: anyjac.jacrev(lambda: weight.value, {"w": weight}, debug_nan=True)())
+    assert str(error).startswith("element [1, 1] of grad_vars['w'] ('weight') is inf")
+
+
+def test_an_output_is_named_with_its_path_element_and_operator(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    error = caught(lambda: anyjac.jacrev(lambda x: {"y": x, "l": [xp.log(x) + 1.0]}, debug_nan=True)(array(POINT)))
+    assert (error.place, error.value) == ("element [1] of output['l'][0]", "-inf")
+    words = {"torch": "'torch.log' of the forward run", "jax": "the primitive 'log' of the forward run"}
+    assert error.operator == words.get(backend.name)
+    assert (error.operator or "is -inf") in str(error)
+
+
+def test_a_block_of_the_derivative_is_named_with_both_elements_and_the_operator(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    error = caught(lambda: anyjac.grad(lambda t: xp.sum(xp.sqrt(t["x"])), debug_nan=True)({"x": array(POINT)}))
+    assert error.place == "the derivative of the output with respect to element [1] of argument 0['x']"
+    words = {"torch": "'SqrtBackward0' of the backward pass", "jax": "the primitive 'div' of the derivative"}
+    assert error.operator == words.get(backend.name)
+
+
+def test_columns_are_looked_at_as_rows_are(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    error = caught(lambda: anyjac.jacfwd(lambda x: xp.sqrt(x), debug_nan=True)(array(0.0)))
+    assert error.place == "the derivative of the output with respect to argument 0"
+    assert error.value == "inf"
+
+
+def test_rows_are_looked_at_when_they_are_computed(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    rows = anyjac.jacrev(lambda x: xp.sqrt(x[1:]), debug_nan=True, chunk_size=1).rows(array([5.0, 0.0]))
+    error = caught(lambda: next(rows))
+    assert error.place == "the derivative of element [0] of the output with respect to element [1] of argument 0"
+
+
+def test_a_cotangent_and_a_tangent_are_named(array: Any) -> None:
+    pullback = anyjac.vjp(lambda x: {"y": x**2}, debug_nan=True)(array(POINT))
+    assert caught(lambda: pullback({"y": array([1.0, np.inf])})).place == "the cotangent of element [1] of output['y']"
+    pushforward = anyjac.linearize(lambda x: x**2, debug_nan=True)(array(POINT))
+    assert caught(lambda: pushforward(array([np.nan, 1.0]))).place == "the tangent of element [0] of argument 0"
+    push = anyjac.jvp(lambda x: x**2, debug_nan=True)
+    assert caught(lambda: push(array([np.nan, 1.0]), array(POINT))).place == "the tangent of element [0] of argument 0"
+
+
+def test_what_is_not_differentiated_is_named_beside_it(array: Any) -> None:
+    scale = Variable(array([1.0, np.inf]), name="scale")
+    error = caught(lambda: anyjac.jacrev(lambda x, k: x * k * scale, debug_nan=True)(array([1.0, 2.0]), np.nan))
+    assert error.place == "element [0] of the output"
+    assert "argument 1, which is not differentiated, is nan" in str(error)
+    assert "element [1] of Variable 'scale', which is not differentiated, is inf" in str(error)
+
+
+# ---- operators: right, or none -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_an_infinity_that_does_no_harm_is_not_blamed(name: str) -> None:
+    xp = anyjac.get_backend(name).namespace
+
+    def masked(x: Any) -> Any:
+        soft = xp.exp(xp.where(x > 0.5, x, xp.full_like(x, -np.inf)))
+        return xp.log(soft[1] * 0.0 - 1.0) + soft
+
+    error = caught(lambda: anyjac.jacrev(masked, backend=name, debug_nan=True)(np.array(POINT)))
+    assert error.value == "nan"
+    assert error.operator in ("'torch.log' of the forward run", "the primitive 'log' of the forward run")
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_several_operators_that_may_have_made_it_leave_it_open(name: str) -> None:
+    xp = anyjac.get_backend(name).namespace
+    f = anyjac.jacrev(lambda x: xp.log(x) + xp.log(x - 1.0), backend=name, debug_nan=True)
+    error = caught(lambda: f(np.array([-1.0, 3.0])))
+    assert error.operator is None
+    both = anyjac.jacrev(lambda x: xp.log(x) / xp.sum(xp.log(x)), backend=name, debug_nan=True)
+    assert caught(lambda: both(np.array([-1.0, 3.0]))).operator is None
+    one = anyjac.jacrev(lambda x: (lambda y: y / xp.sum(y))(xp.log(x)), backend=name, debug_nan=True)
+    assert "log" in (caught(lambda: one(np.array([-1.0, 3.0]))).operator or "")
+
+
+def test_compiled_functions_of_jax_are_looked_into() -> None:
+    jax = pytest.importorskip("jax")
+    inner = jax.jit(lambda x: jax.numpy.log(x) * 2.0)
+    error = caught(lambda: anyjac.jacrev(lambda x: inner(x) + 1.0, debug_nan=True)(jax.numpy.asarray(POINT)))
+    assert error.operator == "the primitive 'log' of the forward run"
+
+
+def test_a_function_of_jax_that_branches_on_values_is_not_followed() -> None:
+    jax = pytest.importorskip("jax")
+
+    def branching(x: Any) -> Any:
+        return jax.numpy.log(x) if float(anyjac.stop_gradient(x)[0]) > 0 else x
+
+    error = caught(lambda: anyjac.jacrev(branching, debug_nan=True)(jax.numpy.asarray(POINT)))
+    assert (error.place, error.operator) == ("element [1] of the output", None)
+
+
+def test_a_tensor_of_pytorch_that_was_changed_through_a_view_is_not_followed() -> None:
+    torch = pytest.importorskip("torch")
+
+    def through_a_view(x: Any) -> Any:
+        y = torch.log(x)  # finite
+        part = y[:1]
+        part.fill_(np.inf)
+        return x * 1.0 + y.detach()
+
+    error = caught(lambda: anyjac.jacrev(through_a_view, debug_nan=True)(torch.tensor([1.0, 2.0])))
+    assert (error.place, error.operator) == ("element [0] of the output", None)
+
+
+# ---- state, settings -----------------------------------------------------------------------------------------------
+
+
+def test_after_the_error_every_variable_is_as_it_was(backend: Backend, array: Any) -> None:
+    xp, count = backend.namespace, Variable(array(0.0))
+
+    def f(x: Any) -> Any:
+        count.value = count + 1.0
+        return xp.sqrt(x)
+
+    transform = anyjac.jacrev(f, debug_nan=True)
+    caught(lambda: transform(array(0.0)))
+    assert float(count.value) == 0.0
+    transform(array(4.0))
+    assert float(count.value) == 1.0
+
+
+def test_the_function_runs_once_where_all_is_finite(array: Any) -> None:
+    runs = []
+    anyjac.jacrev(lambda x: runs.append(1) or x**2, debug_nan=True)(array(POINT))
+    assert runs == [1]
+
+
+def test_traced_values_are_left_to_the_outer_call(backend: Backend, array: Any) -> None:
+    inner = anyjac.jacrev(lambda x: x**2, debug_nan=True)
+    assert float(anyjac.jacrev(inner)(array(3.0))) == 2.0
+
+
+def test_aux_data_is_not_looked_at(array: Any) -> None:
+    _, aux = anyjac.jacrev(lambda x: (x, x * np.inf), has_aux=True, debug_nan=True)(array([1.0]))
+    assert np.isinf(np.asarray(aux)).all()
+
+
+def test_half_precision_overflows_are_found(backend: Backend) -> None:
+    x = backend.asarray(np.array([300.0]), dtype=backend.namespace.float16)
+    assert caught(lambda: anyjac.jacrev(lambda x: x * x, debug_nan=True)(x)).value == "inf"
+
+
+def test_the_repr_shows_it_and_pickling_keeps_it() -> None:
+    transform = anyjac.jacrev(np.sin, debug_nan=True)
+    assert repr(transform) == "jacrev(sin, debug_nan=True)"
+    assert repr(pickle.loads(pickle.dumps(transform))) == repr(transform)
+    assert "debug_nan" not in repr(anyjac.jacrev(np.sin))
+
+
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_what_is_no_flag_is_refused(value: Any) -> None:
+    with pytest.raises(anyjac.InputTypeError, match="debug_nan must be True or False"):
+        anyjac.jacrev(np.sin, debug_nan=value)
