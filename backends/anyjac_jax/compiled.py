@@ -184,18 +184,28 @@ def _blocks(
     if not size or not columns:
         return [jnp.zeros((*output.shape, *primal.shape), primal.dtype) for primal in primals]
 
-    def row(number: Array) -> list[Array]:
+    def pull(seed: Array) -> list[Array]:
         seeds: list[Array | None] = [None] * len(outputs)
-        seeds[index] = one_hot(number, output)
+        seeds[index] = seed
         return list(pullback(seeds))
+
+    if size == 1:  # a gradient: nothing to map over
+        return _in_shapes(pull(jnp.ones(output.shape, output.dtype)), output, primals)
+
+    def row(number: Array) -> list[Array]:
+        return pull(one_hot(number, output))
 
     at_once = chunk_size or rows_at_once(max(size, columns))
     numbers = jnp.arange(size)
-    if size == 1:
-        found = row(jnp.zeros((), numbers.dtype))  # a gradient: nothing to map over
-    else:
-        found = jax.vmap(row)(numbers) if size <= at_once else jax.lax.map(row, numbers, batch_size=at_once)
-    return [jnp.reshape(part, (*output.shape, *primal.shape)) for part, primal in zip(found, primals, strict=True)]
+    found = jax.vmap(row)(numbers) if size <= at_once else jax.lax.map(row, numbers, batch_size=at_once)
+    return _in_shapes(found, output, primals)
+
+
+def _in_shapes(found: Sequence[Array], output: Array, primals: Sequence[Array]) -> list[Array]:
+    shapes = [(*output.shape, *primal.shape) for primal in primals]
+    return [
+        part if part.shape == shape else jnp.reshape(part, shape) for part, shape in zip(found, shapes, strict=True)
+    ]
 
 
 def _blocks_by_columns(

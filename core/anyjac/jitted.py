@@ -308,7 +308,16 @@ class _Program:
         staged = self._staged_for(static.with_variables([(Identity(variable), LEAF) for variable in read]))
         stateless = not read and not note.written
         return _Known(
-            backend, staged, read, leaves, tree, values, explicit=self._explicit, named=named, stateless=stateless
+            backend,
+            staged,
+            read,
+            leaves,
+            tree,
+            values,
+            _layout(args, leaves),
+            explicit=self._explicit,
+            named=named,
+            stateless=stateless,
         )
 
 
@@ -318,6 +327,34 @@ class UnlikeError(Exception):
 
 def _nothing_known(args: tuple[Any, ...]) -> Any:
     raise UnlikeError
+
+
+Layout = tuple[tuple[str, ...] | None, ...]
+"""For each argument the keys of its leaves, in their order, where it is a dict of arrays; None where it is an array."""
+
+
+def _layout(args: tuple[Any, ...], leaves: Sequence[Any]) -> Layout | None:
+    """Return how to take arguments apart without a walk through trees; None for others, and for arrays alone."""
+    dicts = [type(arg) is dict and all(type(key) is str for key in arg) for arg in args]
+    layout = tuple(tuple(arg) if is_dict else None for arg, is_dict in zip(args, dicts, strict=True))
+    found = _leaves_by(layout, args)
+    same = len(found) == len(leaves) and all(mine is leaf for mine, leaf in zip(found, leaves, strict=True))
+    return layout if any(dicts) and same else None
+
+
+def _leaves_by(layout: Layout, args: tuple[Any, ...]) -> list[Any]:
+    """Return the leaves of arguments that are laid out so; an UnlikeError for others."""
+    if len(args) != len(layout):
+        raise UnlikeError
+    found: list[Any] = []
+    for arg, keys in zip(args, layout, strict=True):
+        if keys is None:
+            found.append(arg)
+        elif type(arg) is dict and tuple(arg) == keys:
+            found.extend(arg.values())
+        else:
+            raise UnlikeError
+    return found
 
 
 class _Known:
@@ -331,6 +368,7 @@ class _Known:
         "_backend",
         "_explicit",
         "_generation",
+        "_layout",
         "_named",
         "_read",
         "_staged",
@@ -348,6 +386,7 @@ class _Known:
         leaves: Sequence[Any],
         tree: TreeDef | None,
         values: Sequence[Any],
+        layout: Layout | None,
         *,
         explicit: bool,
         named: bool,
@@ -358,6 +397,7 @@ class _Known:
         self._staged = staged
         self._read = read
         self._tree = tree
+        self._layout = layout
         self._types = tuple(map(type, leaves))
         self._value_types = [type(value) for value in values]
         self._named = named
@@ -367,7 +407,9 @@ class _Known:
     def __call__(self, args: tuple[Any, ...]) -> Any:
         """Make a call; an UnlikeError before anything is written, if it is not like the one before."""
         arrays: Sequence[Any] = args
-        if self._tree is not None:
+        if self._layout is not None:
+            arrays = _leaves_by(self._layout, args)
+        elif self._tree is not None:
             arrays, tree = flatten(args)
             if tree != self._tree:
                 raise UnlikeError
