@@ -2,7 +2,8 @@
 
 Nothing here does anything when it runs: the functions stay what they are to help(), to inspect and to pickle. A flag
 whose value is not known gives Any. In each Protocol all overloads that take the same function say so by the same type,
-since mypy otherwise takes them for ambiguous where the function is not annotated.
+since mypy otherwise takes them for ambiguous where the function is not annotated; and the fewer flags one needs, the
+earlier it comes, since mypy takes the first one for a partial that names none.
 """
 
 from __future__ import annotations
@@ -91,6 +92,9 @@ class Named(Protocol):
     __name__: str
     __qualname__: str
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Stand for whichever of them was chosen at run time."""
+
 
 class Positional(Named, Protocol):
     """`jacrev`, whose flags have places of their own too."""
@@ -98,26 +102,15 @@ class Positional(Named, Protocol):
     @overload
     def __call__(
         self,
-        func: Callable[P, tuple[Y, A]],
+        func: Callable[P, Y],
         grad_vars: Any = None,
         argnums: Argnums = None,
-        *,
-        has_aux: Literal[True],
-        return_value: Literal[True],
-        **options: Unpack[Options[bool, int | None, Never]],
-    ) -> GradientTransform[P, tuple[Any, Y, A]]: ...
-    @overload
-    def __call__(
-        self,
-        func: Callable[P, tuple[Y, A]],
-        grad_vars: Any,
-        argnums: Argnums,
-        has_aux: Literal[True],
-        return_value: Literal[True],
+        has_aux: Literal[False] | None = None,
+        return_value: Literal[False] = False,
         holomorphic: bool = False,
         allow_int: bool = False,
         **options: Unpack[Placement[int | None]],
-    ) -> GradientTransform[P, tuple[Any, Y, A]]: ...
+    ) -> GradientTransform[P, Any]: ...
     @overload
     def __call__(
         self,
@@ -167,6 +160,29 @@ class Positional(Named, Protocol):
     @overload
     def __call__(
         self,
+        func: Callable[P, tuple[Y, A]],
+        grad_vars: Any = None,
+        argnums: Argnums = None,
+        *,
+        has_aux: Literal[True],
+        return_value: Literal[True],
+        **options: Unpack[Options[bool, int | None, Never]],
+    ) -> GradientTransform[P, tuple[Any, Y, A]]: ...
+    @overload
+    def __call__(
+        self,
+        func: Callable[P, tuple[Y, A]],
+        grad_vars: Any,
+        argnums: Argnums,
+        has_aux: Literal[True],
+        return_value: Literal[True],
+        holomorphic: bool = False,
+        allow_int: bool = False,
+        **options: Unpack[Placement[int | None]],
+    ) -> GradientTransform[P, tuple[Any, Y, A]]: ...
+    @overload
+    def __call__(
+        self,
         func: Callable[P, Y],
         grad_vars: Any = None,
         argnums: Argnums = None,
@@ -228,11 +244,12 @@ class Positional(Named, Protocol):
         func: None = None,
         grad_vars: Any = None,
         argnums: Argnums = None,
-        *,
-        has_aux: Literal[True],
-        return_value: Literal[True],
-        **options: Unpack[Options[bool, int | None, Never]],
-    ) -> Callable[[Callable[P, tuple[Y, A]]], GradientTransform[P, tuple[Any, Y, A]]]: ...
+        has_aux: Literal[False] | None = None,
+        return_value: Literal[False] = False,
+        holomorphic: bool = False,
+        allow_int: bool = False,
+        **options: Unpack[Placement[int | None]],
+    ) -> Callable[[Callable[P, Y]], GradientTransform[P, Any]]: ...
     @overload
     def __call__(
         self,
@@ -261,6 +278,17 @@ class Positional(Named, Protocol):
         func: None = None,
         grad_vars: Any = None,
         argnums: Argnums = None,
+        *,
+        has_aux: Literal[True],
+        return_value: Literal[True],
+        **options: Unpack[Options[bool, int | None, Never]],
+    ) -> Callable[[Callable[P, tuple[Y, A]]], GradientTransform[P, tuple[Any, Y, A]]]: ...
+    @overload
+    def __call__(
+        self,
+        func: None = None,
+        grad_vars: Any = None,
+        argnums: Argnums = None,
         has_aux: bool | None = None,
         return_value: bool = False,
         holomorphic: bool = False,
@@ -275,14 +303,14 @@ class Packed(Named, Protocol[G, Flag, Chunk, Mode]):
     @overload
     def __call__(
         self,
-        func: Callable[P, tuple[Y, A]],
+        func: Callable[P, Y],
         grad_vars: Any = None,
         argnums: Argnums = None,
         *,
-        has_aux: Literal[True],
-        return_value: Literal[True],
+        has_aux: Literal[False] | None = None,
+        return_value: Literal[False] = False,
         **options: Unpack[Options[Flag, Chunk, Mode]],
-    ) -> GradientTransform[P, tuple[G, Y, A]]: ...
+    ) -> GradientTransform[P, G]: ...
     @overload
     def __call__(
         self,
@@ -308,14 +336,14 @@ class Packed(Named, Protocol[G, Flag, Chunk, Mode]):
     @overload
     def __call__(
         self,
-        func: Callable[P, Y],
+        func: Callable[P, tuple[Y, A]],
         grad_vars: Any = None,
         argnums: Argnums = None,
         *,
-        has_aux: Literal[False] | None = None,
-        return_value: Literal[False] = False,
+        has_aux: Literal[True],
+        return_value: Literal[True],
         **options: Unpack[Options[Flag, Chunk, Mode]],
-    ) -> GradientTransform[P, G]: ...
+    ) -> GradientTransform[P, tuple[G, Y, A]]: ...
     @overload
     def __call__(
         self,
@@ -356,10 +384,10 @@ class Packed(Named, Protocol[G, Flag, Chunk, Mode]):
         grad_vars: Any = None,
         argnums: Argnums = None,
         *,
-        has_aux: Literal[True],
-        return_value: Literal[True],
+        has_aux: Literal[False] | None = None,
+        return_value: Literal[False] = False,
         **options: Unpack[Options[Flag, Chunk, Mode]],
-    ) -> Callable[[Callable[P, tuple[Y, A]]], GradientTransform[P, tuple[G, Y, A]]]: ...
+    ) -> Callable[[Callable[P, Y]], GradientTransform[P, G]]: ...
     @overload
     def __call__(
         self,
@@ -389,10 +417,10 @@ class Packed(Named, Protocol[G, Flag, Chunk, Mode]):
         grad_vars: Any = None,
         argnums: Argnums = None,
         *,
-        has_aux: Literal[False] | None = None,
-        return_value: Literal[False] = False,
+        has_aux: Literal[True],
+        return_value: Literal[True],
         **options: Unpack[Options[Flag, Chunk, Mode]],
-    ) -> Callable[[Callable[P, Y]], GradientTransform[P, G]]: ...
+    ) -> Callable[[Callable[P, tuple[Y, A]]], GradientTransform[P, tuple[G, Y, A]]]: ...
     @overload
     def __call__(
         self,
@@ -423,16 +451,6 @@ class ValueFirst(Named, Protocol):
     @overload
     def __call__(
         self,
-        func: Callable[P, tuple[Y, A]],
-        grad_vars: Any = None,
-        argnums: Argnums = None,
-        *,
-        has_aux: Literal[True],
-        **options: Unpack[Options[bool, Never, Never]],
-    ) -> GradientTransform[P, tuple[tuple[Y, A], Any]]: ...
-    @overload
-    def __call__(
-        self,
         func: Callable[P, Y],
         grad_vars: Any = None,
         argnums: Argnums = None,
@@ -440,6 +458,16 @@ class ValueFirst(Named, Protocol):
         has_aux: Literal[False] | None = None,
         **options: Unpack[Options[bool, Never, Never]],
     ) -> GradientTransform[P, tuple[Y, Any]]: ...
+    @overload
+    def __call__(
+        self,
+        func: Callable[P, tuple[Y, A]],
+        grad_vars: Any = None,
+        argnums: Argnums = None,
+        *,
+        has_aux: Literal[True],
+        **options: Unpack[Options[bool, Never, Never]],
+    ) -> GradientTransform[P, tuple[tuple[Y, A], Any]]: ...
     @overload
     def __call__(
         self,
@@ -467,9 +495,9 @@ class ValueFirst(Named, Protocol):
         grad_vars: Any = None,
         argnums: Argnums = None,
         *,
-        has_aux: Literal[True],
+        has_aux: Literal[False] | None = None,
         **options: Unpack[Options[bool, Never, Never]],
-    ) -> Callable[[Callable[P, tuple[Y, A]]], GradientTransform[P, tuple[tuple[Y, A], Any]]]: ...
+    ) -> Callable[[Callable[P, Y]], GradientTransform[P, tuple[Y, Any]]]: ...
     @overload
     def __call__(
         self,
@@ -477,9 +505,9 @@ class ValueFirst(Named, Protocol):
         grad_vars: Any = None,
         argnums: Argnums = None,
         *,
-        has_aux: Literal[False] | None = None,
+        has_aux: Literal[True],
         **options: Unpack[Options[bool, Never, Never]],
-    ) -> Callable[[Callable[P, Y]], GradientTransform[P, tuple[Y, Any]]]: ...
+    ) -> Callable[[Callable[P, tuple[Y, A]]], GradientTransform[P, tuple[tuple[Y, A], Any]]]: ...
     @overload
     def __call__(
         self,
@@ -498,14 +526,14 @@ class Along(Named, Protocol):
     @overload
     def __call__(
         self,
-        func: Callable[P, tuple[Y, A]],
+        func: Callable[P, Y],
         grad_vars: Any = None,
         argnums: Argnums = None,
         *,
-        has_aux: Literal[True],
-        return_value: Literal[True],
+        has_aux: Literal[False] | None = None,
+        return_value: Literal[False] = False,
         **options: Unpack[Options[bool, Never, Never]],
-    ) -> Directional[P, tuple[Any, Y, A]]: ...
+    ) -> Directional[P, Any]: ...
     @overload
     def __call__(
         self,
@@ -531,6 +559,17 @@ class Along(Named, Protocol):
     @overload
     def __call__(
         self,
+        func: Callable[P, tuple[Y, A]],
+        grad_vars: Any = None,
+        argnums: Argnums = None,
+        *,
+        has_aux: Literal[True],
+        return_value: Literal[True],
+        **options: Unpack[Options[bool, Never, Never]],
+    ) -> Directional[P, tuple[Any, Y, A]]: ...
+    @overload
+    def __call__(
+        self,
         func: Callable[P, Y],
         grad_vars: Any = None,
         argnums: Argnums = None,
@@ -568,10 +607,10 @@ class Along(Named, Protocol):
         grad_vars: Any = None,
         argnums: Argnums = None,
         *,
-        has_aux: Literal[True],
-        return_value: Literal[True],
+        has_aux: Literal[False] | None = None,
+        return_value: Literal[False] = False,
         **options: Unpack[Options[bool, Never, Never]],
-    ) -> Callable[[Callable[P, tuple[Y, A]]], Directional[P, tuple[Any, Y, A]]]: ...
+    ) -> Callable[[Callable[P, Y]], Directional[P, Any]]: ...
     @overload
     def __call__(
         self,
@@ -594,6 +633,17 @@ class Along(Named, Protocol):
         return_value: Literal[True],
         **options: Unpack[Options[bool, Never, Never]],
     ) -> Callable[[Callable[P, Y]], Directional[P, tuple[Any, Y]]]: ...
+    @overload
+    def __call__(
+        self,
+        func: None = None,
+        grad_vars: Any = None,
+        argnums: Argnums = None,
+        *,
+        has_aux: Literal[True],
+        return_value: Literal[True],
+        **options: Unpack[Options[bool, Never, Never]],
+    ) -> Callable[[Callable[P, tuple[Y, A]]], Directional[P, tuple[Any, Y, A]]]: ...
     @overload
     def __call__(
         self,

@@ -128,6 +128,11 @@ def pushed(x: float, /, *, y: int) -> str:
     return str(x)
 
 
+@partial(anyjac.grad, argnums=0)
+def through_a_partial(x: float) -> float:
+    return x
+
+
 @anyjac.hvp(return_value=flag)
 def unknown(x: float) -> str:
     return str(x)
@@ -138,6 +143,7 @@ assert_type(second(x=1.0), tuple[Any, int])
 assert_type(valued(1.0), tuple[tuple[float, int], Any])
 assert_type(pushed(1.0, y=2), tuple[anyjac.Pushforward, str])
 assert_type(unknown(1.0, 1.0), Any)
+assert_type(through_a_partial(1.0), Any)
 
 assert_type(cell.slope(1.0), Any)
 assert_type(cell.everything(1.0), tuple[Any, float, str])
@@ -173,6 +179,9 @@ assert_type(anyjac.hessian(energy).as_linear_operator(1.0, scale="b").aux, Any)
 assert_type(anyjac.jit(anyjac.grad(energy)), anyjac.Jitted)
 assert_type(anyjac.grad(energy).__name__, str)
 assert_type(anyjac.grad.__name__, str)
+
+chosen = {"grad": anyjac.grad, "jacrev": anyjac.jacrev}[str(flag)]
+assert_type(chosen(energy, argnums=0)(1.0), Any)
 
 one_for_all: anyjac.GradientTransform[..., Any] = anyjac.jvp(energy)
 same_arguments: Callable[[float], tuple[Any, float]] = anyjac.grad(energy, return_value=True)
