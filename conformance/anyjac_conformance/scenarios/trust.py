@@ -1,12 +1,13 @@
-"""Scenarios: derivatives held against finite differences, right ones and one that is wrong in a known place."""
+"""Scenarios: derivatives held against finite differences, right and wrong ones, and numbers that are not finite."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from anyjac import DerivativeMismatchError, Variable, check_derivative, stop_gradient
+from anyjac import DerivativeMismatchError, NonFiniteError, Variable, check_derivative, jacrev, stop_gradient
 
 from ..answers import Raises
 from ..functions import FUNCTIONS, Function
@@ -71,3 +72,42 @@ def a_factor_that_is_taken_for_a_constant(lab: Lab) -> Any:
         return {"y": w * (mask * stop_gradient(w) + (1.0 - mask) * w)}
 
     return check_derivative(f, grad_vars=weight, modes="rev", order=1)
+
+
+# ---- debug_nan -----------------------------------------------------------------------------------------------------
+
+
+@scenario("trust/debug-nan", answer=Raises(NonFiniteError, "element [1] of grad_vars['w'] ('weight') is nan"))
+def an_input_is_named(lab: Lab) -> Any:
+    weight = Variable(lab.array([1.0, np.nan]), name="weight")
+    return jacrev(lambda: 2.0 * weight, {"w": weight}, debug_nan=True)()
+
+
+@scenario("trust/debug-nan", answer=Raises(NonFiniteError, "element [1] of output['y'] is inf"))
+def an_output_is_named(lab: Lab) -> Any:
+    with np.errstate(all="ignore"):
+        return jacrev(lambda x: {"x": x, "y": x * x}, debug_nan=True)(lab.array([1.0, 1e200]))
+
+
+@scenario(
+    "trust/debug-nan",
+    answer=Raises(NonFiniteError, "the derivative of the output with respect to argument 0['x'] is inf"),
+)
+def a_block_of_the_derivative_is_named(lab: Lab) -> Any:
+    with np.errstate(all="ignore"):
+        return jacrev(lambda tree: lab.xp.sqrt(tree["x"]), debug_nan=True)({"x": lab.array(0.0)})
+
+
+@scenario("trust/debug-nan", answer=(np.diag([2.0, 4.0]), np.array(1.0)))
+def where_all_is_finite_nothing_changes_and_after_an_error_no_variable_has(lab: Lab) -> Any:
+    runs = Variable(lab.array(0.0))
+
+    def f(x: Any) -> Any:
+        runs.value = runs + 1.0
+        return x * x
+
+    transform = jacrev(f, debug_nan=True)
+    jacobian = transform(lab.array([1.0, 2.0]))
+    with np.errstate(all="ignore"), suppress(NonFiniteError):
+        transform(lab.array([1.0, 1e200]))
+    return jacobian, runs.value
