@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
 
     from .arrays import device, size, stop_gradient, to_device
+    from .bound import BoundVariable, register_models, unregister_models
     from .caches import cache_clear, cache_info
     from .checking import DerivativeCheck, check_derivative
     from .collect import train_vars, variables
@@ -63,6 +64,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "anyjac.arrays": ("device", "size", "stop_gradient", "to_device"),
+    "anyjac.bound": ("BoundVariable", "register_models", "unregister_models"),
     "anyjac.caches": ("cache_clear", "cache_info"),
     "anyjac.checking": ("DerivativeCheck", "check_derivative"),
     "anyjac.collect": ("train_vars", "variables"),
@@ -115,6 +117,7 @@ __all__ = [
     "BackendInfo",
     "BackendSpec",
     "BackendUnavailableError",
+    "BoundVariable",
     "CacheInfo",
     "ConcurrencyError",
     "DerivativeCheck",
@@ -163,12 +166,14 @@ __all__ = [
     "jvp",
     "linearize",
     "register_backend",
+    "register_models",
     "set_default_backend",
     "size",
     "stop_gradient",
     "to_device",
     "train_vars",
     "unregister_backend",
+    "unregister_models",
     "use_backend",
     "value_and_grad",
     "variables",

@@ -104,6 +104,7 @@ class FlatRun:
             check_outputs(backend, self.output, holomorphic=self._settings.holomorphic)
             if self._check is not None:
                 self._check(self.output)
+            self._scope.check_outputs(self.output.arrays)
         finally:
             self._scope.deactivate()
         self.aux = carry(backend, opener, aux) if self._settings.has_aux else NOTHING

@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from .bound import bound_variable, bound_variables
 from .variable import Variable
 
 _OPAQUE = (str, bytes, bytearray, int, float, complex, type, types.ModuleType, types.CodeType, type(None))
@@ -18,7 +19,9 @@ def variables(obj: Any) -> dict[str, Variable]:
     """Collect the Variables that an object holds.
 
     Looks through attributes, dicts, lists, tuples, sets, nested objects, bound methods, partials, and what functions
-    refer to. Each Variable is listed once, under the first path that leads to it; cycles are allowed.
+    refer to. Each Variable is listed once, under the first path that leads to it; cycles are allowed. The parameters,
+    buffers and states of a model of another library, such as a `torch.nn.Module`, are among them, under the names that
+    the library gives them.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ def variables(obj: Any) -> dict[str, Variable]:
 
 
 def train_vars(obj: Any) -> dict[str, Variable]:
-    """Collect those Variables of an object that are trained: instances of `TrainVar`.
+    """Collect those Variables of an object that are trained: instances of `TrainVar`, and parameters of models.
 
     Parameters
     ----------
@@ -72,15 +75,24 @@ def train_vars(obj: Any) -> dict[str, Variable]:
     return {path: variable for path, variable in variables(obj).items() if variable.trainable}
 
 
-def _walk(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Variable]]:
+def _walk(obj: Any, path: str, seen: set[int], *, in_model: bool = False) -> Iterator[tuple[str, Variable]]:
     if isinstance(obj, Variable):
         yield path or "value", obj
         return
     if isinstance(obj, _OPAQUE) or id(obj) in seen:
         return
     seen.add(id(obj))
+    if not in_model:
+        alone = bound_variable(obj)
+        if alone is not None:
+            yield path or "value", alone
+            return
+        parts = bound_variables(obj)
+        in_model = parts is not None
+        for place, variable in (parts or {}).items():
+            yield (place if not path else path + place if place.startswith("[") else f"{path}.{place}"), variable
     for step, child in _children(obj):
-        yield from _walk(child, _extend(path, step), seen)
+        yield from _walk(child, _extend(path, step), seen, in_model=in_model)
 
 
 def _children(obj: Any) -> Iterator[tuple[str, Any]]:

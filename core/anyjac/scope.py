@@ -8,16 +8,17 @@ derivatives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from anyjac_plugins import Backend
+from anyjac_plugins import Backend, Holder, ModelLibrary
 from anyjac_plugins.errors import MixedBackendsError, TracerLeakError, VariableWriteError
 
 from . import ownership
 from .selection import NUMPY, kind_of
+from .showing import Showing
 from .trees import flatten
 
 
@@ -26,6 +27,23 @@ class Place(Protocol):
 
     backend: Backend
     _value: Any
+
+    @property
+    def _holder(self) -> Holder | None:
+        """What holds the value in a model of another library; None for a Variable that holds it itself."""
+        ...
+
+    def keep(self) -> Any:
+        """Return what can be assigned to `_value` to bring back what is there now."""
+        ...
+
+    def models(self) -> Iterator[tuple[ModelLibrary, Any]]:
+        """Yield the models of other libraries of which it is a part."""
+        ...
+
+    def parts_of(self, model: Any) -> Sequence[Place]:
+        """Return all parts of such a model, in the order in which calls wait for them."""
+        ...
 
     def committed(self) -> Any:
         """Return the value outside all scopes."""
@@ -119,6 +137,10 @@ class Scope:
         self.parent = current_scope()
         self.owner: ownership.Owner = ownership.Owner() if self.parent is None else self.parent.owner
         self._entries: dict[int, Entry] = {}
+        self._models: dict[int, tuple[ModelLibrary, Any, Sequence[Place]]] = {}
+        self._runs = False
+        self._showing: Showing | None = None
+        self._refusal: str | None = None
 
     def is_differentiated(self) -> bool:
         """Tell whether a call around this one differentiates with the same backend."""
@@ -132,14 +154,27 @@ class Scope:
     def restart(self) -> None:
         """Forget what was read and written, as if the function had not run."""
         self._entries.clear()
+        self._refusal = None
 
     def activate(self) -> None:
-        """Make this the scope in which Variables are read and written."""
+        """Make this the scope in which Variables are read and written, and show its values to models."""
         _current.set(self)
+        self._runs = True
+        if self._models or self._showing is not None:
+            try:
+                self._show_models()
+            except BaseException:
+                self.deactivate()
+                raise
 
     def deactivate(self) -> None:
         """Make the enclosing scope the one in which Variables are read and written again; may be repeated."""
-        _current.set(self.parent)
+        try:
+            self._runs = False
+            if self._showing is not None:
+                self._hide_models(self._showing)
+        finally:
+            _current.set(self.parent)
 
     def close(self) -> None:
         """Forget all values, and give up the Variables if this is the outermost scope; may be repeated."""
@@ -153,6 +188,8 @@ class Scope:
 
     def value_at_entry(self, variable: Place) -> Any:
         """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
+        if variable._holder is not None:
+            self._take_models_of(variable)
         ownership.acquire(self.owner, variable)
         outside = variable.committed() if self.parent is None else self.parent.read(variable)
         if variable.backend is self.backend and self.device is None:
@@ -173,14 +210,16 @@ class Scope:
 
     def substitute(self, variable: Place, value: Any) -> None:
         """Let reads of `variable` give `value`, the traced form of what it held at entry."""
-        self._entries[id(variable)] = Entry(variable, self._copy(value), value)
+        entry = self._entries[id(variable)] = Entry(variable, self._copy(value), value)
+        self._show(entry)
 
     def read(self, variable: Place) -> Any:
         """Return the Variable's value in this scope."""
         entry = self._entries.get(id(variable))
         if entry is None:
             outside = self.value_at_entry(variable)
-            entry = self._entries[id(variable)] = Entry(variable, self._copy(outside), outside)
+            entry = self._entries.setdefault(id(variable), Entry(variable, self._copy(outside), outside))
+            self._show(entry)
         return entry.value
 
     def peek(self, variable: Place) -> Any:
@@ -197,9 +236,10 @@ class Scope:
         ownership.acquire(self.owner, variable)
         entry = self._entries.get(id(variable))
         if entry is None:
-            self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True)
+            entry = self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True)
         else:
             entry.value, entry.written = self._copy(value), True
+        self._show(entry)
 
     def refuse_writes(self) -> None:
         """Refuse what has been written in the midst of a map, in place that is, for `write` refuses the rest."""
@@ -224,10 +264,98 @@ class Scope:
             if entry.original is not None and not entry.created and key not in passed
         ]
 
+    # ---- models of other libraries ---------------------------------------------------------------------------------
+
+    def check_outputs(self, outputs: Sequence[Any]) -> None:
+        """Refuse outputs that a model's code has computed from something else than what it was shown."""
+        if self._showing is not None:
+            self._showing.check(list(outputs))
+
+    def _take_models_of(self, variable: Place) -> None:
+        """Own all parts of the models that a Variable is a part of, since their code may read and write any."""
+        if variable.backend is not self.backend:
+            raise MixedBackendsError(
+                f"{variable.label()} is part of a model that computes with {variable.backend.name}, and this call runs "
+                f"on {self.backend.name}; name the backend {variable.backend.name!r}, or none",
+                variable,
+            )
+        for library, model in variable.models():
+            if id(model) not in self._models:
+                parts = variable.parts_of(model)
+                for part in parts:
+                    ownership.acquire(self.owner, part)
+                self._models[id(model)] = library, model, parts
+                if self._runs:
+                    self._show_parts(library, model, parts)
+        if self._showing is None:
+            self._showing = Showing()
+
+    def _show_models(self) -> None:
+        for library, model, parts in list(self._models.values()):
+            self._show_parts(library, model, parts)
+        for entry in list(self._entries.values()):
+            self._show(entry)
+
+    def _show_parts(self, library: ModelLibrary, model: Any, parts: Sequence[Place]) -> None:
+        if self._showing is None:
+            self._showing = Showing()
+        self._showing.attach(library, model)
+        for part in parts:
+            self.read(part)
+
+    def _show(self, entry: Entry) -> None:
+        """Let a model's code see the value of an entry, if one holds it and the function is running."""
+        variable: Any = entry.variable
+        if variable._holder is None:
+            return
+        self._take_models_of(variable)
+        if self._runs and self._showing is not None:
+            self._showing.show(variable, entry.value)
+
+    def _hide_models(self, showing: Showing) -> None:
+        """Put back what models held, and take what their code has written there."""
+        for key, content in showing.end():
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.value, entry.written = content, True
+        self._refusal = showing.refusal
+
+    def _to_array(self, variable: Place, leaf: Any) -> Any:
+        """Turn what a model's code has written into an array of the call."""
+        if self.backend.is_array(leaf):
+            return leaf
+        if isinstance(leaf, (bool, int, float, complex)) or kind_of(leaf) == NUMPY:
+            return self.backend.asarray(leaf)
+        raise VariableWriteError(
+            f"{variable.label()} was given {leaf!r}, of type {type(leaf).__qualname__}, by the code of its model; what "
+            f"can be stored after a transform is an array of {self.backend.name}"
+        )
+
+    def _make_arrays(self, entry: Entry) -> None:
+        leaves, tree = flatten(entry.value)
+        if not leaves:
+            raise VariableWriteError(
+                f"{entry.variable.label()} was given {entry.value!r} by the code of its model; what can be stored "
+                f"after a transform is an array of {self.backend.name}"
+            )
+        if not all(map(self.backend.is_array, leaves)):
+            entry.value = tree.unflatten([self._to_array(entry.variable, leaf) for leaf in leaves])
+
     # ---- the end of the call ---------------------------------------------------------------------------------------
 
     def writes(self) -> list[Write]:
-        """Return what has been written so far, traced as it is: assignments and in-place changes."""
+        """Return what has been written so far, traced as it is: assignments and in-place changes.
+
+        Raises
+        ------
+        VariableWriteError
+            If a model's code has made a change that cannot be stored.
+        """
+        if self._refusal is not None:
+            raise VariableWriteError(self._refusal)
+        for entry in self._entries.values():
+            if entry.written and entry.variable._holder is not None:
+                self._make_arrays(entry)
         return [
             Write(entry.variable, entry.value, entry.created)
             for entry in self._entries.values()
@@ -331,7 +459,7 @@ def expired() -> Any:
 
 def _assign_all(final: list[tuple[Place, Any]]) -> None:
     """Store all values, or, if an interrupt arrives between two of them, none."""
-    before = [(variable, variable._value) for variable, _ in final]
+    before = [(variable, variable.keep()) for variable, _ in final]
     try:
         for variable, value in final:
             variable._value = value

@@ -12,6 +12,7 @@ import numpy as np
 from anyjac_plugins import Backend
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
+from .bound import bound_variable, bound_variables
 from .trees import TreeDef, flatten
 from .variable import Variable
 
@@ -133,13 +134,26 @@ def make_settings(
 
 def _flatten_variables(grad_vars: Any) -> tuple[tuple[Variable, ...], TreeDef | None]:
     leaves, tree = flatten(grad_vars)
-    for leaf, path in zip(leaves, tree.paths(), strict=True):
-        if not isinstance(leaf, Variable):
-            raise InputTypeError(
-                f"grad_vars{path} is {_short(leaf)}, not a Variable; wrap it in anyjac.Variable, or differentiate an "
-                f"argument with argnums"
-            )
+    if not all(isinstance(leaf, Variable) for leaf in leaves):
+        places = zip(leaves, tree.paths(), strict=True)
+        leaves, tree = flatten(tree.unflatten([_as_variables(leaf, path) for leaf, path in places]))
     return tuple(leaves), tree if leaves else None
+
+
+def _as_variables(leaf: Any, path: str) -> Any:
+    """Return the Variable that something in ``grad_vars`` stands for, or those of a whole model by their paths."""
+    if isinstance(leaf, Variable):
+        return leaf
+    model = bound_variables(leaf)
+    if model is not None:
+        return {place: variable for place, variable in model.items() if variable.trainable}
+    variable = bound_variable(leaf)
+    if variable is not None:
+        return variable
+    raise InputTypeError(
+        f"grad_vars{path} is {_short(leaf)}, not a Variable; wrap it in anyjac.Variable, or differentiate an argument "
+        f"with argnums"
+    )
 
 
 def _default_argnums(variables: Sequence[Variable]) -> tuple[tuple[int, ...], bool]:

@@ -6,13 +6,13 @@ Variable itself never holds a tracer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from anyjac_plugins import Backend
+from anyjac_plugins import Backend, Holder, ModelLibrary
 from anyjac_plugins.errors import InputTypeError, TracerLeakError, VariableWriteError
 
 from .adoption import adopt_type
@@ -181,6 +181,22 @@ class Variable(ArrayOperators):
                 f"value outside that call"
             )
         return value
+
+    @property
+    def _holder(self) -> Holder | None:
+        return None
+
+    def keep(self) -> Any:
+        """Return what can be assigned to bring back what it holds now."""
+        return self._value
+
+    def models(self) -> Iterator[tuple[ModelLibrary, Any]]:
+        """Yield the models of other libraries of which it is a part: none."""
+        return iter(())
+
+    def parts_of(self, model: Any) -> Sequence[Variable]:
+        """Return all parts of such a model."""
+        return ()
 
     def take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
         """Turn untraced arrays of a call into ones of this Variable's own backend, with its dtypes.

@@ -26,6 +26,7 @@ from .errors import (
 )
 from .hookspecs import hookimpl
 from .jacobian import CacheInfo, Jacobian
+from .models import Holder, ModelLibrary, Session
 from .registry import BackendInfo, BackendRegistry
 from .spec import INTERFACE_VERSION, BackendSpec
 
@@ -53,16 +54,19 @@ __all__ = [
     "DeviceError",
     "DtypeError",
     "FlatFunction",
+    "Holder",
     "InputTypeError",
     "InputValueError",
     "Jacobian",
     "MixedBackendsError",
+    "ModelLibrary",
     "NotSupportedError",
     "Noted",
     "OutputError",
     "PluginError",
     "Pullback",
     "Pushforward",
+    "Session",
     "StagedFunction",
     "TracerLeakError",
     "UnknownBackendError",

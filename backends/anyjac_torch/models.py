@@ -1,0 +1,394 @@
+"""PyTorch's modules as models: their parameters and buffers, and parameters that stand alone.
+
+While a function runs, its values stand in the modules' own dicts, as under `torch.func.functional_call`. Code that
+refers to a parameter or buffer by another way, as a closure does, or the list of weights in an LSTM, is redirected to
+them where it calls an operator. Knows nothing of Variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import overrides
+from torch.nn import functional
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.overrides import TorchFunctionMode
+
+from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
+from anyjac_plugins.errors import InputTypeError, NotSupportedError, VariableWriteError
+
+from .differentiation import is_transformed, is_wrapped
+from .staging import is_recording
+
+_AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
+_modes: Any = overrides
+_Dict = dict[str, "torch.Tensor | None"]
+
+
+@hookimpl
+def anyjac_models() -> ModelLibrary:
+    """Describe PyTorch's modules."""
+    return TorchModels()
+
+
+class TorchModels(ModelLibrary):
+    """Modules, by the names that their ``state_dict`` has, and parameters."""
+
+    def holder(self, obj: object) -> Holder | None:
+        if not isinstance(obj, torch.nn.Parameter):
+            return None
+        _refuse_unready(obj, "the parameter")
+        if not obj.requires_grad:
+            raise InputTypeError(
+                "grad_vars has a torch.nn.Parameter that requires no gradient, and of which the module is not known; "
+                "name it by its module, as anyjac.variables(module) does"
+            )
+        return _Alone(obj)
+
+    def holders(self, obj: object) -> Mapping[str, Holder] | None:
+        if not isinstance(obj, torch.nn.Module):
+            return None
+        found: dict[str, Holder] = {}
+        known: dict[int, _Place] = {}
+        for prefix, module in obj.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                raise NotSupportedError(
+                    f"the module {prefix or type(module).__name__!r} is a ScriptModule, whose parameters cannot be "
+                    f"replaced while it runs; use the module that it was made of"
+                )
+            for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+                if tensor is None:
+                    continue
+                path = f"{prefix}.{name}" if prefix else name
+                _refuse_unready(tensor, path)
+                place = known.get(id(tensor))
+                if place is None:
+                    found[path] = known[id(tensor)] = _Place(module, name)
+                else:
+                    place.others += ((module, name),)
+        return found
+
+    def session(self) -> Session:
+        return _Session()
+
+
+def _refuse_unready(tensor: torch.Tensor, where: str) -> None:
+    if isinstance(tensor, UninitializedBuffer | UninitializedParameter):
+        raise InputTypeError(f"{where} of a lazy module has no shape yet; call the module once before")
+
+
+class _TensorHolder(Holder):
+    """What holders of tensors have in common.
+
+    Attributes
+    ----------
+    original
+        The user's own tensor, while another one is shown; None at other times.
+    """
+
+    backend = "torch"
+    original: torch.Tensor | None = None
+
+    @property
+    def trainable(self) -> bool:
+        tensor = self.content() if self.original is None else self.original
+        with torch._C.DisableTorchFunction():
+            return isinstance(tensor, torch.nn.Parameter) and tensor.requires_grad
+
+    def value(self, content: Any) -> Any:
+        return content.detach()
+
+    def kept(self, content: Any) -> Any:
+        return content.detach().clone()
+
+    def stored(self, content: Any, value: Any) -> Any:
+        """Write into the very tensor, which an optimizer may know too; replace it where the type is another."""
+        if (content.shape, content.dtype, content.device) == (value.shape, value.dtype, value.device):
+            with torch.no_grad():
+                content.copy_(value)
+            return content
+        return torch.nn.Parameter(value, content.requires_grad) if isinstance(content, torch.nn.Parameter) else value
+
+    def begin(self) -> None:
+        """Take note of what is held, before something else is."""
+        self.original = self.content()
+
+    def finish(self) -> None:
+        """Forget it, when it is held again."""
+        self.original = None
+
+
+_Name = tuple[torch.nn.Module, str]
+
+
+class _Place(_TensorHolder):
+    """A parameter or buffer by its module and name; those that share a tensor are one holder."""
+
+    def __init__(self, module: torch.nn.Module, name: str):
+        self.anchor = module
+        self.slot = name
+        self.others: tuple[_Name, ...] = ()
+        self._tied: tuple[_Name, ...] = ()
+
+    @property
+    def name(self) -> _Name:
+        """Its module, and its name there."""
+        assert isinstance(self.anchor, torch.nn.Module)
+        assert isinstance(self.slot, str)
+        return self.anchor, self.slot
+
+    def merge(self, other: Holder) -> None:
+        assert isinstance(other, _Place)
+        known = {(id(module), name) for module, name in self.others}
+        self.others += tuple((module, name) for module, name in other.others if (id(module), name) not in known)
+
+    def content(self) -> Any:
+        return _tensor_at(self.name)
+
+    def put(self, content: Any) -> None:
+        for module, name in (self.name, *(self._tied_now() if self.original is None else self._tied)):
+            _dict_with(module, name)[name] = content
+
+    def begin(self) -> None:
+        self._tied = self._tied_now()
+        super().begin()
+
+    def finish(self) -> None:
+        super().finish()
+        self._tied = ()
+
+    def _tied_now(self) -> tuple[_Name, ...]:
+        tensor = self.content()
+        return tuple(other for other in self.others if _tensor_at(other) is tensor)
+
+
+def _tensor_at(name: _Name) -> torch.Tensor | None:
+    return _dict_with(*name).get(name[1])
+
+
+def _dict_with(module: torch.nn.Module, name: str) -> _Dict:
+    parameters: Any = module._parameters
+    return parameters if name in parameters else module._buffers
+
+
+class _Alone(_TensorHolder):
+    """A parameter that is known by itself; operators that are called with it get what is shown."""
+
+    def __init__(self, parameter: torch.nn.Parameter):
+        self.anchor = parameter
+        self._shown: Any = parameter
+
+    def content(self) -> Any:
+        return self._shown
+
+    def put(self, content: Any) -> None:
+        self._shown = content
+
+    def stored(self, content: Any, value: Any) -> Any:
+        stored = super().stored(content, value)
+        if stored is not content:
+            raise VariableWriteError(
+                f"a torch.nn.Parameter of {content.dtype}{list(content.shape)} was given {value.dtype}"
+                f"{list(value.shape)}; name it by its module, as anyjac.variables(module) does, to replace it"
+            )
+        return stored
+
+
+class _Session(Session):
+    """Shows tensors to modules; operators that get one of those that are replaced are given what is shown."""
+
+    def __init__(self) -> None:
+        self._redirect = _Redirect()
+        self._begun: list[_TensorHolder] = []
+        self._modules: list[tuple[str, Any, _Dict]] = []
+        self._weights: list[tuple[torch.nn.RNNBase, dict[str, Any]]] = []
+
+    def attach(self, model: object) -> None:
+        assert isinstance(model, torch.nn.Module)
+        for prefix, module in model.named_modules():
+            self._modules += [(prefix, names, dict(names)) for names in (module._parameters, module._buffers)]
+            if isinstance(module, torch.nn.RNNBase):  # which keeps a list of what it has found in its dicts
+                self._weights.append((module, {name: getattr(module, name) for name in _RNN_LISTS}))
+
+    def show(self, holder: Holder, value: Any) -> None:
+        assert isinstance(holder, _TensorHolder)
+        before = holder.content()
+        if holder.original is None:
+            self._begun.append(holder)
+            holder.begin()
+        holder.put(value)
+        self._redirect.to(holder.original, value)
+        self._redirect.to(before, value)  # which is what an outer call shows, if it is another
+
+    def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
+        """Compare, where a kernel may have written statistics without telling the version of their tensor."""
+        if not isinstance(holder, _Place) or holder.name[1] not in holder.name[0]._buffers:
+            return False
+        if not holder.name[0].training or is_recording() or is_wrapped(value) or is_wrapped(before):
+            return False
+        with torch._C.DisableTorchFunction():
+            return value._version == 0 and not value.requires_grad and not torch.equal(before, value)
+
+    def check(self, outputs: list[Any]) -> None:
+        with torch._C.DisableTorchFunction():
+            if _reaches(outputs, self._redirect.differentiated()):
+                raise NotSupportedError(
+                    "the function uses a parameter that it differentiates in a way that goes past PyTorch's operators, "
+                    "as the apply of a torch.autograd.Function does, or a compiled script: name it by its module, as "
+                    "anyjac.variables(module) does, and let the function read it there"
+                )
+
+    def end(self) -> str | None:
+        self._redirect.leave()
+        refusals = [_put_names_back(*names) for names in self._modules]
+        for module, lists in self._weights:
+            module.__dict__.update(lists)
+        for holder in self._begun:
+            holder.finish()
+        for done in (self._modules, self._weights, self._begun):
+            done.clear()
+        return next(filter(None, refusals), None)
+
+
+_RNN_LISTS = ("_flat_weights", "_flat_weight_refs")
+
+
+def _put_names_back(prefix: str, names: Any, before: _Dict) -> str | None:
+    """Undo that a module was given other names, or None, and return what was done; tensors are put back elsewhere."""
+    done = None
+    for name in [name for name in names if name not in before]:
+        del names[name]
+        done = f"gave {name!r} to"
+    for name, tensor in before.items():
+        if name not in names or (tensor is None and names[name] is not None):
+            names[name] = tensor
+            done = f"changed {name!r} of"
+    if done is None:
+        return None
+    where = f"the module {prefix!r}" if prefix else "the module"
+    return (
+        f"the function {done} {where}, and a transform stores values alone; let the module have its final parameters "
+        f"and buffers before, by a first call outside of it, say"
+    )
+
+
+def _reaches(outputs: Sequence[Any], tensors: Sequence[torch.Tensor]) -> bool:
+    """Tell whether outputs depend on any of some leaves."""
+    wanted = set(map(id, tensors))
+    pending = [output.grad_fn for output in outputs if output.grad_fn is not None] if wanted else []
+    seen: set[object] = set(pending)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, _AccumulateGrad) and id(node.variable) in wanted:
+            return True
+        for parent, _ in node.next_functions:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                pending.append(parent)
+    return False
+
+
+# ---- operators -----------------------------------------------------------------------------------------------------
+
+
+class _Redirect(TorchFunctionMode):
+    """Calls operators with what is shown in the place of tensors that are replaced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def to(self, tensor: torch.Tensor | None, shown: torch.Tensor) -> None:
+        """Redirect from a tensor to another; the first time, begin to."""
+        begins = not self._shown
+        if tensor is not None and tensor is not shown:
+            self._shown[id(tensor)] = tensor, shown
+        if begins and self._shown:
+            self._set_modes(lambda others: [self, *others])
+
+    def leave(self) -> None:
+        """Redirect no more; may be repeated."""
+        if self._shown:
+            self._set_modes(lambda others: others)
+            self._shown.clear()
+
+    def _set_modes(self, arranged: Callable[[list[Any]], list[Any]]) -> None:
+        """Arrange the modes of this thread: below all others is where none is left by another that ends before."""
+        others = [mode for mode in _modes._get_current_function_mode_stack() if mode is not self]
+        wanted = arranged(others)
+        while _modes._get_current_function_mode_stack():
+            _modes._pop_mode()
+        for mode in wanted:
+            _modes._push_mode(mode)
+
+    def differentiated(self) -> list[torch.Tensor]:
+        """Return the users' own tensors that are replaced by differentiated ones."""
+        return [
+            tensor
+            for tensor, shown in self._shown.values()
+            if tensor.requires_grad and tensor.is_leaf and shown.requires_grad
+        ]
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call an operator."""
+        args = self._redirected(args)
+        named = {name: self._redirected(value) for name, value in (kwargs or {}).items()}
+        if func is functional.batch_norm:
+            return _batch_norm(*args, **named)
+        if func is torch.batch_norm:
+            return _native_batch_norm(*args, **named)
+        return func(*args, **named)
+
+    def _redirected(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return self._shown.get(id(value), (None, value))[1]
+        if type(value) in (list, tuple):
+            return type(value)(map(self._redirected, value))
+        return value
+
+
+def _batch_norm(
+    input: torch.Tensor,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Call `torch.nn.functional.batch_norm`, whose kernels write running statistics without telling their versions.
+
+    Where its operators are recorded or transformed these would be lost, and are computed by operators that are seen.
+    """
+    if not training or running_mean is None or running_var is None:
+        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    differentiated = running_mean.requires_grad or running_var.requires_grad  # which the kernel refuses
+    if not (is_recording() or is_transformed() or differentiated):
+        torch.autograd.graph.increment_version([running_mean, running_var])  # before the kernel saves them
+        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    result = functional.batch_norm(input, None, None, weight, bias, True, momentum, eps)
+    with torch.no_grad():
+        others = [axis for axis in range(input.ndim) if axis != 1]
+        seen = input.detach()
+        running_mean.mul_(1 - momentum).add_(seen.mean(others), alpha=momentum)
+        running_var.mul_(1 - momentum).add_(seen.var(others), alpha=momentum)
+    return result
+
+
+def _native_batch_norm(
+    input: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Any:
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)

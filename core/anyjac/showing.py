@@ -1,0 +1,125 @@
+"""What the code of foreign models sees while a function runs: values of a scope, in place of what the models hold.
+
+A scope owns every Variable that it shows, so that one call at a time puts something into a model. Knows holders and
+sessions as plugins make them, nothing of backends, derivatives or scopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from anyjac_plugins import Holder, ModelLibrary, Session
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "<nothing>"
+
+
+NOTHING: Final = _Nothing()
+"""Stands where there is no content."""
+
+
+class Bound(Protocol):
+    """A Variable whose value a foreign object holds.
+
+    Attributes
+    ----------
+    outside
+        What the object held before any running call put something else there; NOTHING where none has.
+    """
+
+    library: ModelLibrary
+    outside: Any
+
+    @property
+    def _holder(self) -> Holder | None: ...
+
+
+@dataclass(slots=True)
+class _Shown:
+    variable: Bound
+    before: Any
+    value: Any
+    outermost: bool
+    looked_at: bool = False
+
+
+class Showing:
+    """All that one scope shows to models, from `show` to `end`.
+
+    Attributes
+    ----------
+    refusal
+        What a function did to a model that cannot be committed, if anything.
+    """
+
+    def __init__(self) -> None:
+        self._shown: dict[int, _Shown] = {}
+        self._sessions: dict[int, Session] = {}
+        self.refusal: str | None = None
+
+    def attach(self, library: ModelLibrary, model: object) -> None:
+        """Take note of a model before anything of it is shown."""
+        self._session(library).attach(model)
+
+    def show(self, variable: Bound, value: Any) -> None:
+        """Let the model's code see `value` from now on."""
+        holder = variable._holder
+        assert holder is not None
+        shown = self._shown.get(id(variable))
+        if shown is None:
+            before = holder.content()
+            shown = self._shown[id(variable)] = _Shown(variable, before, value, variable.outside is NOTHING)
+            if shown.outermost:
+                variable.outside = before
+        shown.value = value
+        self._session(variable.library).show(holder, value)
+
+    def check(self, outputs: list[Any]) -> None:
+        """Refuse outputs that were not computed from what is shown."""
+        for session in self._sessions.values():
+            session.check(outputs)
+
+    def end(self) -> Iterator[tuple[int, Any]]:
+        """Put everything back, and yield what the model's code has put in the place of what was shown, by identity.
+
+        May be repeated after an interrupt, and goes on where it was.
+        """
+        found: list[tuple[int, Any]] = []
+        failed: list[Exception] = []
+        for key, shown in reversed(list(self._shown.items())):
+            try:
+                found += [(key, content) for content in self._put_back(shown)]
+            except Exception as error:
+                failed.append(error)
+            del self._shown[key]
+        for session in self._sessions.values():
+            self.refusal = session.end() or self.refusal
+        self._sessions.clear()
+        if failed:
+            raise failed[0]
+        yield from found
+
+    def _put_back(self, shown: _Shown) -> list[Any]:
+        variable = shown.variable
+        holder = variable._holder
+        assert holder is not None
+        found: list[Any] = []
+        if not shown.looked_at:
+            content = holder.content()
+            session = self._session(variable.library)
+            if content is not shown.value or session.wrote(holder, shown.before, content):
+                found.append(content)
+            shown.looked_at = True
+        if shown.outermost and variable.outside is not NOTHING:
+            holder.put(variable.outside)
+            variable.outside = NOTHING
+        else:
+            holder.put(shown.before)
+        return found
+
+    def _session(self, library: ModelLibrary) -> Session:
+        return self._sessions.get(id(library)) or self._sessions.setdefault(id(library), library.session())

@@ -1,0 +1,253 @@
+"""Models of other libraries: what anyjac asks of a library whose parameters and states it is to differentiate.
+
+A `ModelLibrary` finds the places of a model that hold arrays, each as a `Holder`; the core makes Variables of them. A
+plugin announces its library by an entry point of the group ``anyjac.models``, whose name is the top-level module of the
+library's classes; it is loaded when an object of such a class is met, so never before the library itself. Knows nothing
+of Variables.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+import pluggy
+
+from . import environment, hookspecs
+from .errors import AnyjacError, PluginError
+
+GROUP: Final = "anyjac.models"
+"""The entry-point group of model libraries."""
+
+
+class Holder(ABC):
+    """One place outside anyjac that holds an array, or a pytree of arrays: a parameter, a buffer, a state.
+
+    While a function runs in a transform, the place holds what the transform gives it, so that the model's own code
+    computes with that; afterwards the very object is put back that was there before.
+
+    Attributes
+    ----------
+    anchor, slot
+        What the place is: two holders with the same object as `anchor` and an equal `slot` are one Variable.
+    backend
+        Name of the backend whose arrays the model's code computes with.
+
+    Examples
+    --------
+    >>> from anyjac_plugins import Holder
+    >>> class Weight(Holder):
+    ...     backend = "numpy"
+    ...     def __init__(self, layer):
+    ...         self.anchor = layer
+    ...     def content(self):
+    ...         return self.anchor.weight
+    ...     def put(self, content):
+    ...         self.anchor.weight = content
+    """
+
+    anchor: object
+    slot: Hashable = None
+    backend: str
+
+    @property
+    def trainable(self) -> bool:
+        """Whether `anyjac.train_vars` collects it; True by default."""
+        return True
+
+    @abstractmethod
+    def content(self) -> Any:
+        """Return the very object that the place holds now."""
+
+    @abstractmethod
+    def put(self, content: Any) -> None:
+        """Let the place hold `content`, traced or not, whatever checks the library makes of users' writes."""
+
+    def value(self, content: Any) -> Any:
+        """Return the array, or the pytree of arrays, in a content, linked to no graph; by default the content."""
+        return content
+
+    def stored(self, content: Any, value: Any) -> Any:
+        """Write an untraced `value` for good, where `content` was held, and return what the place is to hold now.
+
+        The default is to hold the value. Override it where `content` is an object that others refer to.
+        """
+        return value
+
+    def kept(self, content: Any) -> Any:
+        """Return what `stored` can bring `content` back from, should a write to several places be interrupted."""
+        return self.value(content)
+
+    def merge(self, other: Holder) -> None:  # noqa: B027 - optional
+        """Learn from another holder of the same place, which may know more of where else its content stands."""
+
+
+class Session:
+    """The time in which a function sees other values than those that its model holds. The default only puts them there.
+
+    Whatever happens, every place gets its content back from anyjac, and then `end` is called, which may be called again
+    or without any other call before it.
+    """
+
+    def attach(self, model: object) -> None:
+        """Take note of a model of which some place is about to be shown."""
+
+    def show(self, holder: Holder, value: Any) -> None:
+        """Let the model's code see `value`."""
+        holder.put(value)
+
+    def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
+        """Tell whether `value`, a copy of `before`, was written in place in a way that the backend does not notice."""
+        return False
+
+    def check(self, outputs: list[Any]) -> None:
+        """Refuse outputs that were not computed from what was shown.
+
+        Raises
+        ------
+        AnyjacError
+            Naming the place.
+        """
+
+    def end(self) -> str | None:
+        """Undo what is left to undo, and return what the function did that cannot be committed, if anything."""
+        return None
+
+
+class ModelLibrary(ABC):
+    """A library of models.
+
+    Examples
+    --------
+    >>> from anyjac_plugins import ModelLibrary
+    >>> class Layers(ModelLibrary):
+    ...     def holder(self, obj):
+    ...         return None
+    ...     def holders(self, obj):
+    ...         return {"weight": Weight(obj)} if hasattr(obj, "weight") else None
+    """
+
+    @abstractmethod
+    def holder(self, obj: object) -> Holder | None:
+        """Return the holder that a single object stands for, such as a parameter; None for anything else."""
+
+    @abstractmethod
+    def holders(self, obj: object) -> Mapping[str, Holder] | None:
+        """Return all places of a model by their paths, each once; None for what is no model.
+
+        The order is the one in which concurrent calls wait for them.
+        """
+
+    def session(self) -> Session:
+        """Return what puts values into places while a function runs."""
+        return Session()
+
+
+class ModelLibraries:
+    """The model libraries that plugins bring, or that are registered in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._points: dict[str, list[EntryPoint]] | None = None
+        self._libraries: dict[str, ModelLibrary] = {}
+        self._of_types: dict[type, ModelLibrary | None] = {}
+
+    def of(self, obj: object) -> ModelLibrary | None:
+        """Return the library that an object's class comes from, if it is a known one.
+
+        Raises
+        ------
+        PluginError
+            If the plugin for it is broken.
+        """
+        cls = type(obj)
+        try:
+            return self._of_types[cls]
+        except KeyError:
+            return self._of_types.setdefault(cls, self._find(cls))
+
+    def register(self, module: str, library: ModelLibrary, *, replace: bool = False) -> None:
+        """Add the library whose classes are defined in the top-level module `module`.
+
+        Raises
+        ------
+        PluginError
+            If it is no `ModelLibrary`, or `module` has one already.
+        """
+        if not isinstance(library, ModelLibrary):
+            raise PluginError(f"{library!r} is not a ModelLibrary (its class must derive from it)")
+        with self._lock:
+            if not replace and (module in self._libraries or module in self._found()):
+                raise PluginError(f"there is a model library for {module!r}; pass replace=True to replace it")
+            self._libraries[module] = library
+            self._of_types = {}
+
+    def unregister(self, module: str) -> None:
+        """Forget the library that `register` added; an installed plugin for the same module serves again.
+
+        Raises
+        ------
+        PluginError
+            If none was registered.
+        """
+        with self._lock:
+            if self._libraries.pop(module, None) is None:
+                raise PluginError(f"no model library is registered for {module!r}")
+            self._of_types = {}
+
+    def _find(self, cls: type) -> ModelLibrary | None:
+        for base in cls.__mro__:
+            module = base.__module__.partition(".")[0]
+            if module in self._libraries or module in self._found():
+                return self._load(module)
+        return None
+
+    def _found(self) -> dict[str, list[EntryPoint]]:
+        if self._points is None:
+            found: dict[str, list[EntryPoint]] = {}
+            for point in entry_points(group=GROUP):
+                others = found.setdefault(point.name, [])
+                if point.value not in [other.value for other in others]:
+                    others.append(point)
+            self._points = found
+        return self._points
+
+    def _load(self, module: str) -> ModelLibrary | None:
+        with self._lock:
+            if module in self._libraries:
+                return self._libraries[module]
+            if module in environment.disabled_plugins():
+                return None
+            points = self._found()[module]
+            if len(points) > 1:
+                raise PluginError(
+                    f"models of {module!r} are declared twice: by {' and '.join(point.value for point in points)}; "
+                    f"uninstall all but one"
+                )
+            self._libraries[module] = _ask(points[0])
+            return self._libraries[module]
+
+
+def _ask(point: EntryPoint) -> ModelLibrary:
+    """Import one plugin's module and ask its hook, turning whatever goes wrong into one clear error."""
+    who = f"plugin for models of {point.name!r} ({point.value})"
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(point.load(), name=point.name)
+        manager.check_pending()
+        library = manager.hook.anyjac_models()
+    except AnyjacError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{who} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    if not isinstance(library, ModelLibrary):
+        raise PluginError(f"{who}: its hook 'anyjac_models' returned {library!r}, not a ModelLibrary")
+    return library
+
+
+libraries: Final = ModelLibraries()
+"""The model libraries of this process."""
