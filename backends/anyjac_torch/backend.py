@@ -199,6 +199,8 @@ class TorchBackend(Backend):
         output = outputs[index]
         rows = output.numel()
         columns = sum(primal.numel() for primal in primals)
+        if rows == 1 and columns and self.forced_path is None and not differentiation.is_constant(pullback):
+            return self._only_row(pullback, outputs, index, primals)
         if not differentiation.is_constant(pullback) or not rows or not columns:
             return super().pullback_blocks(pullback, outputs, index, primals, chunk_size)
         cotangents: list[Array | None] = [None] * len(outputs)
@@ -212,6 +214,18 @@ class TorchBackend(Backend):
         if rows <= size or (fits and differentiation.is_short(pullback)):
             return blocks.whole_blocks(pull_rows, output, primals)
         return blocks.filled_blocks(pull_rows, output, primals, size)
+
+    def _only_row(
+        self, pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array]
+    ) -> list[Array]:
+        """Return the blocks of an output of one element within a graph or a transform, where each step costs."""
+        cotangents: list[Array | None] = [None] * len(outputs)
+        cotangents[index] = torch.ones_like(outputs[index])
+        shapes = [outputs[index].shape + primal.shape for primal in primals]
+        return [
+            self.zeros(shape, primal) if part is None else part if part.shape == shape else part.reshape(shape)
+            for part, primal, shape in zip(pullback(cotangents), primals, shapes, strict=True)
+        ]
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
         if self.forced_path not in ("batched", "rows") and all(
