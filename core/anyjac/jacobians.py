@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+from anyjac_plugins import FORWARD as FORWARD_MODE
 from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
 from anyjac_plugins.errors import InputTypeError, InputValueError
 from anyjac_plugins.jacobian import AUTO, FORWARD, REVERSE
@@ -20,8 +21,8 @@ def blocks_in_mode(
     backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, *, mode: str
 ) -> Jacobian:
     """Compute a Jacobian by rows or columns; refuse columns where the backend has none, before the function runs."""
-    if mode == FORWARD and not backend.supports("forward"):
-        raise backend.unsupported("forward")
+    if mode == FORWARD and not backend.supports(FORWARD_MODE):
+        raise backend.unsupported(FORWARD_MODE)
     return backend.jacobian(fun, primals, chunk_size, mode)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from anyjac_plugins import Array, Backend
+from anyjac_plugins import FORWARD, Array, Backend
 from anyjac_plugins.errors import InputTypeError
 
 from .call import FlatRun, call
@@ -185,6 +185,8 @@ def along(request: Request) -> Any:
 
     def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
         backend = scope.backend
+        if not backend.supports(FORWARD):
+            raise backend.unsupported(FORWARD)
         pack = partial(pack_gradient, settings, inputs)
         given = tangents_of(backend, tangents, pack, inputs.primals, converts=scope.converts)
         if inputs.primals:

@@ -47,8 +47,11 @@ class Broken(Backend):
 
     # The ways that derive a Jacobian from the members which are broken below; a backend's own may go round them.
 
-    def jacobian(self, fun: Any, primals: Any, chunk_size: int | None = None) -> Any:
-        return Backend.jacobian(self, fun, primals, chunk_size)
+    def jacobian(self, fun: Any, primals: Any, chunk_size: int | None = None, mode: str = "rev") -> Any:
+        return Backend.jacobian(self, fun, primals, chunk_size, mode)
+
+    def pullback_blocks(self, pullback: Any, outputs: Any, index: int, primals: Any, chunk_size: int | None) -> Any:
+        return Backend.pullback_blocks(self, pullback, outputs, index, primals, chunk_size)
 
     def pullback_identity(self, pullback: Any, outputs: Any, index: int, start: int, stop: int) -> Any:
         return Backend.pullback_identity(self, pullback, outputs, index, start, stop)
@@ -245,6 +248,48 @@ class RunsNothingAgain(Broken):
         return run
 
 
+class ScalesTangents(Broken):
+    """Gives twice the derivative along a direction."""
+
+    def jvp(self, fun: Any, primals: Any, tangents: Any) -> Any:
+        outputs, pushed, aux = self.real.jvp(fun, primals, tangents)
+        return outputs, [None if each is None else 2 * each for each in pushed], aux
+
+
+class PushesTheFirstPrimal(Broken):
+    """Forgets the tangents of all primals but the first."""
+
+    def linearize(self, fun: Any, primals: Any) -> Any:
+        outputs, push, aux = self.real.linearize(fun, primals)
+        return outputs, lambda tangents: push([tangents[0], *[None] * (len(tangents) - 1)]), aux
+
+
+class ReversesColumns(Broken):
+    """Gives the columns of a Jacobian in forward mode in reverse order."""
+
+    def linearize(self, fun: Any, primals: Any) -> Any:
+        outputs, push, aux = self.real.linearize(fun, primals)
+        flip = self.real.namespace.flip
+        return outputs, lambda tangents: push([None if each is None else flip(each) for each in tangents]), aux
+
+
+class LosesTheUpperTriangle(Broken):
+    """Gives matrices whose upper triangle is zero, so that a Hessian is not symmetric."""
+
+    def jacobian(self, fun: Any, primals: Any, chunk_size: int | None = None, mode: str = "rev") -> Any:
+        found = Backend.jacobian(self, fun, primals, chunk_size, mode)
+        tril = self.real.namespace.tril
+        return found._replace(blocks=[[tril(b) if b.ndim == 2 else b for b in row] for row in found.blocks])
+
+
+class PullsBackTwos(Broken):
+    """Gives twice the gradient of a scalar, and Jacobians as they are."""
+
+    def pullback_identity(self, pullback: Any, outputs: Any, index: int, start: int, stop: int) -> Any:
+        rows = self.real.pullback_identity(pullback, outputs, index, start, stop)
+        return rows if outputs[index].ndim else [None if row is None else 2 * row for row in rows]
+
+
 class LeaksWritesOfMaps(SharesMemory):
     """Lets mapped functions write to the arrays that Variables hold."""
 
@@ -287,6 +332,11 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     IgnoresDevices: ("jax", "devices/argument"),
     KeepsTheFirstNote: ("torch", "jit/variables"),
     RunsNothingAgain: ("jax", "jit/results"),
+    ScalesTangents: ("jax", "jvp/product"),
+    PushesTheFirstPrimal: ("torch", "linearize/product"),
+    ReversesColumns: ("autograd", "jacfwd/blocks"),
+    LosesTheUpperTriangle: ("torch", "hessian/blocks"),
+    PullsBackTwos: ("autograd", "grad/packing"),
     LeaksWritesOfMaps: ("autograd", "vmap/writes"),
     MapsTheFirstRow: ("torch", "vmap/results"),
     UnderstatesItself: ("jax", "composition/native-vmap"),
