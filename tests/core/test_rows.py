@@ -357,7 +357,7 @@ def test_rows_that_outlive_the_call_around_them_are_refused(array: Any) -> None:
         return x
 
     jacrev(outer)(array(3.0))
-    with pytest.raises(anyjac.TracerLeakError, match=r"made inside a call of a transform that has ended.*rows\(\)"):
+    with pytest.raises(anyjac.TracerLeakError, match="made inside a call of a transform that has ended"):
         next(kept[0])
 
 
