@@ -30,6 +30,7 @@ from anyjac_plugins import (
     Pushforward,
     StagedFunction,
 )
+from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.jacobian import AUTO, REVERSE, cheaper_mode
 
 from . import differentiation, indexing, nonfinite, programs, staging
@@ -86,6 +87,8 @@ class JaxBackend(Backend):
         return jax.lax.stop_gradient(array)
 
     def dtype_kind(self, dtype: Any) -> str:
+        if jnp.issubdtype(dtype, jax.dtypes.extended):  # as keys of random numbers have
+            raise DtypeError(f"dtype {dtype} is not a numeric dtype of backend {self.name!r}")
         return _dtype_kind(super().dtype_kind, np.dtype(dtype))
 
     # ---- devices ---------------------------------------------------------------------------------------------------
@@ -224,7 +227,7 @@ class JaxBackend(Backend):
 
     def flatten_node(self, node: object) -> tuple[list[Any], Callable[[Sequence[Any]], Any]] | None:
         treedef: Any = jax.tree.structure(node, is_leaf=lambda other: other is not node)
-        if jax.tree_util.treedef_is_leaf(treedef):
+        if jax.tree_util.treedef_is_leaf(treedef) and treedef.num_leaves:  # an empty container is none
             return None
         return jax.tree.leaves(node, is_leaf=lambda other: other is not node), treedef.unflatten
 

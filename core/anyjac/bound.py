@@ -152,17 +152,13 @@ class BoundVariable(Variable):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._bound_holder.slot is None:
-            return _bound_again, (self._bound_holder.anchor, None, self.name)
-        return _bound_again, (*self._path(), self.name)
-
-    def _path(self) -> tuple[Any, str]:
-        """Return a model and where in it this place is; by which it is found again in a copy."""
-        for library, model in (*self.models(), (self.library, self._bound_holder.anchor)):
+        for library, model in self.models():
             for path, holder in (library.holders(model) or {}).items():
                 if _key(holder) == _key(self._bound_holder):
-                    return model, path
-        raise TypeError(f"{self.label()} is in its model no more, so that it cannot be copied or pickled")
+                    return _part_of, (model, path)
+        if self.library.holder(self._bound_holder.anchor) is None:
+            raise TypeError(f"{self.label()} is in no model that is there, so that it cannot be copied or pickled")
+        return _alone, (self._bound_holder.anchor,)
 
 
 _known: weakref.WeakValueDictionary[tuple[int, Any], BoundVariable] = weakref.WeakValueDictionary()
@@ -204,12 +200,15 @@ def bound_variables(model: object) -> dict[str, BoundVariable] | None:
     return found
 
 
-def _bound_again(obj: Any, path: str | None, name: str | None) -> BoundVariable:
-    if path is None:
-        found = bound_variable(obj)
-        assert found is not None
-        return found
-    return (bound_variables(obj) or {})[path]
+def _part_of(model: object, path: str) -> BoundVariable:
+    """Find a Variable again in a copy of its model."""
+    return (bound_variables(model) or {})[path]
+
+
+def _alone(obj: object) -> BoundVariable:
+    found = bound_variable(obj)
+    assert found is not None
+    return found
 
 
 def register_models(module: str, library: ModelLibrary, *, replace: bool = False) -> None:

@@ -36,7 +36,10 @@ def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holom
     """
     if holomorphic and not backend.supports(COMPLEX):
         raise backend.unsupported(COMPLEX)
-    kind, name = _kind_and_name(backend, dtype)
+    try:
+        kind, name = _kind_and_name(backend, dtype)
+    except DtypeError as error:
+        raise DtypeError(f"{where()} cannot be differentiated: {error}") from error
     if holomorphic and kind != COMPLEX_KIND:
         raise DtypeError(
             f"holomorphic=True needs complex inputs, and {where()} is {name}; make it complex or leave holomorphic out"

@@ -1,0 +1,162 @@
+"""Modules and states of BrainState in ``grad_vars``, against `brainstate.transform.grad` on the same states."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+WIDE = jax.config.jax_enable_x64
+brainstate = pytest.importorskip("brainstate")  # which turns 64-bit numbers off
+jax.config.update("jax_enable_x64", WIDE)
+
+import jax.numpy as jnp
+
+import anyjac
+
+
+class Recurrent(brainstate.nn.Module):
+    """A cell with a hidden state, a layer on top, and a count of steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = brainstate.ParamState(jnp.asarray([[0.5, -0.3], [0.1, 0.7]]))
+        self.readout = Readout()
+        self.hidden = brainstate.HiddenState(jnp.zeros(2))
+        self.steps = brainstate.ShortTermState(jnp.asarray(0))
+
+    def __call__(self, x):
+        self.hidden.value = jnp.tanh(self.hidden.value @ self.mix.value + x)
+        self.steps.value = self.steps.value + 1
+        return self.readout(self.hidden.value)
+
+
+class Readout(brainstate.nn.Module):
+    """A linear layer whose one state holds two arrays."""
+
+    def __init__(self):
+        super().__init__()
+        self.both = brainstate.ParamState({"weight": jnp.asarray([1.0, -2.0]), "bias": jnp.asarray(0.5)})
+
+    def __call__(self, x):
+        both = self.both.value
+        return both["weight"] @ x + both["bias"]
+
+
+@pytest.fixture
+def cell():
+    return Recurrent()
+
+
+@pytest.fixture
+def inputs():
+    return jnp.asarray(np.random.default_rng(0).normal(size=(4, 2)))
+
+
+def loss_of(cell, inputs):
+    return sum(cell(x) ** 2 for x in inputs)
+
+
+def content_of(cell):
+    return {path: state.value for path, state in anyjac.variables(cell).items()}
+
+
+def assert_same(found, expected):
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5), found, expected)
+
+
+def test_gradients_and_states_are_those_of_brainstate_in_call_after_call(cell, inputs):
+    twin = Recurrent()
+    native = brainstate.transform.grad(lambda x: loss_of(twin, x), {"mix": twin.mix, "readout.both": twin.readout.both})
+    gradient = anyjac.grad(lambda x: loss_of(cell, x), grad_vars=anyjac.train_vars(cell))
+    for _ in range(6):  # the backend compiles after some calls
+        assert_same(gradient(inputs), native(inputs))
+        assert_same(content_of(cell), content_of(twin))
+    assert int(cell.steps.value) == 24
+
+
+def test_variables_are_named_by_attributes_and_a_node_stands_for_what_is_trained(cell, inputs):
+    assert sorted(anyjac.variables(cell)) == ["hidden", "mix", "readout.both", "steps"]
+    assert sorted(anyjac.grad(lambda: loss_of(cell, inputs), grad_vars=cell)()) == ["mix", "readout.both"]
+
+
+def test_a_compiled_gradient_moves_the_states_in_each_call(cell, inputs):
+    twin = Recurrent()
+    native = brainstate.transform.grad(lambda x: loss_of(twin, x), twin.mix)
+    gradient = anyjac.jit(anyjac.grad(lambda x: loss_of(cell, x), grad_vars=anyjac.variables(cell)["mix"]))
+    for _ in range(3):
+        assert_same(gradient(inputs), native(inputs))
+        assert_same(content_of(cell), content_of(twin))
+        for other in (cell, twin):
+            other.mix.value = other.mix.value + 0.1
+
+
+def test_a_jacobian_with_respect_to_a_hidden_state_is_the_one_at_entry(cell, inputs):
+    hidden = anyjac.variables(cell)["hidden"]
+    cell.hidden.value = jnp.asarray([0.3, -0.2])
+    found = anyjac.jacrev(lambda x: (cell(x), cell.hidden.value)[1], grad_vars=hidden)(inputs[0])
+    expected = jax.jacrev(lambda h: jnp.tanh(h @ cell.mix.value + inputs[0]))(jnp.asarray([0.3, -0.2]))
+    np.testing.assert_allclose(found, expected)
+
+
+def test_a_state_by_itself_is_a_variable():
+    state = brainstate.ParamState(jnp.asarray([1.0, 2.0]))
+    found = anyjac.hessian(lambda: (state.value**3).sum(), grad_vars=state)()
+    np.testing.assert_allclose(found, np.diag([6.0, 12.0]))
+
+
+def test_loops_of_brainstate_run_inside(cell, inputs):
+    twin = Recurrent()
+    native = brainstate.transform.grad(lambda: loss_of(twin, inputs), twin.mix)()
+
+    def looped():
+        return (brainstate.transform.for_loop(cell, inputs) ** 2).sum()
+
+    assert_same(anyjac.grad(looped, grad_vars=anyjac.variables(cell)["mix"])(), native)
+    assert_same(content_of(cell), content_of(twin))
+
+
+def test_within_a_transformation_of_brainstate_states_are_read_anew(inputs):
+    layer = Readout()
+    compiled = brainstate.transform.jit(anyjac.grad(lambda x: layer(x) ** 2, grad_vars=layer))
+    for _ in range(2):
+        assert_same(compiled(inputs[0])["both"]["bias"], 2 * layer(inputs[0]))
+        layer.both.value = jax.tree.map(lambda leaf: leaf + 1.0, layer.both.value)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_after_an_error_every_state_is_as_it_was_and_can_be_written(cell, inputs, error):
+    before = content_of(cell)
+
+    def fails(x):
+        loss_of(cell, x)
+        raise error
+
+    with pytest.raises(error):
+        anyjac.grad(fails, grad_vars=cell)(inputs)
+    assert_same(content_of(cell), before)
+    cell.steps.value = jnp.asarray(7)
+
+
+def test_two_threads_lose_no_step(cell, inputs):
+    gradient = anyjac.grad(lambda x: loss_of(cell, x), grad_vars=cell)
+    threads = [threading.Thread(target=lambda: [gradient(inputs) for _ in range(5)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert int(cell.steps.value) == 80
+
+
+def test_a_count_is_refused_by_its_path(cell, inputs):
+    steps = anyjac.variables(cell)["steps"]
+    with pytest.raises(anyjac.DtypeError, match=r"grad_vars \('steps'\)"):
+        anyjac.grad(lambda x: loss_of(cell, x), grad_vars=steps)(inputs)
+    assert anyjac.grad(lambda x: loss_of(cell, x), steps, allow_int=True)(inputs).dtype == anyjac.float0
+
+
+def test_another_backend_is_refused_since_the_states_compute_with_jax(cell, inputs):
+    with pytest.raises(anyjac.MixedBackendsError, match="part of a model that computes with jax"):
+        anyjac.grad(lambda: loss_of(cell, inputs), grad_vars=cell, backend="torch")()
