@@ -14,12 +14,13 @@ import numpy as np
 
 from anyjac_plugins import NESTED, Array, Backend
 from anyjac_plugins.errors import DtypeError, InputTypeError, MixedBackendsError
+from anyjac_plugins.models import libraries
 
 from .dtypes import check_input, float0
 from .scope import Scope
 from .selection import NUMPY, kind_of
 from .settings import Settings
-from .trees import LEAF, NodeOpener, TreeDef, flatten
+from .trees import LEAF, NodeOpener, TreeDef, flatten, hold_back
 from .variable import Variable, without_variables
 
 
@@ -43,9 +44,8 @@ class Input:
 
     def around(self, primals: Sequence[Array]) -> Any:
         """Return the input with its differentiated leaves replaced by traced ones."""
-        return self.tree.unflatten(
-            [leaf if index is None else primals[index] for leaf, index in zip(self.leaves, self.primals, strict=True)]
-        )
+        leaves = zip(self.leaves, self.primals, strict=True)
+        return self.tree.unflatten([leaf if index is None else primals[index] for leaf, index in leaves], whole=True)
 
     def blocks(self, row: Sequence[Array], output_shape: tuple[int, ...]) -> Any:
         """Return the tree of Jacobian blocks of one output leaf, picked from its blocks for all primals."""
@@ -128,7 +128,7 @@ class _Gatherer:
         if self._backend.is_array(value):
             array = self._to_array(value, label)
             return Input(LEAF, [array], [self._number(array, label)])
-        leaves, tree = flatten(value, opener_of(self._backend))
+        leaves, tree = flatten(value, _opener_of_inputs(self._backend))
         arrays: list[Array] = []
         primals: list[int | None] = []
         for index, leaf in enumerate(leaves):
@@ -153,7 +153,7 @@ class _Gatherer:
         if isinstance(leaf, (bool, int, float, complex)):
             return backend.asarray(leaf, device=self._device)
         kind = kind_of(leaf)
-        if kind is None:
+        if kind is None or not _is_array_of_any(leaf):
             raise InputTypeError(
                 f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which cannot be differentiated; leave it "
                 f"out of argnums, or make it an array"
@@ -165,9 +165,40 @@ class _Gatherer:
         return backend.import_array(leaf, device=self._device)
 
 
+def _is_array_of_any(leaf: Any) -> bool:
+    """Tell whether a leaf is an array of some framework, and not another object of one, such as a function."""
+    return kind_of(leaf) is not None and hasattr(leaf, "dtype")
+
+
 def _place(label: Callable[[], str], tree: TreeDef, index: int) -> str:
     """Return how messages call one leaf; only asked for when there is something to say."""
     return label() + tree.paths()[index]
+
+
+def _opener_of_inputs(backend: Backend) -> NodeOpener:
+    """Return what opens containers that only the backend knows, without leaves in them that are not differentiated.
+
+    These are leaves that are neither arrays nor numbers, such as the activation function of a layer, and others that
+    the library of the container's class says are none of its parameters. None stands in their place in a derivative.
+    """
+    opener = opener_of(backend)
+
+    def open_inputs(node: object) -> Any:
+        opened = opener(node)
+        if opened is None:
+            return None
+        library = libraries.of(node)
+
+        def is_held(leaf: Any) -> bool:
+            if isinstance(leaf, Variable) or opener(leaf) is not None:
+                return False
+            if library is not None and library.holds_back(leaf):
+                return True
+            return not _is_array_of_any(leaf) and not isinstance(leaf, (bool, int, float, complex))
+
+        return hold_back(opened[0], opened[1], is_held)
+
+    return open_inputs
 
 
 def opener_of(backend: Backend) -> NodeOpener:

@@ -13,12 +13,13 @@ from typing import Any
 
 from anyjac_plugins import Array, Backend, Noted, StagedFunction
 from anyjac_plugins.errors import InputTypeError
+from anyjac_plugins.models import libraries
 
 from .inputs import opener_of
 from .outputs import Carried, carry, refuse_coroutine
 from .scope import Place, Scope, Write
 from .selection import kind_of
-from .trees import LEAF, TreeDef, flatten
+from .trees import LEAF, NodeOpener, TreeDef, flatten
 from .variable import Variable, without_variables
 
 _NUMBERS = (int, float, complex)
@@ -106,11 +107,13 @@ def take_apart(backend: Backend, device: Any, args: tuple[Any, ...], kwargs: dic
     InputTypeError
         Naming an argument that is neither an array nor hashable.
     """
-    leaves, tree = flatten((args, kwargs), opener_of(backend))
+    leaves, tree = flatten((args, kwargs), _opener_of_arguments(backend))
     arrays: list[Array] = []
     static: list[tuple[type, Hashable] | None] = []
     for index, leaf in enumerate(leaves):
-        if backend.is_array(leaf) or (isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)):
+        if isinstance(leaf, _Fixed):
+            static.append((type(leaf.number), leaf.number))
+        elif backend.is_array(leaf) or (isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)):
             arrays.append(leaf if device is None else backend.asarray(leaf, device=device))
             static.append(None)
         elif isinstance(leaf, Variable):
@@ -121,6 +124,29 @@ def take_apart(backend: Backend, device: Any, args: tuple[Any, ...], kwargs: dic
         else:
             static.append((type(leaf), _hashable(leaf, tree, index)))
     return Given(arrays, Static(tree, tuple(static)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """A number in a model of another library that is none of its parameters."""
+
+    number: Any
+
+
+def _opener_of_arguments(backend: Backend) -> NodeOpener:
+    """Return what opens containers that only the backend knows, and marks numbers in them that are to stay numbers."""
+    opener = opener_of(backend)
+
+    def open_argument(node: object) -> Any:
+        opened = opener(node)
+        library = None if opened is None else libraries.of(node)
+        if opened is None or library is None:
+            return opened
+        children, tree = flatten(opened[0])
+        marked = [_Fixed(c) if isinstance(c, _NUMBERS) and library.holds_back(c) else c for c in children]
+        return tree.unflatten(marked), opened[1]
+
+    return open_argument
 
 
 def _hashable(leaf: Any, tree: TreeDef, index: int) -> Hashable:

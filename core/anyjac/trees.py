@@ -8,6 +8,7 @@ the namespace ``"anyjac"``; containers that only the backend's own registry know
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,12 @@ NAMESPACE: Final = "anyjac"
 _insertion_order = optree.dict_insertion_ordered(True, namespace=NAMESPACE)
 _insertion_order.__enter__()
 
-NodeOpener = Callable[[object], "tuple[list[Any], Callable[[Sequence[Any]], Any]] | None"]
+Assemble = Callable[[Sequence[Any]], Any]
+NodeOpener = Callable[[object], "tuple[list[Any], Assemble] | tuple[list[Any], Assemble, Assemble] | None"]
+"""Opens a container: its children, and how to put them together again.
+
+A third item puts them together with whatever was no child, in whose place the second leaves None.
+"""
 
 
 class TreeDef:
@@ -33,15 +39,15 @@ class TreeDef:
         self._inner = inner
         self.num_leaves = num_leaves
 
-    def unflatten(self, leaves: Sequence[Any]) -> Any:
-        """Put leaves, of any kind, in their places."""
+    def unflatten(self, leaves: Sequence[Any], *, whole: bool = False) -> Any:
+        """Put leaves, of any kind, in their places; where `whole`, beside what an opener has held back."""
         if self._spec is None:
             return leaves[0]
         if self._inner is None:
             return optree.tree_unflatten(self._spec, leaves)
         remaining = iter(leaves)
         return optree.tree_unflatten(
-            self._spec, [next(remaining) if node is None else node.rebuild(remaining) for node in self._inner]
+            self._spec, [next(remaining) if node is None else node.rebuild(remaining, whole) for node in self._inner]
         )
 
     def paths(self) -> list[str]:
@@ -107,16 +113,18 @@ _SHOWN: Final = 120
 class _Opened:
     """A container that the backend's registry opened, in the place of one of optree's leaves."""
 
-    __slots__ = ("assemble", "children", "kind")
+    __slots__ = ("assemble", "assemble_whole", "children", "kind")
 
-    def __init__(self, kind: type, children: TreeDef, assemble: Callable[[Sequence[Any]], Any]):
+    def __init__(self, kind: type, children: TreeDef, assemble: Assemble, assemble_whole: Assemble):
         self.kind = kind
         self.children = children
         self.assemble = assemble
+        self.assemble_whole = assemble_whole
 
-    def rebuild(self, remaining: Iterator[Any]) -> Any:
+    def rebuild(self, remaining: Iterator[Any], whole: bool) -> Any:
         own = [next(remaining) for _ in range(self.children.num_leaves)]
-        return self.assemble(self.children.unflatten(own))
+        assemble = self.assemble_whole if whole else self.assemble
+        return assemble(self.children.unflatten(own, whole=whole))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Opened) and (self.kind, self.children) == (other.kind, other.children)
@@ -129,6 +137,33 @@ _BARE: Final = frozenset({np.ndarray, bool, int, float, complex, str})
 
 LEAF: Final = TreeDef(None, None, 1)
 """The structure of a bare leaf."""
+
+
+def hold_back(
+    children: list[Any], assemble: Assemble, held: Callable[[Any], bool]
+) -> tuple[list[Any], Assemble, Assemble]:
+    """Return what an opener does that opens a container without those leaves in it that are `held` back.
+
+    Examples
+    --------
+    >>> from anyjac.trees import hold_back
+    >>> kept, bare, whole = hold_back([1.0, "text"], list, lambda leaf: isinstance(leaf, str))
+    >>> kept, bare([2.0]), whole([2.0])
+    ([1.0], [2.0, None], [2.0, 'text'])
+    """
+    leaves, tree = flatten(children)
+    are_held = [held(leaf) for leaf in leaves]
+
+    def around(kept: Sequence[Any], *, whole: bool) -> Any:
+        remaining = iter(kept)
+        merged = [
+            (leaf if whole else None) if is_held else next(remaining)
+            for leaf, is_held in zip(leaves, are_held, strict=True)
+        ]
+        return assemble(tree.unflatten(merged))
+
+    kept = [leaf for leaf, is_held in zip(leaves, are_held, strict=True) if not is_held]
+    return kept, partial(around, whole=False), partial(around, whole=True)
 
 
 def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], TreeDef]:
@@ -163,10 +198,10 @@ def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], Tre
             flat.append(leaf)
             inner.append(None)
         else:
-            children, assemble = opened
+            children, assemble, *others = opened
             deeper, treedef = flatten(children, opener)
             flat.extend(deeper)
-            inner.append(_Opened(type(leaf), treedef, assemble))
+            inner.append(_Opened(type(leaf), treedef, assemble, others[0] if others else assemble))
     if not any(inner):
         return leaves, LEAF if spec.is_leaf() else TreeDef(spec, None, len(leaves))
     return flat, TreeDef(spec, tuple(inner), len(flat))

@@ -141,6 +141,15 @@ class ModelLibrary(ABC):
         The order is the one in which concurrent calls wait for them.
         """
 
+    def holds_back(self, leaf: object) -> bool:
+        """Tell whether a leaf of a model that is given as an argument is no parameter of it.
+
+        Asked where the model is a pytree that the backend's framework knows. Such a leaf reaches the function as it is,
+        and None stands in its place in the derivative. The default holds back nothing; leaves that are neither arrays
+        nor numbers are held back anyway.
+        """
+        return False
+
     def session(self) -> Session:
         """Return what puts values into places while a function runs."""
         return Session()
