@@ -7,7 +7,9 @@ them where it calls an operator. Knows nothing of Variables.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +19,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
-from anyjac_plugins.errors import InputTypeError, NotSupportedError, VariableWriteError
+from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedError, VariableWriteError
 
 from .differentiation import is_transformed, is_wrapped
 from .staging import is_recording
@@ -40,6 +42,9 @@ class TorchModels(ModelLibrary):
         if not isinstance(obj, torch.nn.Parameter):
             return None
         _refuse_unready(obj, "the parameter")
+        known = _known_place(obj)
+        if known is not None:
+            return _Place(*known)
         if not obj.requires_grad:
             raise InputTypeError(
                 "grad_vars has a torch.nn.Parameter that requires no gradient, and of which the module is not known; "
@@ -65,13 +70,43 @@ class TorchModels(ModelLibrary):
                 _refuse_unready(tensor, path)
                 place = known.get(id(tensor))
                 if place is None:
-                    found[path] = known[id(tensor)] = _Place(module, name)
-                else:
-                    place.others += ((module, name),)
+                    place = found[path] = known[id(tensor)] = _Place(*_first_place(tensor, module, name))
+                place.add((module, name))
         return found
 
     def session(self) -> Session:
         return _Session()
+
+
+_places: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.nn.Module], str]] = {}
+"""Where each parameter was found first, by its identity: that place is its one Variable from then on."""
+
+_shown_by: dict[int, _TensorHolder] = {}
+"""What shows another tensor in place of a user's own one now, by the identity of that."""
+
+
+def _known_place(tensor: torch.Tensor) -> tuple[torch.nn.Module, str] | None:
+    found = _places.get(id(tensor))
+    module = None if found is None or found[0]() is not tensor else found[1]()
+    if found is None or module is None or _tensor_at((module, found[2])) is not tensor:
+        return None
+    return module, found[2]
+
+
+def _first_place(tensor: torch.Tensor, module: torch.nn.Module, name: str) -> tuple[torch.nn.Module, str]:
+    known = _known_place(tensor)
+    if known is not None:
+        return known
+    if isinstance(tensor, torch.nn.Parameter):
+        forget = partial(_forget, id(tensor))
+        _places[id(tensor)] = weakref.ref(tensor, forget), weakref.ref(module), name
+    return module, name
+
+
+def _forget(identity: int, reference: object) -> None:
+    found = _places.get(identity)
+    if found is not None and found[0] is reference:
+        del _places[identity]
 
 
 def _refuse_unready(tensor: torch.Tensor, where: str) -> None:
@@ -113,10 +148,18 @@ class _TensorHolder(Holder):
 
     def begin(self) -> None:
         """Take note of what is held, before something else is."""
-        self.original = self.content()
+        content = self.content()
+        if _shown_by.setdefault(id(content), self) is not self:
+            raise InputValueError(
+                "a parameter is differentiated by itself and as part of a module at the same time; name it in one way, "
+                "as anyjac.variables(module) does"
+            )
+        self.original = content
 
     def finish(self) -> None:
         """Forget it, when it is held again."""
+        if self.original is not None and _shown_by.get(id(self.original)) is self:
+            del _shown_by[id(self.original)]
         self.original = None
 
 
@@ -141,8 +184,14 @@ class _Place(_TensorHolder):
 
     def merge(self, other: Holder) -> None:
         assert isinstance(other, _Place)
-        known = {(id(module), name) for module, name in self.others}
-        self.others += tuple((module, name) for module, name in other.others if (id(module), name) not in known)
+        for name in other.others:
+            self.add(name)
+
+    def add(self, name: _Name) -> None:
+        """Take note of another place where its tensor stands."""
+        known = ((id(module), there) for module, there in (self.name, *self.others))
+        if (id(name[0]), name[1]) not in known:
+            self.others += (name,)
 
     def content(self) -> Any:
         return _tensor_at(self.name)
@@ -216,8 +265,8 @@ class _Session(Session):
         assert isinstance(holder, _TensorHolder)
         before = holder.content()
         if holder.original is None:
-            self._begun.append(holder)
             holder.begin()
+            self._begun.append(holder)
         holder.put(value)
         self._redirect.to(holder.original, value)
         self._redirect.to(before, value)  # which is what an outer call shows, if it is another
@@ -365,9 +414,16 @@ def _batch_norm(
 
     Where its operators are recorded or transformed these would be lost, and are computed by operators that are seen.
     """
-    if not training or running_mean is None or running_var is None:
+    if running_mean is None or running_var is None:
         return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     differentiated = running_mean.requires_grad or running_var.requires_grad  # which the kernel refuses
+    if not training and differentiated:
+        shape = [-1 if axis == 1 else 1 for axis in range(input.ndim)]
+        scale = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
+        result = (input - running_mean.view(shape)) * scale.view(shape)
+        return result if bias is None else result + bias.view(shape)
+    if not training:
+        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not (is_recording() or is_transformed() or differentiated):
         torch.autograd.graph.increment_version([running_mean, running_var])  # before the kernel saves them
         return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)

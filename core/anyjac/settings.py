@@ -12,7 +12,7 @@ import numpy as np
 from anyjac_plugins import Backend
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
-from .bound import bound_variable, bound_variables
+from .bound import BoundVariable, bound_variable, bound_variables
 from .trees import TreeDef, flatten
 from .variable import Variable
 
@@ -135,16 +135,18 @@ def make_settings(
 def _flatten_variables(grad_vars: Any) -> tuple[tuple[Variable, ...], TreeDef | None]:
     leaves, tree = flatten(grad_vars)
     if not all(isinstance(leaf, Variable) for leaf in leaves):
-        places = zip(leaves, tree.paths(), strict=True)
-        leaves, tree = flatten(tree.unflatten([_as_variables(leaf, path) for leaf, path in places]))
+        models = [
+            None if isinstance(leaf, Variable) else bound_variables(leaf) for leaf in leaves
+        ]  # before their parts
+        places = zip(leaves, models, tree.paths(), strict=True)
+        leaves, tree = flatten(tree.unflatten([_as_variables(leaf, model, path) for leaf, model, path in places]))
     return tuple(leaves), tree if leaves else None
 
 
-def _as_variables(leaf: Any, path: str) -> Any:
+def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str) -> Any:
     """Return the Variable that something in ``grad_vars`` stands for, or those of a whole model by their paths."""
     if isinstance(leaf, Variable):
         return leaf
-    model = bound_variables(leaf)
     if model is not None:
         return {place: variable for place, variable in model.items() if variable.trainable}
     variable = bound_variable(leaf)

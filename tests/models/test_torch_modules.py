@@ -168,6 +168,16 @@ def test_a_state_that_the_forward_assigns_is_stored_and_differentiated_through()
     assert not cell.state.requires_grad
 
 
+def test_running_statistics_can_be_differentiated_where_they_are_used():
+    norm = nn.BatchNorm1d(3).double().eval()
+    x = torch.randn(5, 3, dtype=torch.float64)
+    views = anyjac.variables(norm)
+    found = anyjac.grad(lambda: (norm(x) ** 2).sum(), grad_vars=[views["running_mean"], views["running_var"]])()
+    mean, var = norm.running_mean.clone().requires_grad_(), norm.running_var.clone().requires_grad_()
+    (((x - mean) / torch.sqrt(var + norm.eps)) ** 2).sum().backward()
+    torch.testing.assert_close(found, [mean.grad, var.grad])
+
+
 def test_complex_parameters_follow_the_convention_of_the_contract():
     layer = nn.Linear(1, 1, bias=False).to(torch.complex128)
     value = complex(layer.weight.detach().item())
@@ -236,6 +246,38 @@ def test_a_parameter_by_itself_is_differentiated_by_modules_and_by_closures():
     found = anyjac.grad(lambda: layer(x).sum() + (weight**2).sum() + sum(weight[0]), grad_vars=weight)()
     expected = native_gradients(lambda: layer(x).sum() + (weight**2).sum() + sum(weight[0]), layer)
     torch.testing.assert_close(found, expected["weight"])
+
+
+def test_a_parameter_named_by_itself_and_by_its_module_is_one_variable(net, images):
+    net.eval()
+    expected = native_gradients(lambda: squares(net, images), net)["head.weight"]
+    for grad_vars in ((net.head.weight, net), (anyjac.variables(net), net.head.weight), (net.head, net.head.weight)):
+        found = anyjac.grad(lambda: squares(net, images), grad_vars=grad_vars, allow_int=True)()
+        for part in found:
+            names = ("head.weight", "weight")
+            part = part if not isinstance(part, dict) else next(part[name] for name in names if name in part)
+            torch.testing.assert_close(part, expected)
+
+
+def test_a_parameter_that_became_known_by_two_ways_is_refused_and_no_derivative_is_lost(net, images):
+    net.eval()
+    alone = anyjac.grad(lambda: squares(net, images), grad_vars=net.head.weight)
+    expected = native_gradients(lambda: squares(net, images), net)["head.weight"]
+    torch.testing.assert_close(alone(), expected)
+    outer = anyjac.jacrev(alone, grad_vars=net)
+    with pytest.raises(anyjac.InputValueError, match="by itself and as part of a module"):
+        outer()
+    torch.testing.assert_close(alone(), expected)
+
+
+def test_parameters_tied_across_models_are_one_variable():
+    encoder, decoder = nn.Linear(3, 3, bias=False).double(), nn.Linear(3, 3, bias=False).double()
+    decoder.weight = encoder.weight
+    x = torch.randn(3, dtype=torch.float64)
+    one, two = anyjac.grad(lambda: decoder(encoder(x)).sum(), grad_vars=(encoder, decoder))()
+    expected = native_gradients(lambda: decoder(encoder(x)).sum(), encoder)["weight"]
+    torch.testing.assert_close(one["weight"], expected)
+    torch.testing.assert_close(two["weight"], expected)
 
 
 def test_a_closure_that_refers_to_a_parameter_sees_the_differentiated_one(net):
