@@ -123,8 +123,9 @@ class GradientTransform(Generic[P, R]):
         return linearise(*self._operand("rows"), args, kwargs, Rows)
 
     def _take(self, mode: str) -> None:
-        """Keep in mind, for the repr alone, in which mode the last call was computed."""
-        self._taken = mode
+        """Keep in mind, for the repr alone, in which mode the last call was computed, if that was picked."""
+        if self._derivative.picks:
+            self._taken = mode
 
     def _operand(self, asked: str) -> tuple[Callable[..., Any], Settings]:
         """Return the function whose Jacobian is the derivative, and the settings to differentiate it with."""
@@ -202,7 +203,7 @@ class GradientTransform(Generic[P, R]):
 
     def __repr__(self) -> str:
         derivative = self._derivative
-        taken = f" (took {self._taken!r})" if derivative.picks and self._taken is not None else ""
+        taken = f" (took {self._taken!r})" if self._taken is not None else ""
         return f"{derivative.name}({name_of(self.__wrapped__)}{self._settings.describe()}{derivative.options}){taken}"
 
     def __reduce__(self) -> Any:

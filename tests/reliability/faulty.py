@@ -40,7 +40,7 @@ class FaultyBackend(Backend):
             return _Counted(self, name, self._vjp)
         if name == "pullback_rows":
             return _Counted(self, name, self._pullback_rows)
-        if name in ("jacobian", "pullback_identity"):
+        if name in ("jacobian", "pullback_blocks", "pullback_identity"):
             return functools.partial(getattr(Backend, name), self)
         member = getattr(own["real"], name)
         return _Counted(self, name, member) if callable(member) else member
