@@ -500,7 +500,7 @@ def test_no_cell_that_has_the_focus_is_under_the_header(page: Page, size: tuple[
     browser.run("arguments[0].focus()", browser.cell("torch", "devices/variable"))
     for _ in range(40):
         browser.press(Keys.ARROW_UP)
-        assert _is_on_top(browser, "document.activeElement")
+        browser.wait(lambda: _is_on_top(browser, "document.activeElement"))  # the page scrolls a frame later
 
 
 # ---- the layout ----------------------------------------------------------------------------------------------------
