@@ -7,7 +7,6 @@ arrays the function captured. What cannot be recorded, keyed or compiled is comp
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 
 from anyjac_plugins import Array, Backend, CacheInfo, FlatFunction, Jacobian, Pullback, Pushforward, environment
 from anyjac_plugins.jacobian import FORWARD, REVERSE, cheaper_mode
+from anyjac_plugins.locking import SafeLock
 from anyjac_plugins.origin import Remembered
 
 from .differentiation import linearize, one_hot, rows_at_once, transposed, vjp
@@ -55,7 +55,7 @@ class CompiledJacobians:
     """The programs that have been seen, and the compiled Jacobians of those that were seen often."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = SafeLock()
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._hits = self._misses = self._uncached = 0
         self._left_out = Remembered()
@@ -85,35 +85,44 @@ class CompiledJacobians:
         try:
             key = program.outputs, chunk_size, mode, key_of(program.jaxpr)
         except UnkeyableError:
-            with self._lock:
-                self._uncached += 1
+            self._lock.run(self._count_uncached)
             return None
-        with self._lock:
-            entry = self._entries.setdefault(key, _Entry())
-            self._entries.move_to_end(key)
-            if len(self._entries) > MAXIMUM:
-                self._entries.popitem(last=False)
-            entry.calls += 1
-            due = at_once or entry.calls >= CALLS_TO_COMPILE or _is_large(program, mode)
-            if entry.compiled is None and not entry.refused and due:
-                entry.compiled = _compile(backend, program, chunk_size, mode)
-            if entry.compiled is None:
-                self._misses += 1
-                return None
+        at_once = at_once or _is_large(program, mode)
+        entry = self._lock.run(lambda: self._entry(key, lambda: _compile(backend, program, chunk_size, mode), at_once))
+        compiled = entry.compiled
+        return None if compiled is None else _Found(entry, compiled, program.constant_results(), mode)
+
+    def _count_uncached(self) -> None:
+        self._uncached += 1
+
+    def _entry(self, key: Hashable, compile: Callable[[], CompiledJacobian], at_once: bool) -> _Entry:
+        """Return what is known of a program, compiled if it is due."""
+        entry = self._entries.setdefault(key, _Entry())
+        self._entries.move_to_end(key)
+        if len(self._entries) > MAXIMUM:
+            self._entries.popitem(last=False)
+        entry.calls += 1
+        due = at_once or entry.calls >= CALLS_TO_COMPILE
+        if entry.compiled is None and not entry.refused and due:
+            entry.compiled = compile()
+        if entry.compiled is None:
+            self._misses += 1
+        else:
             self._hits += 1
-            return _Found(entry, entry.compiled, program.constant_results(), mode)
+        return entry
 
     def info(self) -> CacheInfo:
         """Return how often the cache was of use."""
-        with self._lock:
-            return CacheInfo(self._hits, self._misses, self._uncached, MAXIMUM, len(self._entries))
+        return self._lock.run(lambda: CacheInfo(self._hits, self._misses, self._uncached, MAXIMUM, len(self._entries)))
 
     def clear(self) -> None:
         """Forget all programs, and the counts."""
-        with self._lock:
-            self._entries.clear()
-            self._left_out.clear()
-            self._hits = self._misses = self._uncached = 0
+        self._lock.run(self._forget)
+
+    def _forget(self) -> None:
+        self._entries.clear()
+        self._left_out.clear()
+        self._hits = self._misses = self._uncached = 0
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ and no part of the key; those further in are. What cannot be compared soundly ha
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -17,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 from jax.extend.core.primitives import custom_jvp_call_p, custom_vjp_call_p, device_put_p
+
+from anyjac_plugins.locking import SafeLock
 
 LARGEST_CONSTANT = 2**16
 """Bytes of the largest constant within a program that is compared by its contents."""
@@ -82,18 +83,18 @@ class _Itself:
         return thing is not None and thing is other._reference()
 
 
-_lock = threading.Lock()
+_lock = SafeLock()
 _programs: dict[bool, WeakKeyDictionary[Jaxpr, _Known]] = {True: WeakKeyDictionary(), False: WeakKeyDictionary()}
 """Keys of jaxprs that JAX has kept from an earlier trace, as it does with those of jitted functions."""
 
 
 def _inner_program(jaxpr: Jaxpr, *, differentiated: bool) -> _Known:
-    with _lock:
-        known = _programs[differentiated].get(jaxpr)
-    if known is None:
-        known = _Known(_program(jaxpr, differentiated=differentiated))
-        with _lock:
-            _programs[differentiated][jaxpr] = known
+    programs = _programs[differentiated]
+    found: _Known | None = _lock.run(lambda: programs.get(jaxpr))
+    if found is not None:
+        return found
+    known = _Known(_program(jaxpr, differentiated=differentiated))
+    _lock.run(lambda: programs.__setitem__(jaxpr, known))
     return known
 
 

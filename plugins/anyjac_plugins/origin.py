@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable
 from typing import Any, Final
+
+from .locking import SafeLock
 
 MAXIMUM: Final = 256
 """How many functions are remembered; then all are forgotten, for it costs little to find out again."""
@@ -36,7 +37,7 @@ class Remembered:
     """Functions for which a way of computing has failed, by their code; threads may share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = SafeLock()
         self._codes: set[Hashable] = set()
 
     def __contains__(self, fun: Callable[..., Any]) -> bool:
@@ -44,12 +45,14 @@ class Remembered:
 
     def add(self, fun: Callable[..., Any]) -> None:
         """Remember a function."""
-        with self._lock:
-            if len(self._codes) >= MAXIMUM:
-                self._codes.clear()
-            self._codes.add(code_of(fun))
+        code = code_of(fun)
+        self._lock.run(lambda: self._keep(code))
+
+    def _keep(self, code: Hashable) -> None:
+        if len(self._codes) >= MAXIMUM:
+            self._codes.clear()
+        self._codes.add(code)
 
     def clear(self) -> None:
         """Forget all functions."""
-        with self._lock:
-            self._codes.clear()
+        self._lock.run(self._codes.clear)
