@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch.autograd import graph as autograd_graph
 
 from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
+from anyjac_plugins.interrupts import run_and_end
 
 _functorch = torch._C._functorch
 _AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
@@ -315,16 +317,13 @@ def _mapped(function: Callable[..., Sequence[Array | None]], batches: Sequence[A
     The batching of ``torch.autograd.grad(..., is_grads_batched=True)`` is an older one, with fewer and slower rules.
     """
     count = batches[0].shape[0]
-    outside = _level()
-    try:
-        try:
-            level = _functorch._vmap_increment_nesting(count, "error")
-            results = function(*(_functorch._add_batch_dim(batch, 0, level) for batch in batches))
-            return [None if r is None else _functorch._remove_batch_dim(r, level, count, 0) for r in results]
-        finally:
-            _leave_map(outside)
-    finally:  # again, for the case that an interrupt arrived in the midst of it
-        _leave_map(outside)
+
+    def mapped() -> list[Array | None]:
+        level = _functorch._vmap_increment_nesting(count, "error")
+        results = function(*(_functorch._add_batch_dim(batch, 0, level) for batch in batches))
+        return [None if r is None else _functorch._remove_batch_dim(r, level, count, 0) for r in results]
+
+    return run_and_end(mapped, partial(_leave_map, _level()))
 
 
 def _level() -> int:

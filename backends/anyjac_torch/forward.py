@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -16,6 +17,8 @@ from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array, FlatFunction
+from anyjac_plugins.interrupts import run_and_end
+from anyjac_plugins.locking import release
 
 _functorch = torch._C._functorch
 _level: Final = threading.RLock()
@@ -39,28 +42,21 @@ def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | 
     """
     if _level._is_owned() or _runs_here():  # type: ignore[attr-defined]
         return _pushed(fun, primals, tangents)
-    try:
-        try:
-            if not _level.acquire(blocking=False):
-                raise LevelTakenError
-            if forward_ad._current_level >= 0 or eager_transforms.JVP_NESTING:
-                raise LevelTakenError
-            return _pushed(fun, primals, tangents)
-        finally:
-            _give_up()
-    finally:  # again, for the case that an interrupt arrived in the midst of it
-        _give_up()
+
+    def pushed() -> Pushed:
+        if not _level.acquire(blocking=False):
+            raise LevelTakenError
+        if forward_ad._current_level >= 0 or eager_transforms.JVP_NESTING:
+            raise LevelTakenError
+        return _pushed(fun, primals, tangents)
+
+    return run_and_end(pushed, partial(release, _level))
 
 
 def _runs_here() -> bool:
     """Tell whether `torch.func.jvp` runs around the current code, whose level will last."""
     stack = _functorch.get_interpreter_stack() or ()
     return any(interpreter.key() == _functorch.TransformType.Jvp for interpreter in stack)
-
-
-def _give_up() -> None:
-    if _level._is_owned():  # type: ignore[attr-defined]
-        _level.release()
 
 
 def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> Pushed:

@@ -7,6 +7,7 @@ constant of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch._C import _functorch
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 
 from anyjac_plugins import Array, Noted, StagedFunction
+from anyjac_plugins.interrupts import run_and_end
+from anyjac_plugins.locking import release
 
 Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
 """Compiles a graph for tensors like those of an example."""
@@ -89,18 +92,16 @@ class Staged:
         lock: Any = convert_frame.compile_lock
         if lock._is_owned():  # so that below it is, if it is, by this very call
             return self._fun(*tensors)
-        try:
-            try:
-                if not lock.acquire(blocking=False):
-                    return self._fun(*tensors)
-                graph, note = self._record(tensors)
-                results = graph(*tensors)  # which compiles it
-            finally:
-                _give_up(lock)
-        finally:  # again, for the case that an interrupt arrived in the midst of it
-            _give_up(lock)
-        self._compiled[kind] = graph, note
-        return Noted(note, results)
+
+        def compiled() -> Noted:
+            if not lock.acquire(blocking=False):
+                return self._fun(*tensors)
+            graph, note = self._record(tensors)
+            results = graph(*tensors)  # which compiles it
+            self._compiled[kind] = graph, note
+            return Noted(note, results)
+
+        return run_and_end(compiled, partial(release, lock))
 
     def _record(self, tensors: Sequence[Array]) -> tuple[_Graph, Any]:
         notes = []
@@ -129,11 +130,6 @@ class _Graph:
                 raise
         results: Sequence[Array] = self._recorded.forward(*tensors)
         return results
-
-
-def _give_up(lock: Any) -> None:
-    if lock._is_owned():
-        lock.release()
 
 
 def _tensors(arrays: Sequence[Any]) -> list[Array]:

@@ -44,9 +44,10 @@ if TYPE_CHECKING:
     from .hessians import hessian, hvp
     from .jacobians import jacfwd, jacobian, jacrev
     from .jitted import Jitted, jit
+    from .linear_maps import Pullback, Pushforward
     from .mapping import Mapped, vmap
     from .namespaces import array_namespace
-    from .products import Pullback, Pushforward, jvp, linearize, vjp
+    from .products import jvp, linearize, vjp
     from .rows import RowBlock, Rows
     from .selection import (
         backends,
@@ -76,7 +77,8 @@ _HOMES = {
     "anyjac.jitted": ("Jitted", "jit"),
     "anyjac.mapping": ("Mapped", "vmap"),
     "anyjac.namespaces": ("array_namespace",),
-    "anyjac.products": ("Pullback", "Pushforward", "jvp", "linearize", "vjp"),
+    "anyjac.linear_maps": ("Pullback", "Pushforward"),
+    "anyjac.products": ("jvp", "linearize", "vjp"),
     "anyjac.rows": ("RowBlock", "Rows"),
     "anyjac.selection": (
         "backends",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array, Backend
+from anyjac_plugins.interrupts import run_and_end
 
 from .inputs import Inputs, gather_inputs, opener_of
 from .nonfinite import refuse_inputs
@@ -41,20 +42,18 @@ def call(
     backend, explicit = select_backend(settings.backend, args, kwargs, settings.variables)
     device = select_device(backend, settings.device)
     scope = Scope(backend, device, explicit, differentiates=True)
-    try:
-        try:
-            with backend.device_scope(device):
-                inputs = gather_inputs(settings, scope, args)
-                if settings.debug_nan:
-                    refuse_inputs(backend, settings, inputs)
-                run = FlatRun(func, settings, scope, inputs, args, kwargs, check)
-                result, carried = finish(scope, inputs, run)
-                scope.commit(run.untraced_writes(carried))
-                return result
-        finally:
-            scope.close()
-    finally:  # again, for the case that an interrupt arrived in the midst of it
-        scope.close()
+
+    def within() -> Result:
+        with backend.device_scope(device):
+            inputs = gather_inputs(settings, scope, args)
+            if settings.debug_nan:
+                refuse_inputs(backend, settings, inputs)
+            run = FlatRun(func, settings, scope, inputs, args, kwargs, check)
+            result, carried = finish(scope, inputs, run)
+            scope.commit(run.untraced_writes(carried))
+            return result
+
+    return run_and_end(within, scope.close)
 
 
 class FlatRun:

@@ -19,6 +19,7 @@ from anyjac_plugins.errors import (
     InputTypeError,
     InputValueError,
 )
+from anyjac_plugins.interrupts import run_and_end
 
 from .call import FlatRun, select_backend
 from .comparison import Attempts, Comparison
@@ -198,20 +199,18 @@ def check_derivative(
         raise chosen.unsupported(NESTED)
     place = select_device(chosen, settings.device)
     scope = Scope(chosen, place, explicit, differentiates=True)
-    try:
-        try:
-            with chosen.device_scope(place):
-                inputs = gather_inputs(settings, scope, args)
-                run = FlatRun(func, settings, scope, inputs, args, keywords, None)
-                point = Point(chosen, inputs.primals, primal_labels(settings, inputs))
-                check = _Check(point, wanted, directions, seed, rtol, atol, step, holomorphic=settings.holomorphic)
-                if inputs.primals:
-                    check.function(Function(point, run, Watched(run), 0, None, lambda: array_labels(run.output)), order)
-                return DerivativeCheck(chosen.name, check.deviations, check.used)
-        finally:
-            scope.close()
-    finally:  # again, for the case that an interrupt arrived in the midst of it
-        scope.close()
+
+    def within() -> DerivativeCheck:
+        with chosen.device_scope(place):
+            inputs = gather_inputs(settings, scope, args)
+            run = FlatRun(func, settings, scope, inputs, args, keywords, None)
+            point = Point(chosen, inputs.primals, primal_labels(settings, inputs))
+            check = _Check(point, wanted, directions, seed, rtol, atol, step, holomorphic=settings.holomorphic)
+            if inputs.primals:
+                check.function(Function(point, run, Watched(run), 0, None, lambda: array_labels(run.output)), order)
+            return DerivativeCheck(chosen.name, check.deviations, check.used)
+
+    return run_and_end(within, scope.close)
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------

@@ -6,13 +6,12 @@ Which Variables a function reads is found by running it; from then on they are i
 from __future__ import annotations
 
 import contextlib
-import copy
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from anyjac_plugins import JIT, Backend, Noted, StagedFunction
-from anyjac_plugins.errors import InputTypeError, MixedBackendsError
+from anyjac_plugins.errors import MixedBackendsError
+from anyjac_plugins.interrupts import run_and_end
 
 from .call import select_backend
 from .instances import PerInstance
@@ -20,24 +19,31 @@ from .scope import Place, Scope, current_scope, innermost_scope
 from .selection import Selection, chosen_in_context, registry, select_device
 from .settings import check_backend
 from .staging import Given, Identity, Note, Static, UndiscoveredError, flat_function, take_apart
-from .transform import found_by_name, name_of, settings_of
+from .transform import settings_of
 from .trees import LEAF, TreeDef, flatten
 from .variable import Variable
+from .wrapper import Wrapper, bind, name_of
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R", covariant=True)
 
 ShortWay = Callable[[tuple[Any, ...]], Any]
 
 
 @overload
-def jit(func: None = None, *, backend: str | Backend | None = None, device: Any = None) -> Callable[..., Jitted]: ...
+def jit(
+    func: None = None, *, backend: str | Backend | None = None, device: Any = None
+) -> Callable[[Callable[P, R]], Jitted[P, R]]: ...
 
 
 @overload
-def jit(func: Callable[..., Any], *, backend: str | Backend | None = None, device: Any = None) -> Jitted: ...
+def jit(func: Callable[P, R], *, backend: str | Backend | None = None, device: Any = None) -> Jitted[P, R]: ...
 
 
 def jit(
     func: Callable[..., Any] | None = None, *, backend: str | Backend | None = None, device: Any = None
-) -> Jitted | Callable[..., Jitted]:
+) -> Jitted[..., Any] | Callable[[Callable[..., Any]], Jitted[..., Any]]:
     """Compile a transform, or a function that uses Variables, by the framework's own compiler.
 
     The function runs, on traced arrays, where it is called with a new kind of arguments: other shapes and dtypes of
@@ -95,7 +101,7 @@ def jit(
     return Jitted(func, check_backend(backend), device)
 
 
-class Jitted:
+class Jitted(Wrapper, Generic[P, R]):
     """A function that `jit` compiles.
 
     It has the function's name, docstring and signature, keeps it as ``__wrapped__``, and binds ``self`` where it is an
@@ -111,9 +117,6 @@ class Jitted:
     jit(jacrev(<lambda>))
     """
 
-    __wrapped__: Callable[..., Any]
-    __name__: str
-
     def __init__(
         self,
         func: Callable[..., Any],
@@ -121,11 +124,8 @@ class Jitted:
         device: Any,
         compiled: _Compiled | None = None,
     ):
-        if not callable(func) and not hasattr(func, "__get__"):
-            raise InputTypeError(f"jit needs a callable, not {func!r} (of type {type(func).__qualname__})")
-        functools.update_wrapper(self, func, updated=())
+        super().__init__(func, "jit")
         settings = settings_of(func)
-        self.__wrapped__ = func
         self._given = backend, device
         self._backend = backend if backend is not None or settings is None else settings.backend
         self._device = device if device is not None or settings is None else settings.device
@@ -133,10 +133,11 @@ class Jitted:
         self._compiled = _Compiled(lambda: func) if compiled is None else compiled
         self._of_instances: PerInstance[_Compiled] = PerInstance()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if not kwargs:
             try:
-                return self._compiled.known(args)
+                known: R = self._compiled.known(args)
+                return known
             except (UnlikeError, UndiscoveredError):
                 self._compiled.known = _nothing_known
         try:
@@ -161,23 +162,22 @@ class Jitted:
                 return select_backend(self._backend, args, kwargs, (*self._variables, *self._compiled.learned))
         return select_backend(self._backend, args, kwargs, self._variables)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         backend, explicit = self._select_backend(args, kwargs)
         device = select_device(backend, self._device)
         program = self._compiled.program_for(backend, device, explicit)
         scope = Scope(backend, device, explicit)
-        try:
-            try:
-                with backend.device_scope(device):
-                    given = take_apart(backend, device, args, kwargs)
-                    noted = program.run(scope, given)
-                    scope.commit(noted.note.writes(noted.arrays))
-                    self._remember(program, given, noted.note, args, kwargs)
-                    return noted.note.result(noted.arrays)
-            finally:
-                scope.close()
-        finally:  # again, for the case that an interrupt arrived in the midst of it
-            scope.close()
+
+        def within() -> R:
+            with backend.device_scope(device):
+                given = take_apart(backend, device, args, kwargs)
+                noted = program.run(scope, given)
+                scope.commit(noted.note.writes(noted.arrays))
+                self._remember(program, given, noted.note, args, kwargs)
+                result: R = noted.note.result(noted.arrays)
+                return result
+
+        return run_and_end(within, scope.close)
 
     def _remember(
         self, program: _Program, given: Given, note: Note, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -187,11 +187,12 @@ class Jitted:
         if not kwargs and (named or args or self._variables or self._compiled.learned):
             self._compiled.known = program.known(given.static, args, note, named=named)
 
-    def __get__(self, instance: object | None, owner: type | None = None) -> Jitted:
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Jitted[P, R]: ...
+    @overload
+    def __get__(self: Jitted[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Jitted[Q, R]: ...
+    def __get__(self, instance: object | None, owner: type | None = None) -> Jitted[..., R]:
         func = self.__wrapped__
-        bind = getattr(type(func), "__get__", None)
-        if bind is None:
-            return self
         bound = bind(func, instance, owner)
         if bound is func:
             return self
@@ -204,19 +205,10 @@ class Jitted:
     def __repr__(self) -> str:
         backend, device = self._given
         options = "".join(f", {name}={value!r}" for name, value in (("backend", backend), ("device", device)) if value)
-        func = self.__wrapped__
-        return f"jit({name_of(func) if settings_of(func) is None else repr(func)}{options})"
+        return f"jit({name_of(self.__wrapped__)}{options})"
 
-    def __reduce__(self) -> Any:
-        if found_by_name(self):
-            return self.__wrapped__.__qualname__
-        return Jitted, (self.__wrapped__, *self._given)
-
-    def __copy__(self) -> Jitted:
-        return Jitted(self.__wrapped__, *self._given)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Jitted:
-        return Jitted(copy.deepcopy(self.__wrapped__, memo), *self._given)
+    def _options(self) -> tuple[Any, ...]:
+        return self._given
 
 
 class _Compiled:
@@ -428,13 +420,7 @@ class _Known:
                 return noted.note.result(noted.arrays)
             raise UnlikeError
         scope = Scope(self._backend, None, self._explicit)
-        try:
-            try:
-                return self._stateful(scope, arrays)
-            finally:
-                scope.close()
-        finally:  # again, for the case that an interrupt arrived in the midst of it
-            scope.close()
+        return run_and_end(lambda: self._stateful(scope, arrays), scope.close)
 
     def _stateful(self, scope: Scope, arrays: Sequence[Any]) -> Any:
         backend = self._backend

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
 import optree
 
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
+from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.jacobian import chunks
 
 from .call import select_backend
@@ -20,9 +20,57 @@ from .outputs import Carried, carry, refuse_coroutine
 from .scope import Scope
 from .selection import select_device
 from .settings import check_backend, check_chunk_size, is_int
-from .transform import found_by_name, name_of, settings_of
+from .transform import GradientTransform, settings_of
 from .trees import NAMESPACE, TreeDef, flatten
 from .variable import without_variables
+from .wrapper import Wrapper, name_of
+
+R = TypeVar("R", covariant=True)
+
+
+class MapDecorator(Protocol):
+    """What `vmap` returns where it is given no function."""
+
+    @overload
+    def __call__(self, func: GradientTransform[..., R], /) -> Mapped[R]: ...
+    @overload
+    def __call__(self, func: Callable[..., Any], /) -> Mapped[Any]: ...
+
+
+@overload
+def vmap(
+    func: None = None,
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> MapDecorator: ...
+
+
+@overload
+def vmap(
+    func: GradientTransform[..., R],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> Mapped[R]: ...
+
+
+@overload
+def vmap(
+    func: Callable[..., Any],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> Mapped[Any]: ...
 
 
 def vmap(
@@ -33,7 +81,7 @@ def vmap(
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
-) -> Any:
+) -> Mapped[Any] | MapDecorator:
     """Make a function that maps `func` over an axis of its arguments: one call for all examples of a batch.
 
     Around a transform it gives per-example derivatives, with respect to Variables too.
@@ -121,7 +169,7 @@ class _Options:
         return "".join(texts + [f", {n}={getattr(self, n)!r}" for n in options if getattr(self, n) is not None])
 
 
-class Mapped:
+class Mapped(Wrapper, Generic[R]):
     """A function that `vmap` maps over an axis of its arguments.
 
     It has the function's name, docstring and signature, keeps it as ``__wrapped__``, and binds ``self`` where it is an
@@ -136,35 +184,23 @@ class Mapped:
     vmap(jacrev(<lambda>), in_axes=1)
     """
 
-    __wrapped__: Callable[..., Any]
-    __name__: str
-
     def __init__(self, func: Callable[..., Any], options: _Options):
-        if not callable(func) and not hasattr(func, "__get__"):
-            raise InputTypeError(f"vmap needs a callable, not {func!r} (of type {type(func).__qualname__})")
-        functools.update_wrapper(self, func, updated=())
-        self.__wrapped__ = func
-        self._options = options
+        super().__init__(func, "vmap")
+        self._mapping = options
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _map(self.__wrapped__, self._options, args, kwargs)
+    def __call__(self, *args: Any, **kwargs: Any) -> R:
+        result: R = _map(self.__wrapped__, self._mapping, args, kwargs)
+        return result
 
-    def __get__(self, instance: object | None, owner: type | None = None) -> Mapped:
-        bind = getattr(type(self.__wrapped__), "__get__", None)
-        if bind is None:
-            return self
-        bound = bind(self.__wrapped__, instance, owner)
-        return self if bound is self.__wrapped__ else Mapped(bound, self._options)
+    def __get__(self, instance: object | None, owner: type | None = None) -> Mapped[R]:
+        mapped: Mapped[R] = super().__get__(instance, owner)
+        return mapped
 
     def __repr__(self) -> str:
-        func = self.__wrapped__
-        name = repr(func) if isinstance(func, Mapped) or settings_of(func) is not None else name_of(func)
-        return f"vmap({name}{self._options.describe()})"
+        return f"vmap({name_of(self.__wrapped__)}{self._mapping.describe()})"
 
-    def __reduce__(self) -> Any:
-        if found_by_name(self):
-            return self.__wrapped__.__qualname__
-        return Mapped, (self.__wrapped__, self._options)
+    def _options(self) -> tuple[Any, ...]:
+        return (self._mapping,)
 
 
 def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -173,17 +209,15 @@ def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwa
     backend, explicit = select_backend(named, args, kwargs, () if settings is None else settings.variables)
     device = select_device(backend, options.device)
     scope = Scope(backend, device, explicit, maps=True)
-    try:
-        try:
-            with backend.device_scope(device):
-                batch = _Batch(backend, device, explicit, options.axes.inward, args)
-                run = _Run(func, scope, batch, kwargs)
-                rows = _in_chunks(backend, run, batch.arrays, batch.size, options.chunk_size)
-                return run.output_of(rows, options.axes.outward)
-        finally:
-            scope.close()
-    finally:  # again, for the case that an interrupt arrived in the midst of it
-        scope.close()
+
+    def within() -> Any:
+        with backend.device_scope(device):
+            batch = _Batch(backend, device, explicit, options.axes.inward, args)
+            run = _Run(func, scope, batch, kwargs)
+            rows = _in_chunks(backend, run, batch.arrays, batch.size, options.chunk_size)
+            return run.output_of(rows, options.axes.outward)
+
+    return run_and_end(within, scope.close)
 
 
 def _in_chunks(

@@ -29,7 +29,7 @@ from typing import (
 if TYPE_CHECKING:
     from anyjac_plugins import Backend
 
-    from .products import Pullback, Pushforward
+    from .linear_maps import Pullback, Pushforward
     from .transform import GradientTransform
 
 P = ParamSpec("P")

@@ -13,6 +13,7 @@ from typing import Any
 
 from anyjac_plugins import Array, Backend, Noted, StagedFunction
 from anyjac_plugins.errors import InputTypeError
+from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.models import libraries
 
 from .inputs import opener_of
@@ -252,15 +253,8 @@ def flat_function(
 
     def run(*arrays: Array) -> Noted:
         scope = Scope(backend, device, explicit)
-        try:
-            try:
-                if not discovers:
-                    return _run(resolve(), scope, arrays, static)
-                return _run_to_discover(resolve(), scope, arrays, static)
-            finally:
-                scope.close()
-        finally:  # again, for the case that an interrupt arrived in the midst of it
-            scope.close()
+        run_in = _run_to_discover if discovers else _run
+        return run_and_end(lambda: run_in(resolve(), scope, arrays, static), scope.close)
 
     return run
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import inspect
-import sys
-import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
-from anyjac_plugins.errors import InputTypeError, MissingExtraError, NotSupportedError
+from anyjac_plugins.errors import MissingExtraError, NotSupportedError
 
 from .family import Derivative, Request
 from .linearisation import linearise
 from .rows import Rows
 from .settings import Settings
+from .wrapper import Wrapper, name_of
 
 if TYPE_CHECKING:
     from .linear_operator import JacobianOperator
@@ -26,7 +25,7 @@ Q = ParamSpec("Q")
 R = TypeVar("R", covariant=True)
 
 
-class GradientTransform(Generic[P, R]):
+class GradientTransform(Wrapper, Generic[P, R]):
     """A callable that returns a derivative of the function it wraps.
 
     It takes the function's arguments, and behaves as the function otherwise: it has its name, docstring and
@@ -34,7 +33,6 @@ class GradientTransform(Generic[P, R]):
     between calls, so threads may share one, and it can be copied and pickled when its function can.
 
     Made by `jacrev` and its family, not by hand.
-
 
     Examples
     --------
@@ -47,16 +45,8 @@ class GradientTransform(Generic[P, R]):
     (6.0, 9.0)
     """
 
-    __wrapped__: Callable[..., Any]
-    __name__: str
-
     def __init__(self, func: Callable[..., Any], derivative: Derivative, settings: Settings):
-        if not callable(func) and not hasattr(func, "__get__"):
-            raise InputTypeError(
-                f"{derivative.name} needs a callable, not {func!r} (of type {type(func).__qualname__})"
-            )
-        functools.update_wrapper(self, func, updated=())
-        self.__wrapped__ = func
+        super().__init__(func, derivative.name)
         self._derivative = derivative
         self._settings = settings
         self._taken: str | None = None
@@ -195,35 +185,22 @@ class GradientTransform(Generic[P, R]):
         self: GradientTransform[Concatenate[Any, Q], R], instance: object, owner: type | None = None
     ) -> GradientTransform[Q, R]: ...
     def __get__(self, instance: object | None, owner: type | None = None) -> GradientTransform[..., R]:
-        bind = getattr(type(self.__wrapped__), "__get__", None)
-        if bind is None:
-            return self
-        bound = bind(self.__wrapped__, instance, owner)
-        return self if bound is self.__wrapped__ else GradientTransform(bound, self._derivative, self._settings)
+        transform: GradientTransform[..., R] = super().__get__(instance, owner)
+        return transform
+
+    def _options(self) -> tuple[Any, ...]:
+        return self._derivative, self._settings
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> GradientTransform[P, R]:
+        func, settings = copy.deepcopy(self.__wrapped__, memo), self._settings
+        if func is not self.__wrapped__:  # a plain function is not copied, and goes on using its Variables
+            settings = replace(settings, variables=copy.deepcopy(settings.variables, memo))
+        return GradientTransform(func, self._derivative, settings)
 
     def __repr__(self) -> str:
         derivative = self._derivative
         taken = f" (took {self._taken!r})" if self._taken is not None else ""
         return f"{derivative.name}({name_of(self.__wrapped__)}{self._settings.describe()}{derivative.options}){taken}"
-
-    def __reduce__(self) -> Any:
-        """Pickle by name where the transform has taken its function's place in a module, as a decorator does."""
-        if found_by_name(self):
-            return self.__wrapped__.__qualname__
-        return _rebuild, (self.__wrapped__, self._derivative, self._settings)
-
-    def __copy__(self) -> GradientTransform[P, R]:
-        return GradientTransform(self.__wrapped__, self._derivative, self._settings)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> GradientTransform[P, R]:
-        func = copy.deepcopy(self.__wrapped__, memo)
-        # A plain function is not copied, so it goes on using its Variables, and so must the transform.
-        settings = self._settings if func is self.__wrapped__ else copy.deepcopy(self._settings, memo)
-        return GradientTransform(func, self._derivative, settings)
-
-
-def _rebuild(func: Callable[..., Any], derivative: Derivative, settings: Settings) -> GradientTransform[..., Any]:
-    return GradientTransform(func, derivative, settings)
 
 
 def settings_of(func: Callable[..., Any]) -> Settings | None:
@@ -241,22 +218,3 @@ def made_by(
     if func is None:
         return lambda func: GradientTransform(func, derivative, settings)
     return GradientTransform(func, derivative, settings)
-
-
-def found_by_name(transform: Any) -> bool:
-    """Tell whether a wrapped function has taken its function's place in a module."""
-    func = inspect.unwrap(transform)
-    if not isinstance(func, types.FunctionType):
-        return False
-    found: Any = sys.modules.get(func.__module__)
-    for part in func.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is transform
-
-
-def name_of(func: Callable[..., Any]) -> str:
-    """Return how the repr of what wraps a function calls it."""
-    name = getattr(func, "__qualname__", None)
-    if name is None:
-        return repr(func)
-    return str(name).rpartition("<locals>.")[2]

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
+
+from .interrupts import run_and_end
 
 Result = TypeVar("Result")
 
@@ -27,15 +30,15 @@ class SafeLock:
 
     def run(self, work: Callable[[], Result]) -> Result:
         """Wait until no other thread runs a work, and run one."""
-        try:
-            try:
-                self._lock.acquire()
-                return work()
-            finally:
-                self._give_up()
-        finally:  # again, for the case that an interrupt arrived in the midst of it
-            self._give_up()
 
-    def _give_up(self) -> None:
-        if self._lock._is_owned():
-            self._lock.release()
+        def locked() -> Result:
+            self._lock.acquire()
+            return work()
+
+        return run_and_end(locked, partial(release, self._lock))
+
+
+def release(lock: Any) -> None:
+    """Open a reentrant lock that this thread may have closed once."""
+    if lock._is_owned():
+        lock.release()

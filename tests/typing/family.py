@@ -166,7 +166,36 @@ assert_type(anyjac.jacrev(loose, None, 0, False, True)(1.0), tuple[Any, tuple[fl
 assert_type(anyjac.value_and_grad(loose)(1.0), tuple[tuple[float, str], Any])
 anyjac.grad(untyped, has_aux=True, return_value=True)(1.0, 2)  # some checkers infer what it returns
 assert_type(anyjac.grad(anyjac.grad(energy))(1.0), Any)
-assert_type(anyjac.jacrev(anyjac.jit(energy), return_value=True)(1.0), tuple[Any, Any])
+assert_type(anyjac.jacrev(anyjac.jit(energy), return_value=True)(1.0), tuple[Any, float])
+
+# ---- compiled, and mapped --------------------------------------------------------------------------------------------
+
+
+class Compiled:
+    @anyjac.jit
+    def energy(self, x: float) -> float:
+        return x**2
+
+    @anyjac.jit(backend="jax")
+    @anyjac.value_and_grad
+    def valued(self, x: float) -> float:
+        return x**2
+
+    @anyjac.vmap(in_axes=1)
+    @anyjac.grad(return_value=True)
+    def each(self, x: float) -> float:
+        return x**2
+
+
+compiled = Compiled()
+assert_type(anyjac.jit(energy)(1.0, scale="b"), float)
+assert_type(anyjac.jit(anyjac.grad(energy, return_value=True))(1.0), tuple[Any, float])
+assert_type(compiled.energy(1.0), float)
+assert_type(compiled.valued(1.0), tuple[float, Any])
+assert_type(Compiled.valued(compiled, 1.0), tuple[float, Any])
+assert_type(anyjac.vmap(energy)([1.0, 2.0]), Any)
+assert_type(anyjac.vmap(anyjac.grad(energy, return_value=True))([1.0, 2.0]), tuple[Any, float])
+assert_type(compiled.each([1.0, 2.0]), tuple[Any, float])
 
 # ---- flags that are not known, and what there is besides calls -------------------------------------------------------
 
@@ -176,7 +205,6 @@ assert_type(anyjac.vjp(energy, return_value=flag)(1.0), Any)
 
 assert_type(anyjac.jacrev(energy, chunk_size=2).rows(1.0), anyjac.Rows)
 assert_type(anyjac.hessian(energy).as_linear_operator(1.0, scale="b").aux, Any)
-assert_type(anyjac.jit(anyjac.grad(energy)), anyjac.Jitted)
 assert_type(anyjac.grad(energy).__name__, str)
 assert_type(anyjac.grad.__name__, str)
 
@@ -196,6 +224,9 @@ anyjac.grad(energy)("text")  # type: ignore[arg-type]
 anyjac.jacrev(energy).rows("text")  # type: ignore[arg-type]
 cell.slope(cell, 1.0)  # type: ignore[call-arg, arg-type]
 cell.along(1.0, y=3)  # type: ignore[call-arg]
+anyjac.jit(energy)("text")  # type: ignore[arg-type]
+compiled.energy(compiled, 1.0)  # type: ignore[call-arg, arg-type]
+anyjac.vmap(energy, axes=1)  # type: ignore[call-overload]
 anyjac.grad(energy, chunk_size=2)  # type: ignore[call-overload]
 anyjac.jacfwd(energy, mode="rev")  # type: ignore[call-overload]
 anyjac.jacobian(energy, mode="reverse")  # type: ignore[call-overload]

@@ -47,7 +47,7 @@ def test_a_wrong_promise_is_found(tmp_path: Path) -> None:
 
 
 PACKED = ("jacrev", "jacfwd", "jacobian", "grad", "vector_grad", "derivative", "hessian")
-OTHERS = ("value_and_grad", "vjp", "linearize", "jvp", "hvp")
+OTHERS = ("value_and_grad", "vjp", "linearize", "jvp", "hvp", "jit", "vmap")
 
 
 @pytest.mark.parametrize("name", PACKED + OTHERS)
