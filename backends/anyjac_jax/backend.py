@@ -133,17 +133,22 @@ class JaxBackend(Backend):
         """
         if self.forced_path == "native":
             return super().jacobian(fun, primals, chunk_size, mode)
-        if not programs.outside_all_traces():
-            return recorded_jacobian(self, fun, primals, chunk_size, mode)
         if not self._compiled.serves(fun):
-            return super().jacobian(fun, primals, chunk_size, mode)
+            return self._jacobian_as_it_is(fun, primals, chunk_size, mode)
         try:
             return self._jacobian_of_program(trace(fun, primals), primals, chunk_size, mode)
         except Exception as error:
             if not (isinstance(error, UnfaithfulError) or needed_values(error)):
                 raise
             self._compiled.leave_out(fun)
-        return super().jacobian(fun, primals, chunk_size, mode)
+        return self._jacobian_as_it_is(fun, primals, chunk_size, mode)
+
+    def _jacobian_as_it_is(
+        self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
+    ) -> Jacobian:
+        if programs.outside_all_traces():
+            return super().jacobian(fun, primals, chunk_size, mode)
+        return recorded_jacobian(self, fun, primals, chunk_size, mode)
 
     def _jacobian_of_program(
         self, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
@@ -155,7 +160,7 @@ class JaxBackend(Backend):
             with contextlib.suppress(Exception):  # arrays on several devices, say: nothing has been lost by trying
                 return compiled(program.constants, primals)
             compiled.refuse()
-        return super().jacobian(program.function(program.constants), primals, chunk_size, mode)
+        return self._jacobian_as_it_is(program.function(program.constants), primals, chunk_size, mode)
 
     def cache_info(self) -> CacheInfo:
         return self._compiled.info()
@@ -198,6 +203,7 @@ class JaxBackend(Backend):
             not isinstance(pullback, differentiation.VjpPullback)
             or not pullback.rows_are_wanted_often(index, stop - start)
             or self.forced_path == "native"
+            or not programs.outside_all_traces()
             or not may_compile()
         ):
             return super().pullback_identity(pullback, outputs, index, start, stop)
@@ -218,7 +224,7 @@ class JaxBackend(Backend):
         return staging.stage(fun)
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
-        return list(jax.vmap(lambda *rows: list(fun(*rows)))(*arrays))
+        return programs.mapped(fun, arrays)
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return jax.vmap(fun)

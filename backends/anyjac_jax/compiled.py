@@ -22,7 +22,7 @@ from anyjac_plugins.origin import Remembered
 
 from .differentiation import linearize, one_hot, rows_at_once, transposed, vjp
 from .keys import UnkeyableError, key_of
-from .programs import Program, outside_all_traces
+from .programs import Program, outside_all_traces, within_map
 
 CALLS_TO_COMPILE = 3
 """How often a program has to come until it is compiled: one that is run twice does not pay for a compilation.
@@ -40,8 +40,8 @@ CompiledJacobian = Callable[[list[Any], Sequence[Array]], tuple[list[Array], lis
 
 
 def may_compile() -> bool:
-    """Tell whether to compile what nobody asked for: not where JAX itself records, or is to run step by step."""
-    return environment.compiles() and outside_all_traces() and not any(getattr(jax.config, name) for name in _CHECKING)
+    """Tell whether to compile what nobody asked for: not where users want to see each operation run."""
+    return environment.compiles() and not any(getattr(jax.config, name) for name in _CHECKING)
 
 
 @dataclass(slots=True)
@@ -61,8 +61,8 @@ class CompiledJacobians:
         self._left_out = Remembered()
 
     def serves(self, fun: FlatFunction) -> bool:
-        """Tell whether calls of `fun` are to be recorded."""
-        return may_compile() and fun not in self._left_out
+        """Tell whether calls of `fun` are to be recorded: not where JAX itself records already."""
+        return (outside_all_traces() or within_map()) and may_compile() and fun not in self._left_out
 
     def leave_out(self, fun: FlatFunction) -> None:
         """Remember that `fun`, and whatever function has the same code, cannot be recorded."""

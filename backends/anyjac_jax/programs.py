@@ -5,7 +5,7 @@ The function really runs, so that its side effects happen, and closures that hav
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -23,6 +23,8 @@ with jax.core.ensure_compile_time_eval():
     _OUTSIDE = get_opaque_trace_state()  # type: ignore[no-untyped-call]
 
 _device: ContextVar[Any] = ContextVar("anyjac_jax_device", default=None)
+_map: ContextVar[Any] = ContextVar("anyjac_jax_map", default=None)
+"""The state of JAX's traces directly within a map whose operations are computed at once; None elsewhere."""
 
 
 class Program(NamedTuple):
@@ -86,24 +88,48 @@ def trace(fun: FlatFunction, primals: Sequence[Array]) -> Program:
         count = len(outputs)
         return [*outputs, *aux]
 
-    with _recording_for(primals[0].device):
+    with _setting(_device, _device_of(primals)):
         closed = jax.make_jaxpr(flat)(*primals)
     if failures:
         raise failures.pop()
     return Program(closed.jaxpr, list(closed.consts), count)
 
 
+def mapped(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
+    """Map a function over the first axis of arrays."""
+    computes = outside_all_traces() or within_map()
+
+    def row(*rows: Array) -> list[Array]:
+        state = get_opaque_trace_state() if computes else None  # type: ignore[no-untyped-call]
+        with _setting(_map, state):
+            return list(fun(*rows))
+
+    with _setting(_device, _device_of(arrays)):
+        return list(jax.vmap(row)(*arrays))
+
+
+def within_map() -> bool:
+    """Tell whether JAX computes what it is given for all rows of a map, rather than recording it."""
+    state = _map.get()
+    return state is not None and bool(get_opaque_trace_state() == state)  # type: ignore[no-untyped-call]
+
+
 @contextmanager
-def _recording_for(device: Any) -> Iterator[None]:
-    token = _device.set(device)
+def _setting(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _device.reset(token)
+        variable.reset(token)
+
+
+def _device_of(arrays: Sequence[Array]) -> Any:
+    """Return the device of arrays; for traced ones, that of the arrays for which they stand."""
+    return device_of_recorded() if isinstance(arrays[0], jax.core.Tracer) else arrays[0].device
 
 
 def device_of_recorded() -> Any:
-    """Return the device of the arrays that a program is being recorded for; None where none is."""
+    """Return the device of the arrays that a program is being recorded for, or a map computed; None elsewhere."""
     return _device.get()
 
 

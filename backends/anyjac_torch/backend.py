@@ -31,7 +31,7 @@ from anyjac_plugins import (
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.origin import Remembered
 
-from . import blocks, differentiation, forward, nonfinite, staging
+from . import blocks, differentiation, forward, nonfinite, staging, transformed
 from .namespace import build_namespace
 
 
@@ -62,7 +62,7 @@ class TorchBackend(Backend):
         return torch.as_tensor(value, dtype=dtype, device=device)
 
     def is_traced(self, value: Array) -> bool:
-        return bool(value.grad_fn is not None) or differentiation.is_wrapped(value)
+        return bool(value.grad_fn is not None) or transformed.is_wrapped(value)
 
     def copy(self, array: Array) -> Array:
         return array.clone()
@@ -79,7 +79,7 @@ class TorchBackend(Backend):
         return changed
 
     def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
-        return np.asarray(differentiation.values_of_index(index))
+        return np.asarray(transformed.values_of_index(index))
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         host = array.detach().cpu().resolve_conj().resolve_neg()
@@ -149,7 +149,7 @@ class TorchBackend(Backend):
         if self.forced_path == "forward":
             return not staging.is_recording()
         large = sum(primal.numel() for primal in primals) >= LARGE
-        return large and not differentiation.is_transformed() and not staging.is_recording()
+        return large and not transformed.is_transformed() and not staging.is_recording()
 
     def transpose(self, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]) -> Pullback:
         """Transpose as by default, and compare with the pullback where a user's own backward has a part in it.
@@ -254,8 +254,7 @@ class TorchBackend(Backend):
         return compiled
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
-        """Map by `torch.func.vmap`; random numbers are other ones in each row, as in a loop."""
-        return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness="different")(*arrays))
+        return transformed.map_rows(fun, arrays)
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)

@@ -1,25 +1,20 @@
-"""Reverse mode on PyTorch: `torch.autograd` on tensors of our own, and `torch.func` where one of its transforms runs.
-
-PyTorch's gradients are the conjugate of the contract's for complex numbers, so cotangents are conjugated on their way
-in and gradients on their way out; for real tensors that does nothing.
-"""
+"""Reverse mode on PyTorch: `torch.autograd` on tensors of our own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 import torch
-from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd import graph as autograd_graph
 
 from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
-from anyjac_plugins.interrupts import run_and_end
 
-_functorch = torch._C._functorch
+from .cotangents import conjugated
+from .transformed import LevelPullback, is_transformed, is_wrapped, mapped, vjp_at_a_level
+
 _AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _OfUsers: Any = torch.autograd.function.BackwardCFunction
 
@@ -27,14 +22,14 @@ _OfUsers: Any = torch.autograd.function.BackwardCFunction
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
     """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
     # In inference mode torch.autograd records nothing, without a word; torch.func does.
-    if _functorch.peek_interpreter_stack() is not None or torch.is_inference_mode_enabled():
-        return _vjp_within_functorch(fun, primals)
+    if is_transformed() or torch.is_inference_mode_enabled():
+        return vjp_at_a_level(fun, primals)
     return _vjp_on_graph(fun, primals)
 
 
 def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None] | None:
     """Pull back a batch of cotangents at once; None where an operator, or a user's backward, cannot be batched."""
-    assert isinstance(pullback, _GraphPullback | _FunctorchPullback)
+    assert isinstance(pullback, _GraphPullback | LevelPullback)
     if pullback.refuses_batches:
         return None
     try:
@@ -57,16 +52,11 @@ def is_constant(pullback: Pullback) -> bool:
 
 def is_short(pullback: Pullback) -> bool:
     """Tell whether a pass takes so few steps that what is in the processor's cache hardly matters."""
-    assert isinstance(pullback, _GraphPullback | _FunctorchPullback)
+    assert isinstance(pullback, _GraphPullback | LevelPullback)
     return isinstance(pullback, _GraphPullback) and pullback.steps_within(FEW_STEPS)
 
 
 FEW_STEPS = 4
-
-
-def is_transformed() -> bool:
-    """Tell whether a transform of `torch.func` runs around the current code."""
-    return _functorch.peek_interpreter_stack() is not None
 
 
 def check_transpose(
@@ -103,41 +93,6 @@ def _inner_product(left: Sequence[Array], right: Sequence[Array | None]) -> tupl
     """Return the real part of the sum of products, and the sum of their magnitudes."""
     products = [a * b for a, b in zip(left, right, strict=True) if b is not None]
     return sum(float(p.real.sum()) for p in products), sum(float(p.abs().sum()) for p in products)
-
-
-def is_wrapped(tensor: torch.Tensor) -> bool:
-    """Tell whether a transform of `torch.func` that is still running has wrapped the tensor."""
-    return bool(_functorch.is_functorch_wrapped_tensor(tensor))
-
-
-def values_of_index(index: torch.Tensor) -> Any:
-    """Return an index on the host, though transforms of `torch.func` may have wrapped it.
-
-    Raises
-    ------
-    NotSupportedError
-        If `torch.func.vmap` maps over it, so that it has many values.
-    """
-    while is_wrapped(index):
-        if _functorch.is_batchedtensor(index):
-            raise NotSupportedError(
-                "backend 'torch' cannot update elements at an index that torch.func.vmap maps over; use a mask, or "
-                "xp.where"
-            )
-        index = _functorch.get_unwrapped(index)
-    with temporarily_clear_interpreter_stack():
-        return index.numpy(force=True)
-
-
-def _conjugated(tensor: Array | None) -> Array | None:
-    if tensor is None:
-        return None
-    if tensor._is_zerotensor():  # a mark for zeros that has no memory, which users could not read
-        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
-    return tensor.conj().resolve_conj() if tensor.is_complex() else tensor
-
-
-# ---- on the graph of torch.autograd --------------------------------------------------------------------------------
 
 
 _depth: ContextVar[int] = ContextVar("anyjac_torch_depth", default=0)
@@ -260,13 +215,13 @@ class _GraphPullback:
         outputs, seeds = self._seeded(cotangents)
         if not outputs:
             return [None] * len(self._roots)
-        return [_conjugated(gradient) for gradient in self._gradients(outputs, seeds)]
+        return [conjugated(gradient) for gradient in self._gradients(outputs, seeds)]
 
     def batch(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
         outputs, seeds = self._seeded(cotangents)
         if not outputs:
             return [None] * len(self._roots)
-        return [_conjugated(rows) for rows in _mapped(lambda *row: self._gradients(outputs, row), seeds)]
+        return [conjugated(rows) for rows in mapped(lambda *row: self._gradients(outputs, row), seeds)]
 
     def has_rules_of_users(self) -> bool:
         """Tell whether any step is a `torch.autograd.Function`, whose backward may be anything."""
@@ -300,7 +255,7 @@ class _GraphPullback:
             for output, cotangent in zip(self._outputs, cotangents, strict=True)
             if cotangent is not None and output.requires_grad
         ]
-        return [output for output, _ in begins], [_conjugated(cotangent) for _, cotangent in begins]
+        return [output for output, _ in begins], [conjugated(cotangent) for _, cotangent in begins]
 
     def _gradients(self, outputs: Sequence[Array], seeds: Sequence[Array]) -> tuple[Array | None, ...]:
         traced = self.differentiable or any(seed.requires_grad for seed in seeds)
@@ -309,70 +264,3 @@ class _GraphPullback:
             tuple(outputs), tuple(seeds), True, traced, self._roots, allow_unreachable=True, accumulate_grad=False
         )
         return gradients
-
-
-def _mapped(function: Callable[..., Sequence[Array | None]], batches: Sequence[Array]) -> list[Array | None]:
-    """Return what `torch.func.vmap` would, in half its time.
-
-    The batching of ``torch.autograd.grad(..., is_grads_batched=True)`` is an older one, with fewer and slower rules.
-    """
-    count = batches[0].shape[0]
-
-    def mapped() -> list[Array | None]:
-        level = _functorch._vmap_increment_nesting(count, "error")
-        results = function(*(_functorch._add_batch_dim(batch, 0, level) for batch in batches))
-        return [None if r is None else _functorch._remove_batch_dim(r, level, count, 0) for r in results]
-
-    return run_and_end(mapped, partial(_leave_map, _level()))
-
-
-def _level() -> int:
-    """Return how many transforms of `torch.func` are running."""
-    innermost = _functorch.peek_interpreter_stack()
-    return 0 if innermost is None else innermost.level()
-
-
-def _leave_map(outside: int) -> None:
-    """End the map that was begun within `outside` transforms, unless it has ended."""
-    if _level() > outside:
-        _functorch._vmap_decrement_nesting()
-
-
-# ---- within transforms of torch.func -------------------------------------------------------------------------------
-
-
-def _vjp_within_functorch(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
-    def paired(*tensors: Array) -> tuple[tuple[Array, ...], list[Array]]:
-        outputs, aux = fun(*tensors)
-        return tuple(outputs), list(aux)
-
-    vjp: Callable[..., Any] = torch.func.vjp
-    outputs, pull, aux = vjp(paired, *primals, has_aux=True)
-    return list(outputs), _FunctorchPullback(pull, outputs), list(aux)
-
-
-class _FunctorchPullback:
-    """The pullback of `torch.func.vjp`, in the contract's terms."""
-
-    def __init__(self, pull: Callable[..., Sequence[Array]], outputs: Sequence[Array]):
-        self._pull = pull
-        self._outputs = outputs
-        self.refuses_batches = False
-
-    def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        filled = tuple(
-            torch.zeros_like(output) if cotangent is None else _conjugated(cotangent)
-            for output, cotangent in zip(self._outputs, cotangents, strict=True)
-        )
-        return [_conjugated(gradient) for gradient in self._pull(filled)]
-
-    def batch(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        given = [index for index, cotangent in enumerate(cotangents) if cotangent is not None]
-
-        def one_row(*rows: Array) -> tuple[Array | None, ...]:
-            filled: list[Array | None] = [None] * len(cotangents)
-            for index, row in zip(given, rows, strict=True):
-                filled[index] = row
-            return tuple(self(filled))
-
-        return list(torch.func.vmap(one_row)(*(cotangents[index] for index in given)))

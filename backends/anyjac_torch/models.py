@@ -21,8 +21,8 @@ from torch.overrides import TorchFunctionMode
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedError, VariableWriteError
 
-from .differentiation import is_transformed, is_wrapped
 from .staging import is_recording
+from .transformed import is_transformed, is_wrapped
 
 _AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _modes: Any = overrides

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
 import optree
@@ -246,7 +247,7 @@ class _Batch:
         self.arrays: list[Array] = []
         self._args: list[tuple[TreeDef, list[Any]] | Any] = []
         self._mapped: list[bool] = []
-        first: tuple[str, int] | None = None
+        wheres: list[Where] = []
         for position, (arg, axes) in enumerate(zip(args, _for_each_argument(in_axes, len(args)), strict=True)):
             self._mapped.append(axes is not None)
             if axes is None:
@@ -254,27 +255,19 @@ class _Batch:
                 continue
             leaves, tree = flatten(without_variables(arg), opener_of(backend))
             taken: list[Any] = []
-            for leaf, axis, path in zip(leaves, _for_each_leaf(axes, arg, backend), tree.paths(), strict=True):
+            for index, (leaf, axis) in enumerate(
+                zip(leaves, _for_each_leaf(axes, arg, len(leaves), backend), strict=True)
+            ):
                 if axis is None:
                     taken.append(_Given(leaf))
                     continue
-                where = f"argument {position}{path}"
-                array = to_array(backend, leaf, where, device, converts)
+                where = partial(_place, f"argument {position}", tree, index)
+                array = leaf if backend.is_array(leaf) else to_array(backend, leaf, where(), device, converts)
                 self.arrays.append(_in_front(backend, array, axis, where))
+                wheres.append(where)
                 taken.append(None)
-                size = self.arrays[-1].shape[0]
-                if first is not None and size != first[1]:
-                    raise InputValueError(
-                        f"{where} has {size} elements along the axis to map over, and {first[0]} has {first[1]}; both "
-                        f"need as many, or None in in_axes"
-                    )
-                first = first or (where, size)
             self._args.append((tree, taken))
-        if first is None:
-            raise InputValueError("vmap needs an argument to map over, and in_axes or the arguments name none")
-        self.size = first[1]
-        if not self.size:
-            raise InputValueError(f"{first[0]} has no element along the axis to map over, so that there is no example")
+        self.size = _common_size(self.arrays, wheres)
 
     def example(self, rows: Sequence[Array]) -> list[Any]:
         """Return the arguments of one example."""
@@ -283,6 +276,23 @@ class _Batch:
             arg[0].unflatten([next(remaining) if leaf is None else leaf.value for leaf in arg[1]]) if mapped else arg
             for arg, mapped in zip(self._args, self._mapped, strict=True)
         ]
+
+
+def _common_size(arrays: Sequence[Array], wheres: Sequence[Where]) -> int:
+    """Return how many examples there are, and refuse arrays that have different numbers of them."""
+    if not arrays:
+        raise InputValueError("vmap needs an argument to map over, and in_axes or the arguments name none")
+    first = arrays[0].shape[0]
+    for array, where in zip(arrays, wheres, strict=True):
+        size = array.shape[0]
+        if size != first:
+            raise InputValueError(
+                f"{where()} has {size} elements along the axis to map over, and {wheres[0]()} has {first}; both need "
+                f"as many, or None in in_axes"
+            )
+    if not first:
+        raise InputValueError(f"{wheres[0]()} has no element along the axis to map over, so that there is no example")
+    return int(first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,28 +330,36 @@ class _Run:
             )
         self._output = output
         return [
-            leaf if is_array else _constant(backend, leaf, path)
-            for leaf, is_array, path in zip(output.leaves, output.is_array, output.tree.paths(), strict=True)
+            leaf if is_array else _constant(backend, leaf, _place("output", output.tree, index))
+            for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
         ]
 
     def output_of(self, rows: Sequence[Array], out_axes: Any) -> Any:
         """Put what has been computed for all examples into the tree of the output."""
         assert self._output is not None
         tree, backend = self._output.tree, self._scope.backend
-        axes = _for_each_leaf(out_axes, self._output.original, backend, "out_axes")
+        axes = _for_each_leaf(out_axes, self._output.original, len(rows), backend, "out_axes")
         moved = [
-            _behind(backend, array, axis, f"output{path}")
-            for array, axis, path in zip(rows, axes, tree.paths(), strict=True)
+            _behind(backend, array, axis, partial(_place, "output", tree, index))
+            for index, (array, axis) in enumerate(zip(rows, axes, strict=True))
         ]
         return tree.unflatten(moved)
 
 
-def _constant(backend: Backend, leaf: Any, path: str) -> Array:
+def _constant(backend: Backend, leaf: Any, where: str) -> Array:
     """Make an array of a number, or of a NumPy array, that a function returned."""
     try:
-        return to_array(backend, leaf, f"output{path}", None, converts=False)
+        return to_array(backend, leaf, where, None, converts=False)
     except InputTypeError as error:
         raise OutputError(f"{error}; a mapped function returns arrays and numbers alone") from error
+
+
+Where = Callable[[], str]
+"""Says how messages call an array."""
+
+
+def _place(root: str, tree: TreeDef, index: int) -> str:
+    return f"{root}{tree.paths()[index]}"
 
 
 # ---- axes ------------------------------------------------------------------------------------------------------------
@@ -370,8 +388,14 @@ def _for_each_argument(in_axes: Any, count: int) -> Sequence[Any]:
     return in_axes
 
 
-def _for_each_leaf(axes: Any, tree: Any, backend: Backend, name: str = "in_axes") -> Iterator[Any]:
-    """Yield the axis of each leaf of a tree, of which the tree of axes is a prefix."""
+def _for_each_leaf(
+    axes: Any, tree: Any, count: int, backend: Backend, name: str = "in_axes"
+) -> Sequence[Any] | Iterator[Any]:
+    """Return the axis of each leaf of a tree, of which the tree of axes is a prefix."""
+    return [axes] * count if is_int(axes) else _broadcast(axes, tree, backend, name)
+
+
+def _broadcast(axes: Any, tree: Any, backend: Backend, name: str) -> Iterator[Any]:
     marked = optree.tree_map(lambda axis: _NONE if axis is None else axis, axes, none_is_leaf=True, namespace=NAMESPACE)
     try:
         broadcast = optree.broadcast_prefix(marked, tree, namespace=NAMESPACE)
@@ -382,16 +406,16 @@ def _for_each_leaf(axes: Any, tree: Any, backend: Backend, name: str = "in_axes"
             yield None if axis is _NONE else axis
 
 
-def _in_front(backend: Backend, array: Array, axis: int, where: str) -> Array:
+def _in_front(backend: Backend, array: Array, axis: int, where: Where) -> Array:
     if not -len(array.shape) <= axis < len(array.shape):
-        raise InputValueError(f"{where} has shape {tuple(array.shape)}, and no axis {axis} to map over")
+        raise InputValueError(f"{where()} has shape {tuple(array.shape)}, and no axis {axis} to map over")
     return array if axis in (0, -len(array.shape)) else backend.namespace.moveaxis(array, axis, 0)
 
 
-def _behind(backend: Backend, array: Array, axis: int, where: str) -> Array:
+def _behind(backend: Backend, array: Array, axis: int, where: Where) -> Array:
     if not -len(array.shape) <= axis < len(array.shape):
         raise InputValueError(
-            f"{where} has shape {tuple(array.shape)} with the mapped axis in front, and that cannot be axis {axis}, as "
-            f"out_axes says"
+            f"{where()} has shape {tuple(array.shape)} with the mapped axis in front, and that cannot be axis {axis}, "
+            f"as out_axes says"
         )
     return array if axis in (0, -len(array.shape)) else backend.namespace.moveaxis(array, 0, axis)

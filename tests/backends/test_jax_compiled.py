@@ -594,3 +594,87 @@ def test_many_chunks_of_equal_size_are_pulled_back_by_a_compiled_program(place: 
         assert rows.block.devices() == {device}
         seen += 1
     assert seen == 8
+
+
+# ---- within maps -----------------------------------------------------------------------------------------------------
+
+EXAMPLES = jnp.asarray([[0.5, -1.0, 2.0], [1.0, 1.0, 1.0], [3.0, 0.0, -2.0], [0.1, 0.2, 0.3]])
+WEIGHTS = jnp.asarray([1.0, -2.0, 0.5])
+
+
+def test_a_gradient_within_a_map_is_compiled_once_for_all_examples() -> None:
+    runs = []
+
+    def loss(weights: Any, x: Any) -> Any:
+        runs.append(0)
+        return jnp.tanh(weights * x).sum() ** 2
+
+    mapped = anyjac.vmap(anyjac.grad(loss), (None, 0))
+    expected = jax.vmap(jax.grad(loss), (None, 0))(WEIGHTS, EXAMPLES)
+    runs.clear()
+    for _ in range(CALLS):
+        assert_same(mapped(WEIGHTS, EXAMPLES), expected)
+    assert (info().hits, len(runs)) == (CALLS - CALLS_TO_COMPILE + 1, CALLS)
+
+
+def test_what_a_function_within_a_map_found_elsewhere_may_be_mapped_over_and_may_change() -> None:
+    offset = jnp.asarray(1.0)
+
+    def each(x: Any) -> Any:
+        return jacrev(lambda w: jnp.sin(w * x) + offset * w**2)(WEIGHTS)
+
+    for step in range(CALLS):
+        offset = jnp.asarray(float(step))
+        expected = jax.vmap(lambda x: jax.jacrev(lambda w: jnp.sin(w * x) + offset * w**2)(WEIGHTS))(EXAMPLES)  # noqa: B023
+        assert_same(anyjac.vmap(each)(EXAMPLES), expected)
+    assert info().hits
+
+
+def test_values_and_aux_data_of_a_gradient_within_a_map_are_those_of_each_example() -> None:
+    scale = Variable(jnp.asarray(2.0))
+
+    def loss(x: Any) -> Any:
+        return (scale * x**2).sum(), {"input": x, "scale": scale.value}
+
+    transform = anyjac.grad(loss, scale, 0, has_aux=True, return_value=True)
+    for _ in range(CALLS):
+        (by_scale, by_x), value, aux = anyjac.vmap(transform)(EXAMPLES)
+        assert_same(by_scale, (EXAMPLES**2).sum(1))
+        assert_same(by_x, 4.0 * EXAMPLES)
+        assert_same(value, 2.0 * (EXAMPLES**2).sum(1))
+        assert_same(aux, {"input": EXAMPLES, "scale": jnp.full(4, 2.0)})
+
+
+def test_a_branch_within_a_map_on_what_is_not_mapped_over_is_taken_as_ever() -> None:
+    def loss(x: Any, weights: Any) -> Any:
+        return (x * weights).sum() if weights[0] > 0 else x.sum()
+
+    mapped = anyjac.vmap(anyjac.grad(loss), (0, None))
+    for _ in range(CALLS):
+        assert_same(mapped(EXAMPLES, WEIGHTS), jnp.broadcast_to(WEIGHTS, EXAMPLES.shape))
+        assert_same(mapped(EXAMPLES, -WEIGHTS), jnp.ones_like(EXAMPLES))
+
+
+def test_a_map_within_a_transformation_of_jax_is_recorded_by_it_alone() -> None:
+    mapped = anyjac.vmap(anyjac.grad(lambda x: (x**3).sum()))
+    assert_same(jax.jit(mapped)(EXAMPLES), 3.0 * EXAMPLES**2)
+    assert_same(jax.jacrev(lambda x: mapped(x).sum())(EXAMPLES), 6.0 * EXAMPLES)
+    assert info() == CacheInfo(maxsize=MAXIMUM)
+
+
+def test_a_gradient_within_maps_of_maps_is_compiled_too() -> None:
+    mapped = anyjac.vmap(anyjac.vmap(anyjac.grad(lambda x: x**3)))
+    for _ in range(CALLS):
+        assert_same(mapped(EXAMPLES), 3.0 * EXAMPLES**2)
+    assert info().hits
+
+
+def test_the_device_is_known_within_a_map() -> None:
+    seen = []
+
+    def loss(x: Any) -> Any:
+        seen.append(anyjac.device(x))
+        return (x**2).sum()
+
+    anyjac.vmap(anyjac.grad(loss))(EXAMPLES)
+    assert seen == [EXAMPLES.device]

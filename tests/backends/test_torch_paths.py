@@ -327,3 +327,48 @@ def test_a_compiled_transform_is_right_on_every_call() -> None:
     compiled = anyjac.get_backend("torch").compile(jacrev(lambda x: x**2))
     for point in ([1.0, 2.0], [3.0, 4.0]):
         assert torch.equal(compiled(tensor(point)), torch.diag(2 * tensor(point)))
+
+
+def test_saved_tensor_hooks_are_refused_within_transforms_of_torch_func() -> None:
+    def with_hooks(x: torch.Tensor) -> torch.Tensor:
+        with torch.autograd.graph.save_on_cpu():
+            return (x**2).sum()
+
+    with pytest.raises(RuntimeError, match="do not support saved tensor hooks"):
+        torch.func.vmap(anyjac.grad(with_hooks))(torch.ones(2, 3))
+
+
+def test_a_failure_within_transforms_of_torch_func_leaves_no_level_behind() -> None:
+    def fails(x: torch.Tensor) -> torch.Tensor:
+        raise OSError("out of paper")
+
+    for mapping in (torch.func.vmap, anyjac.vmap):
+        with pytest.raises(OSError, match="out of paper"):
+            mapping(anyjac.grad(fails))(torch.ones(2, 3))
+    assert torch._C._functorch.peek_interpreter_stack() is None
+    assert not torch._C._functorch.get_inplace_requires_grad_allowed()
+
+
+@pytest.mark.parametrize("grad_enabled", [True, False])
+def test_a_gradient_within_a_map_is_differentiable_where_gradients_are_enabled(grad_enabled: bool) -> None:
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    with torch.set_grad_enabled(grad_enabled):
+        slopes = anyjac.vmap(anyjac.grad(lambda x: (x**3).sum()))(x)
+    assert slopes.requires_grad == grad_enabled
+    torch.testing.assert_close(slopes.detach(), 3.0 * x.detach() ** 2)
+    if grad_enabled:
+        (curvature,) = torch.autograd.grad(slopes.sum(), x)
+        torch.testing.assert_close(curvature, 6.0 * x.detach())
+
+
+def test_random_numbers_are_other_ones_for_each_example() -> None:
+    drawn = anyjac.vmap(lambda x: x * torch.rand(()))(torch.ones(100))
+    assert len(set(drawn.tolist())) > 90
+
+
+def test_a_map_of_gradients_is_right_within_a_function_that_dynamo_compiles() -> None:
+    mapped = anyjac.vmap(anyjac.grad(lambda w, x: torch.tanh(w * x).sum()), (None, 0))
+    w, x = torch.tensor([0.5, -1.0]), torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    compiled = torch.compile(lambda w, x: 2.0 * mapped(w, x), backend="eager")
+    for _ in range(2):
+        torch.testing.assert_close(compiled(w, x), 2.0 * x * (1.0 - torch.tanh(w * x) ** 2))
