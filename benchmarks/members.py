@@ -108,6 +108,7 @@ def _loss_of_example(widths: Sequence[int]) -> Callable[[Operations], Function]:
 def _loss_of_vector(widths: Sequence[int], examples: int) -> tuple[Callable[[Operations], Function], Any]:
     """Return the same error as a function of all weights in one vector, and the vector."""
     weights = _weights(widths)
+    shapes = {name: value.shape for name, value in weights.items()}  # alone: Dynamo trips over arrays of NumPy
     ends = np.cumsum([0, *(value.size for value in weights.values())]).tolist()
     make_loss = _loss_of_network(widths, examples)
 
@@ -115,8 +116,8 @@ def _loss_of_vector(widths: Sequence[int], examples: int) -> tuple[Callable[[Ope
         loss = make_loss(ops)
 
         def of_vector(v: Any) -> Any:
-            parts = zip(weights.items(), pairwise(ends), strict=True)
-            return loss({name: v[start:end].reshape(value.shape) for (name, value), (start, end) in parts})
+            parts = zip(shapes.items(), pairwise(ends), strict=True)
+            return loss({name: v[start:end].reshape(shape) for (name, shape), (start, end) in parts})
 
         return of_vector
 
