@@ -1,4 +1,4 @@
-"""What was measured as tables, in Markdown and in reStructuredText, and the short one that README shows."""
+"""What was measured as tables, in Markdown and in reStructuredText, and the short ones that README shows."""
 
 from __future__ import annotations
 
@@ -192,11 +192,15 @@ def _limit(row: Row) -> str:
     return f"{_milliseconds(row, LIMIT)} ({LIMITS[row.problem]})" if LIMIT in row.values else ""
 
 
-# ---- the short one -------------------------------------------------------------------------------------------------
+# ---- the short ones -------------------------------------------------------------------------------------------------
 
 
 def headline(report: Report) -> str:
-    """Return the table of README: a row for each problem, and anyjac's time as a share of each framework's."""
+    """Return the tables of README: a row for each problem, and anyjac's time as a share of each framework's."""
+    return "\n\n".join(table.markdown() for table in (_short_jacobians(report), _short_members(report)) if table.rows)
+
+
+def _short_jacobians(report: Report) -> Table:
     columns = [
         (arena, name, arena_named(arena).reference_of(name))
         for arena in report.arenas(HOT)
@@ -209,7 +213,24 @@ def headline(report: Report) -> str:
         for problem in dict.fromkeys(row.problem for row in report.of(HOT))
     ]
     names = [f"`{name}` / `{reference}`" for _, name, reference in columns]
-    return Table("", ["Jacobian of", *names], rows).markdown()
+    return Table("", ["Jacobian of", *names], rows)
+
+
+def _short_members(report: Report) -> Table:
+    columns = [
+        (arena, name, reference)
+        for arena in report.arenas(MEMBERS)
+        for name, reference in members.REFERENCES.items()
+        if name in _contenders(report.of(MEMBERS, arena))
+    ]
+    cells = {(row.arena, row.problem): row for row in report.of(MEMBERS)}
+    rows = [
+        [problem, *(_share(cells.get((arena, problem)), name, reference) for arena, name, reference in columns)]
+        for problem in dict.fromkeys(row.problem for row in report.of(MEMBERS))
+    ]
+    own = {members.NATIVE: "{}'s own", members.NATIVE_COMPILED: "{}'s own, compiled"}
+    names = [f"{name} / {own[reference].format(arena)}" for arena, name, reference in columns]
+    return Table("", ["anyjac's", *names], rows)
 
 
 def _share(row: Row | None, contender: str, reference: str) -> str:
@@ -219,7 +240,7 @@ def _share(row: Row | None, contender: str, reference: str) -> str:
 
 
 def put_into(readme: Path, report: Report) -> None:
-    """Write the short table between README's marks."""
+    """Write the short tables between README's marks."""
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     readme.write_text(f"{before}{BEGIN}\n\n{headline(report)}\n\n{END}{after}", encoding="utf-8")

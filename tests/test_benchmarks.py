@@ -267,7 +267,7 @@ def test_rows_of_what_is_no_longer_measured_go(measured: Report) -> None:
     assert report().updating(report(*gone, *measured.rows), is_measured).rows == measured.rows
 
 
-def test_the_table_of_readme_is_that_of_the_last_run() -> None:
+def test_the_tables_of_readme_are_those_of_the_last_run() -> None:
     last = samples.read(ROOT / "docs" / "benchmarks.json")
     readme = (ROOT / "README.md").read_text()
     assert f"{tables.BEGIN}\n\n{tables.headline(last)}\n\n{tables.END}" in readme
@@ -287,6 +287,25 @@ def test_a_run_writes_its_table_between_the_marks_of_the_readme_beside(measured:
         ["3 -> 3", "0.1", "1.5", "0.5"],
         ["tanh 1000", "0.5", "", ""],
     ]
+
+
+def test_members_of_the_family_have_a_table_of_their_own_in_the_readme() -> None:
+    native, ours = [2.0, 4.0], [1.0, 2.0]
+    compiled = {members.NATIVE_COMPILED: [0.2, 0.4], members.OURS_COMPILED: [0.3, 0.6]}
+    found = report(
+        row(MEMBERS, "jax", members.ROSENBROCK, values={members.NATIVE: native, members.OURS: ours, **compiled}),
+        row(MEMBERS, "autograd", members.ROSENBROCK, values={members.NATIVE: native, members.OURS: native}),
+    )
+    heading, _, line = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in tables.headline(found).splitlines()
+    ]
+    said = dict(zip(heading, line, strict=True))
+    assert said.pop("anyjac's") == members.ROSENBROCK
+    assert said == {
+        "anyjac / jax's own": "0.5",
+        "anyjac.jit / jax's own, compiled": "1.5",
+        "anyjac / autograd's own": "1",
+    }
 
 
 # ---- plots ---------------------------------------------------------------------------------------------------------
