@@ -192,6 +192,11 @@ class JaxBackend(Backend):
     ) -> str | None:
         return nonfinite.origin(fun, primals, number, cotangents, tangents, nan)
 
+    def find_nonfinite_in_map(
+        self, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None], *, number: int, nan: bool
+    ) -> str | None:
+        return nonfinite.origin_in_map(linear_map, vectors, number, nan)
+
     def rows_at_once(self, width: int) -> int:
         return differentiation.rows_at_once(max(1, width))
 

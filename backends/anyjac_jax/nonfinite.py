@@ -7,14 +7,14 @@ said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from anyjac_plugins import Array, FlatFunction
+from anyjac_plugins import Array, FlatFunction, Pullback, Pushforward
 
 from . import differentiation
 
@@ -42,12 +42,29 @@ def origin(
             return [jnp.asarray(differentiation.jvp(fun, arrays, tangents)[1][number])]
         return [fun(*arrays)[0][number]]
 
-    recorded = jax.make_jaxpr(results)(*primals)
-    equation = _Program(recorded.jaxpr, recorded.consts, primals, nan).origin(0)
-    if equation is None:
-        return None
     derivative = cotangents is not None or tangents is not None
-    return f"the primitive {equation.primitive.name!r} of the {'derivative' if derivative else 'forward run'}"
+    return _primitive(results, primals, nan, "derivative" if derivative else "forward run")
+
+
+def origin_in_map(
+    linear_map: Pullback | Pushforward, vectors: Sequence[Array | None], number: int, nan: bool
+) -> str | None:
+    """Do the same for a linear map, which uses what the run before it has left."""
+    given = [index for index, vector in enumerate(vectors) if vector is not None]
+
+    def result(*arrays: Array) -> Sequence[Array]:
+        filled: list[Array | None] = [None] * len(vectors)
+        for index, array in zip(given, arrays, strict=True):
+            filled[index] = array
+        return [jnp.asarray(linear_map(filled)[number])]
+
+    return _primitive(result, [vector for vector in vectors if vector is not None], nan, "derivative")
+
+
+def _primitive(fun: Callable[..., Sequence[Array]], arguments: Sequence[Array], nan: bool, where: str) -> str | None:
+    recorded = jax.make_jaxpr(fun)(*arguments)
+    equation = _Program(recorded.jaxpr, recorded.consts, arguments, nan).origin(0)
+    return None if equation is None else f"the primitive {equation.primitive.name!r} of the {where}"
 
 
 class _Step(NamedTuple):

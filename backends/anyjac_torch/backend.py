@@ -26,6 +26,7 @@ from anyjac_plugins import (
     Backend,
     FlatFunction,
     Pullback,
+    Pushforward,
     StagedFunction,
 )
 from anyjac_plugins.errors import DtypeError
@@ -174,10 +175,17 @@ class TorchBackend(Backend):
         tangents: Sequence[Array | None] | None = None,
     ) -> str | None:
         if tangents is not None:
-            return None
+            return nonfinite.in_tangents(fun, primals, number, tangents, nan)
         if cotangents is not None:
             return nonfinite.in_backward_pass(fun, primals, number, cotangents, nan)
         return nonfinite.in_forward_run(fun, primals, number, nan)
+
+    def find_nonfinite_in_map(
+        self, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None], *, number: int, nan: bool
+    ) -> str | None:
+        if not isinstance(linear_map, differentiation.GraphPullback):  # a pushforward is the pullback of a pullback
+            return None
+        return nonfinite.in_pullback(linear_map, number, vectors, nan)
 
     def rows_at_once(self, width: int) -> int:
         """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -29,7 +30,7 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
 
 def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None] | None:
     """Pull back a batch of cotangents at once; None where an operator, or a user's backward, cannot be batched."""
-    assert isinstance(pullback, _GraphPullback | LevelPullback)
+    assert isinstance(pullback, GraphPullback | LevelPullback)
     if pullback.refuses_batches:
         return None
     try:
@@ -47,13 +48,13 @@ def one_row(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Arra
 
 def is_constant(pullback: Pullback) -> bool:
     """Tell whether what `pullback` returns belongs to no graph or transform, so that it may be copied and dropped."""
-    return isinstance(pullback, _GraphPullback) and not pullback.differentiable
+    return isinstance(pullback, GraphPullback) and not pullback.differentiable
 
 
 def is_short(pullback: Pullback) -> bool:
     """Tell whether a pass takes so few steps that what is in the processor's cache hardly matters."""
-    assert isinstance(pullback, _GraphPullback | LevelPullback)
-    return isinstance(pullback, _GraphPullback) and pullback.steps_within(FEW_STEPS)
+    assert isinstance(pullback, GraphPullback | LevelPullback)
+    return isinstance(pullback, GraphPullback) and pullback.steps_within(FEW_STEPS)
 
 
 FEW_STEPS = 4
@@ -69,13 +70,15 @@ def check_transpose(
     NotSupportedError
         If they differ.
     """
-    if not isinstance(pullback, _GraphPullback) or not pullback.has_rules_of_users():
+    if not isinstance(pullback, GraphPullback) or not pullback.has_rules_of_users():
         return
     with torch.no_grad():
         cotangents, tangents = [_somewhere(y, 1.0) for y in outputs], [_somewhere(x, 2.0) for x in primals]
         there, scale = _inner_product(cotangents, transposed(tangents))
         here, _ = _inner_product(tangents, pullback(cotangents))
         precision = max(torch.finfo(array.dtype).eps for array in (*outputs, *primals))
+    if not (math.isfinite(here) or math.isfinite(there)):
+        return  # the derivative is infinite there, and so is its transpose
     if not abs(there - here) <= precision**0.5 * max(scale, abs(here)):
         raise NotSupportedError(
             "backend 'torch' cannot push tangents forward through the backward of a torch.autograd.Function in this "
@@ -111,7 +114,7 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
     finally:
         _depth.reset(token)
     graph = _OuterGraph(depth) if outside and _leads_outside((*traced, *roots, *aux), depth) else None
-    pullback = _GraphPullback(roots, traced, graph is not None and any(map(graph.reaches, (*traced, *roots))))
+    pullback = GraphPullback(roots, traced, graph is not None and any(map(graph.reaches, (*traced, *roots))))
     return [_untraced(t, graph) for t in traced], pullback, [_untraced(t, graph) for t in aux]
 
 
@@ -202,7 +205,7 @@ class _OuterGraph:
         return known[start]
 
 
-class _GraphPullback:
+class GraphPullback:
     """Pulls cotangents back through the graph that one run of the function has made."""
 
     def __init__(self, roots: Sequence[Array], outputs: Sequence[Array], differentiable: bool):
@@ -216,6 +219,14 @@ class _GraphPullback:
         if not outputs:
             return [None] * len(self._roots)
         return [conjugated(gradient) for gradient in self._gradients(outputs, seeds)]
+
+    def begins(self, cotangents: Sequence[Array | None]) -> list[Any]:
+        """Return the nodes of the graph at which a pass with these cotangents begins."""
+        return [output.grad_fn for output in self._seeded(cotangents)[0]]
+
+    def root(self, number: int) -> Array:
+        """Return the tensor of a primal, at which passes end."""
+        return self._roots[number]
 
     def batch(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
         outputs, seeds = self._seeded(cotangents)

@@ -6,21 +6,54 @@ end in different operators, or where the way is lost (a tensor was changed throu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from anyjac_plugins import Array, FlatFunction
 
+from . import forward
+from .differentiation import GraphPullback
+
 
 def in_forward_run(fun: FlatFunction, primals: Sequence[Array], number: int, nan: bool) -> str | None:
     """Return the function that made the NaN (or infinity) in output `number`."""
-    with torch.no_grad(), _Record(nan) as record:
+    with torch.no_grad(), _Record(partial(_has, nan=nan)) as record:
         outputs, _ = fun(*(primal.detach().clone() for primal in primals))
     step = record.origin(_Version.of(outputs[number]))
     return None if step is None else f"{step.name!r} of the forward run"
+
+
+def in_tangents(
+    fun: FlatFunction, primals: Sequence[Array], number: int, tangents: Sequence[Array | None], nan: bool
+) -> str | None:
+    """Return the function whose tangent is the first with the NaN (or infinity) in the tangent of output `number`."""
+    steps: list[_Step | None] = []
+
+    def recorded(*arrays: Array) -> tuple[Sequence[Array], Sequence[Array]]:
+        with _Record(partial(_has_with_tangent, nan=nan)) as record:
+            outputs, aux = fun(*arrays)
+        steps.append(record.origin(_Version.of(outputs[number])))
+        return outputs, aux
+
+    forward.jvp(recorded, primals, tangents)
+    step = steps[-1]
+    return None if step is None else f"the tangent of {step.name!r}"
+
+
+def in_pullback(pullback: GraphPullback, number: int, cotangents: Sequence[Array | None], nan: bool) -> str | None:
+    """Return the node of a pullback's graph that made the NaN (or infinity) in what is pulled back to a primal."""
+    watched = _Pass(pullback.begins(cotangents), nan)
+    try:
+        pullback(cotangents)
+    finally:
+        watched.end()
+    node = watched.origin(pullback.root(number))
+    return None if node is None else f"{node.name()!r} of the derivative"
 
 
 def in_backward_pass(
@@ -49,6 +82,13 @@ def _has(tensor: Array, nan: bool) -> bool:
         return bool((torch.isnan(tensor) if nan else torch.isinf(tensor)).any())
 
 
+def _has_with_tangent(tensor: Array, nan: bool) -> bool:
+    """Tell whether a dual tensor, or its tangent, holds a NaN, or an infinity."""
+    with torch._C.DisableTorchFunction():
+        bare, tangent = forward_ad.unpack_dual(tensor)  # type: ignore[no-untyped-call]
+    return _has(bare, nan) or (tangent is not None and _has(tangent, nan))
+
+
 # ---- forward ---------------------------------------------------------------------------------------------------------
 
 
@@ -73,15 +113,15 @@ class _Step(NamedTuple):
 class _Record(TorchFunctionMode):
     """Keeps what the functions of PyTorch were given and returned, where that was what is looked for."""
 
-    def __init__(self, nan: bool) -> None:
+    def __init__(self, has: Callable[[Array], bool]) -> None:
         super().__init__()
-        self._nan = nan
+        self._has = has
         self._made: dict[_Version, _Step] = {}
         self._kept: list[Array] = []  # no tensor may go, and leave its identity to another
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = list(_tensors((args, kwargs or {})))
-        faulty = [_Version.of(tensor) for tensor in given if _has(tensor, self._nan)]
+        faulty = [_Version.of(tensor) for tensor in given if self._has(tensor)]
         result = func(*args, **(kwargs or {}))
         self._kept += given
         if _holds_unknown((args, kwargs or {})):
@@ -89,7 +129,7 @@ class _Record(TorchFunctionMode):
         for tensor in _tensors(result):
             self._kept.append(tensor)
             made = _Version.of(tensor)
-            if made not in self._made and made not in faulty and _has(tensor, self._nan):
+            if made not in self._made and made not in faulty and self._has(tensor):
                 self._made[made] = _Step(str(resolve_name(func) or getattr(func, "__name__", func)), faulty)
         return result
 

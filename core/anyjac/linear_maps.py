@@ -11,7 +11,7 @@ from anyjac_plugins import Array, Backend
 
 from .directions import cotangents_of, tangents_of
 from .linearisation import Linearisation
-from .nonfinite import refuse_vectors
+from .nonfinite import origin_in_map, refuse_vectors
 from .outputs import Carried
 
 
@@ -84,7 +84,8 @@ class Pullback(_LinearMap):
         gradients = source.linear_map(seeds) if seeded else [None] * len(source.primals)
         if source.settings.debug_nan:
             refuse_vectors(backend, seeds, source.output_labels, "cotangent of")
-            refuse_vectors(backend, gradients, source.primal_labels, "gradient for")
+            origin = origin_in_map(backend, source.linear_map, seeds)
+            refuse_vectors(backend, gradients, source.primal_labels, "gradient for", origin)
         return source.pack(_filled(backend, gradients, source.primals), ())
 
     def __repr__(self) -> str:
@@ -140,7 +141,8 @@ class Pushforward(_LinearMap):
         found = source.linear_map(given) if source.primals else [None] * len(source.outputs)
         if source.settings.debug_nan:
             refuse_vectors(backend, given, source.primal_labels, "tangent of")
-            refuse_vectors(backend, found, source.output_labels, "tangent of")
+            origin = origin_in_map(backend, source.linear_map, given)
+            refuse_vectors(backend, found, source.output_labels, "tangent of", origin)
         return tangent_tree(backend, source.output, source.outputs, found)
 
     def __repr__(self) -> str:

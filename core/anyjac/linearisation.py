@@ -121,9 +121,9 @@ class Linearisation:
                 row = [self.backend.zeros((stop - start, *primal.shape), primal) for primal in self.primals]
             else:
                 row = rows_between(self.backend, self.linear_map, self.outputs, leaf.index, self.primals, start, stop)
-            if self.settings.debug_nan:
-                output = f"output{leaf.path}" if leaf.path else "the output"
-                refuse_rows(self.backend, row, self.primal_labels, output, leaf.shape, start)
+            if self.settings.debug_nan and leaf.index is not None:
+                label = f"output{leaf.path}" if leaf.path else "the output"
+                refuse_rows(self, row, leaf.index, label, leaf.shape, start)
             return self.pack(row, (stop - start,))
 
     def pack(self, arrays: Sequence[Any], shape: tuple[int, ...]) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anyjac_plugins import Array, Backend
+from anyjac_plugins import Array, Backend, Pullback, Pushforward
 from anyjac_plugins.errors import NonFiniteError
 from anyjac_plugins.jacobian import FORWARD
 
@@ -23,10 +23,14 @@ from .trees import flatten
 if TYPE_CHECKING:
     from .call import FlatRun
     from .inputs import Inputs
+    from .linearisation import Linearisation
     from .scope import Scope
     from .settings import Settings
 
 Index = tuple[int, ...]
+
+MapOrigin = Callable[[int, bool], "str | None"]
+"""Tells where in a linear map a number of one of its results comes from; the flag says whether it is NaN."""
 
 
 def refuse_inputs(backend: Backend, settings: Settings, inputs: Inputs) -> None:
@@ -140,9 +144,7 @@ class Look:
 
     def _error(self, where: str, value: str, origin: Callable[[bool], str | None]) -> NonFiniteError:
         others = "".join(f"; {each}" for each in self._others())
-        phrase = origin("nan" in value)
-        came = f"; it first appears in {phrase}" if phrase else ""
-        return NonFiniteError(f"{where} is {value}{came}{others}", place=where, value=value, operator=phrase)
+        return _error_at(where, value, origin("nan" in value), others)
 
     def _origin(self, **question: Any) -> Callable[[bool], str | None]:
         """Return what asks the backend, which runs the function once more, for where a number comes from."""
@@ -169,38 +171,67 @@ class Look:
                     yield f"{element(label + path, found[0])}, which is not differentiated, is {found[1]}"
 
 
-def refuse_vectors(backend: Backend, arrays: Sequence[Array | None], labels: Sequence[str], what: str) -> None:
+def refuse_vectors(
+    backend: Backend, arrays: Sequence[Array | None], labels: Sequence[str], what: str, origin: MapOrigin | None = None
+) -> None:
     """Refuse tangents, cotangents or gradients that are not finite.
+
+    Parameters
+    ----------
+    what
+        What they are, as in ``"gradient for"``.
+    origin
+        Tells where those that a linear map has computed come from.
 
     Raises
     ------
     NonFiniteError
-        Naming the place and the element.
+        Naming the place, the element and, where the backend knows it, the operator.
     """
-    for array, label in zip(arrays, labels, strict=True):
+    for number, (array, label) in enumerate(zip(arrays, labels, strict=True)):
         found = None if array is None else _first(backend, array)
         if found is not None:
-            where = f"the {what} {element(label, found[0])}"
-            raise NonFiniteError(f"{where} is {found[1]}", place=where, value=found[1])
+            phrase = origin(number, "nan" in found[1]) if origin is not None else None
+            raise _error_at(f"the {what} {element(label, found[0])}", found[1], phrase)
 
 
 def refuse_rows(
-    backend: Backend, blocks: Sequence[Array], labels: Sequence[str], output: str, shape: Index, start: int
+    source: Linearisation, blocks: Sequence[Array], output: int, label: str, shape: Index, start: int
 ) -> None:
     """Refuse rows of a Jacobian that are not finite; the first of them is row `start` of an output of that shape.
 
     Raises
     ------
     NonFiniteError
-        Naming the elements of output and input.
+        Naming the elements of output and input and, where the backend knows it, the operator.
     """
-    for block, label in zip(blocks, labels, strict=True):
+    backend = source.backend
+    for number, (block, to) in enumerate(zip(blocks, source.primal_labels, strict=True)):
         found = _first(backend, block)
         if found is not None:
             (row, *index), value = found
-            of = element(output, tuple(int(i) for i in np.unravel_index(start + row, shape)) if shape else ())
-            where = f"the derivative of {of} with respect to {element(label, tuple(index))}"
-            raise NonFiniteError(f"{where} is {value}", place=where, value=value)
+            at = tuple(int(i) for i in np.unravel_index(start + row, shape)) if shape else ()
+            cotangents: list[Array | None] = [None] * len(source.outputs)
+            cotangents[output] = _one_hot(backend, source.outputs[output], at)
+            phrase = origin_in_map(backend, source.linear_map, cotangents)(number, "nan" in value)
+            where = f"the derivative of {element(label, at)} with respect to {element(to, tuple(index))}"
+            raise _error_at(where, value, phrase)
+
+
+def origin_in_map(backend: Backend, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None]) -> MapOrigin:
+    """Return what asks the backend where in a linear map a number comes from."""
+
+    def ask(number: int, nan: bool) -> str | None:
+        with contextlib.suppress(Exception):  # what cannot be found out is not said
+            return backend.find_nonfinite_in_map(linear_map, vectors, number=number, nan=nan)
+        return None
+
+    return ask
+
+
+def _error_at(where: str, value: str, phrase: str | None, others: str = "") -> NonFiniteError:
+    came = f"; it first appears in {phrase}" if phrase else ""
+    return NonFiniteError(f"{where} is {value}{came}{others}", place=where, value=value, operator=phrase)
 
 
 def _first(backend: Backend, array: Any) -> tuple[Index, str] | None:

@@ -294,6 +294,26 @@ class Backend(ABC):
         """
         return None
 
+    def find_nonfinite_in_map(
+        self, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None], *, number: int, nan: bool
+    ) -> str | None:
+        """Return the operator within a pullback or pushforward in which NaN or infinity first appears, as above.
+
+        The function whose derivative it is cannot be run again; the map can. The default knows none.
+
+        Parameters
+        ----------
+        linear_map
+            What `vjp` or `linearize` returned.
+        vectors
+            What it was called with.
+        number
+            Which of its results it was found in.
+        nan
+            Whether it was NaN, and not infinity.
+        """
+        return None
+
     def rows_at_once(self, width: int) -> int:
         """Return how many rows to pull back at once, where the user names no number.
 

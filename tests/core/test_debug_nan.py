@@ -91,6 +91,38 @@ def test_columns_are_looked_at_as_rows_are(backend: Backend, array: Any) -> None
     error = caught(lambda: anyjac.jacfwd(lambda x: xp.sqrt(x), debug_nan=True)(array(0.0)))
     assert error.place == "the derivative of the output with respect to argument 0"
     assert error.value == "inf"
+    words = {"torch": "the tangent of 'torch.sqrt'", "jax": "the primitive 'div' of the derivative"}
+    assert error.operator == words.get(backend.name)
+
+
+def test_a_direction_is_followed_to_the_operator(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    push = anyjac.jvp(lambda x: {"y": xp.exp(xp.sqrt(x)) * 2.0}, debug_nan=True)
+    error = caught(lambda: push(array([1.0, 1.0]), array(POINT)))
+    assert (error.place, error.value) == ("the tangent of element [1] of output['y']", "inf")
+    words = {"torch": "the tangent of 'torch.sqrt'", "jax": "the primitive 'div' of the derivative"}
+    assert error.operator == words.get(backend.name)
+
+
+def test_an_operator_without_a_rule_for_tangents_is_not_named() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Root(torch.autograd.Function):
+        @staticmethod
+        def forward(x: Any) -> Any:
+            return x**0.5
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.save_for_backward(output)
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            (output,) = ctx.saved_tensors
+            return gradient / (2.0 * output)
+
+    error = caught(lambda: anyjac.jacfwd(Root.apply, debug_nan=True)(torch.tensor(0.0)))
+    assert (error.value, error.operator) == ("inf", None)
 
 
 def test_rows_are_looked_at_when_they_are_computed(backend: Backend, array: Any) -> None:
@@ -98,6 +130,7 @@ def test_rows_are_looked_at_when_they_are_computed(backend: Backend, array: Any)
     rows = anyjac.jacrev(lambda x: xp.sqrt(x[1:]), debug_nan=True, chunk_size=1).rows(array([5.0, 0.0]))
     error = caught(lambda: next(rows))
     assert error.place == "the derivative of element [0] of the output with respect to element [1] of argument 0"
+    assert error.operator == ("'SqrtBackward0' of the derivative" if backend.name == "torch" else None)
 
 
 def test_a_cotangent_and_a_tangent_are_named(array: Any) -> None:
@@ -107,6 +140,23 @@ def test_a_cotangent_and_a_tangent_are_named(array: Any) -> None:
     assert caught(lambda: pushforward(array([np.nan, 1.0]))).place == "the tangent of element [0] of argument 0"
     push = anyjac.jvp(lambda x: x**2, debug_nan=True)
     assert caught(lambda: push(array([np.nan, 1.0]), array(POINT))).place == "the tangent of element [0] of argument 0"
+
+
+def test_a_linear_map_is_asked_for_the_operator_itself(backend: Backend, array: Any) -> None:
+    """JAX has computed the factor in the run of the function, and finds what a product makes of it."""
+    xp = backend.namespace
+
+    def root(x: Any) -> Any:
+        return {"y": xp.sqrt(x) * 0.0}
+
+    error = caught(lambda: anyjac.vjp(root, debug_nan=True)(array(POINT))({"y": array([1.0, 1.0])}))
+    assert error.place == "the gradient for element [1] of argument 0"
+    words = {"torch": "'SqrtBackward0' of the derivative", "jax": "the primitive 'mul' of the derivative"}
+    assert error.operator == words.get(backend.name)
+    error = caught(lambda: anyjac.linearize(root, debug_nan=True)(array(POINT))(array([0.0, 1.0])))
+    assert error.place == "the tangent of element [1] of output['y']"
+    words = {"torch": "'MulBackward0' of the derivative", "jax": "the primitive 'mul' of the derivative"}
+    assert error.operator == words.get(backend.name)
 
 
 def test_what_is_not_differentiated_is_named_beside_it(array: Any) -> None:
