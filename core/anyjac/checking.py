@@ -65,11 +65,22 @@ class DerivativeCheck:
     >>> check = anyjac.check_derivative(np.square, np.array([1.0, 2.0]), order=1)
     >>> list(check.deviations), max(check.deviations.values()) < 1e-8
     ([(1, 'rev'), (1, 'fwd')], True)
+    >>> check  # doctest: +ELLIPSIS
+    DerivativeCheck on autograd:
+      derivative 1, rev: deviates by ..., ... of what was allowed
+      derivative 1, fwd: deviates by ..., ... of what was allowed
     """
 
     backend: str
     deviations: Mapping[tuple[int, str], float]
     used: Mapping[tuple[int, str], float]
+
+    def __repr__(self) -> str:
+        lines = [
+            f"  derivative {order}, {mode}: deviates by {found:.2g}, {self.used[order, mode]:.2g} of what was allowed"
+            for (order, mode), found in self.deviations.items()
+        ]
+        return "\n".join([f"DerivativeCheck on {self.backend}:", *lines])
 
 
 def check_derivative(

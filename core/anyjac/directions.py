@@ -39,7 +39,7 @@ def tangents_of(
     found: list[Array | None] = [None] * len(primals)
     for place, leaf, path in zip(places, leaves, structure.paths(), strict=True):
         if isinstance(place, int):  # other places are those of integers, which have no tangent
-            tangent = _like(backend, leaf, primals[place], f"tangents{path}", "input", converts)
+            tangent = _like(backend, leaf, primals[place], _label("tangent", path), "input", converts)
             before = found[place]
             found[place] = tangent if before is None else before + tangent
     return found
@@ -70,7 +70,7 @@ def cotangents_of(
     found: list[Array | None] = [None] * len(outputs)
     for index, leaf, path in zip(indices, leaves, structure.paths(), strict=True):
         if index is not None:
-            found[index] = _like(backend, leaf, outputs[index], f"cotangents{path}", "output", converts)
+            found[index] = _like(backend, leaf, outputs[index], _label("cotangent", path), "output", converts)
     return found
 
 
@@ -84,6 +84,10 @@ def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, words: tuple[s
     if found != structure:
         raise InputValueError(structure.mismatch(found, *words))
     return leaves
+
+
+def _label(what: str, path: str) -> str:
+    return f"{what}s{path}" if path else f"the {what}"
 
 
 def _like(backend: Backend, leaf: Any, array: Array, label: str, what: str, converts: bool) -> Array:

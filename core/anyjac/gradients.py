@@ -77,10 +77,11 @@ def _blocks_of_scalar(
     backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None
 ) -> Jacobian:
     if len(primals) != 1 or primals[0].shape:
-        shapes = ", ".join(str(tuple(primal.shape)) for primal in primals)
+        shapes = [str(tuple(primal.shape)) for primal in primals]
+        given = f"an array of shape {shapes[0]}" if len(shapes) == 1 else f"{len(shapes)} of shapes {', '.join(shapes)}"
         raise InputValueError(
-            f"derivative needs one scalar to differentiate with respect to, and was given {len(primals)} of shape "
-            f"{shapes}; use jacrev, jacfwd or grad"
+            f"derivative needs one scalar to differentiate with respect to, and was given {given}; use jacrev, jacfwd "
+            f"or grad"
         )
     return blocks_in_mode(backend, fun, primals, chunk_size, mode=AUTO)
 

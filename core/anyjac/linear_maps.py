@@ -89,7 +89,7 @@ class Pullback(_LinearMap):
         return source.pack(_filled(backend, gradients, source.primals), ())
 
     def __repr__(self) -> str:
-        return f"<Pullback to {len(self._source.primals)} arrays on {self._source.backend.name}>"
+        return f"<Pullback to {_arrays(self._source.primals)} on {self._source.backend.name}>"
 
 
 class Pushforward(_LinearMap):
@@ -146,7 +146,11 @@ class Pushforward(_LinearMap):
         return tangent_tree(backend, source.output, source.outputs, found)
 
     def __repr__(self) -> str:
-        return f"<Pushforward from {len(self._source.primals)} arrays on {self._source.backend.name}>"
+        return f"<Pushforward from {_arrays(self._source.primals)} on {self._source.backend.name}>"
+
+
+def _arrays(arrays: Sequence[Array]) -> str:
+    return "one array" if len(arrays) == 1 else f"{len(arrays)} arrays"
 
 
 def _filled(backend: Backend, arrays: Sequence[Array | None], like: Sequence[Array]) -> list[Array]:

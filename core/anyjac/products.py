@@ -31,25 +31,27 @@ def _linearised(request: Request, *, make: Callable[[Linearisation], Any], run_w
 
 def along(request: Request) -> Any:
     """Push the first argument of a call forward through the function at the others."""
-    if not request.args:
+    func, settings, given, kwargs, _ = request
+    if not given or (settings.argnums and len(given) == 1):
         raise InputTypeError(
-            "the first argument is the tangents, packed as the gradient is; the arguments of the function follow it"
+            f"the first argument is the direction, packed as the gradient is, and those of the function follow it; the "
+            f"call has {'only one' if given else 'none'}"
         )
-    func, settings, (tangents, *args), kwargs, _ = request
+    direction, *args = given
 
     def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
         backend = scope.backend
         if not backend.supports(FORWARD):
             raise backend.unsupported(FORWARD)
         pack = partial(pack_gradient, settings, inputs)
-        given = tangents_of(backend, tangents, pack, inputs.primals, converts=scope.converts)
+        tangents = tangents_of(backend, direction, pack, inputs.primals, converts=scope.converts)
         if inputs.primals:
-            outputs, pushed, aux = backend.jvp(run, inputs.primals, given)
+            outputs, pushed, aux = backend.jvp(run, inputs.primals, tangents)
         else:
             outputs, aux = map(list, run())
             pushed = [None for _ in outputs]
         if settings.debug_nan:
-            Look(scope, settings, inputs, run).at_tangents(outputs, pushed, given)
+            Look(scope, settings, inputs, run).at_tangents(outputs, pushed, tangents)
         g = tangent_tree(backend, run.output, outputs, pushed)
         value = run.output.around(outputs) if settings.return_value else None
         return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux

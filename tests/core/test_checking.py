@@ -1,5 +1,6 @@
 """`check_derivative`: right derivatives pass on every backend, and wrong ones are reported at their place."""
 
+import re
 from collections import OrderedDict
 from typing import Any
 
@@ -426,3 +427,20 @@ def test_an_error_of_the_framework_says_in_which_mode_it_was_raised() -> None:
     with pytest.raises(TypeError) as caught:
         check_derivative(cube, jax.numpy.asarray(2.0), modes="fwd", order=1)
     assert "derivative 1 in mode 'fwd'" in "".join(caught.value.__notes__)
+
+
+def test_its_repr_has_a_line_for_each_order_and_mode() -> None:
+    first, *lines = repr(anyjac.check_derivative(np.square, np.array([1.0, 2.0]))).splitlines()
+    assert first == "DerivativeCheck on autograd:"
+    assert [line.partition(":")[0].strip() for line in lines] == [
+        f"derivative {order}, {mode}"
+        for order, mode in [
+            (1, "rev"),
+            (1, "fwd"),
+            (2, "rev over rev"),
+            (2, "fwd over rev"),
+            (2, "rev over fwd"),
+            (2, "fwd over fwd"),
+        ]
+    ]
+    assert all(re.search(r"deviates by \S+, \S+ of what was allowed$", line) for line in lines)

@@ -87,3 +87,26 @@ def test_a_method_that_is_a_product_takes_the_direction_before_its_arguments() -
 
     assert float(Spring().force(2.0, 1.0)) == 6.0
     assert str(inspect.signature(Spring().force)) == "(tangents, /, x: Any) -> Any"
+
+
+@pytest.mark.parametrize(("args", "count"), [((), "none"), ((np.ones(3),), "only one")])
+def test_a_product_that_is_called_without_a_direction_says_what_comes_first(args: tuple[Any, ...], count: str) -> None:
+    for product in (anyjac.jvp(lambda x: x**2), anyjac.hvp(lambda x: (x**2).sum())):
+        with pytest.raises(
+            anyjac.InputTypeError, match=rf"the first argument is the direction.*; the call has {count}"
+        ):
+            product(*args)
+
+
+def test_a_direction_alone_is_enough_where_variables_alone_are_differentiated() -> None:
+    gain = anyjac.Variable(2.0)
+    assert float(anyjac.jvp(lambda: gain**2, gain)(1.0)) == 4.0
+
+
+def test_a_bare_vector_of_another_shape_is_named_by_what_it_is() -> None:
+    with pytest.raises(anyjac.InputValueError, match=re.escape("the tangent has shape (2,), and its input has (3,)")):
+        jvp_of_an_array(np.ones(2))
+    with pytest.raises(
+        anyjac.InputValueError, match=re.escape("cotangents['y'] has shape (2,), and its output has ()")
+    ):
+        vjp_of_a_tree({"y": np.ones(2), "z": 1.0})
