@@ -24,6 +24,9 @@ Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
 _RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
 """What PyTorch says, before it does anything, to a compiled function that is called while any thread records."""
 
+_STATISTICS = ("running_mean", "running_var")
+"""Arguments of batch normalisation, which writes to them, and does not say so."""
+
 _DOUBLE = (torch.float64, torch.complex128)
 
 
@@ -96,23 +99,27 @@ class Staged:
         def compiled() -> Noted:
             if not lock.acquire(blocking=False):
                 return self._fun(*tensors)
-            graph, note = self._record(tensors)
-            results = graph(*tensors)  # which compiles it
-            self._compiled[kind] = graph, note
-            return Noted(note, results)
+            twins = list(map(_twin, tensors))
+            graph, noted = self._record(twins, tensors)
+            if graph.changes_what_it_holds():  # which the recorded run has changed, and is not to be changed once more
+                results: Sequence[Array] = noted.arrays
+                _copy_changed(twins, tensors)
+            else:
+                results = graph(*tensors)  # which compiles it
+            self._compiled[kind] = graph, noted.note
+            return Noted(noted.note, results)
 
         return run_and_end(compiled, partial(release, lock))
 
-    def _record(self, tensors: Sequence[Array]) -> tuple[_Graph, Any]:
-        notes = []
+    def _record(self, twins: Sequence[Array], tensors: Sequence[Array]) -> tuple[_Graph, Noted]:
+        runs: list[Noted] = []
 
         def flat(*tensors: Array) -> Sequence[Array]:
-            noted = self._fun(*tensors)
-            notes.append(noted.note)
-            return list(noted.arrays)
+            runs.append(self._fun(*tensors))
+            return list(runs[-1].arrays)
 
-        recorded: Any = make_fx(flat)(*map(_twin, tensors))
-        return _Graph(recorded, self._compile(recorded, tensors)), notes[0]
+        recorded: Any = make_fx(flat)(*twins)
+        return _Graph(recorded, self._compile(recorded, tensors)), runs[0]
 
 
 class _Graph:
@@ -130,6 +137,23 @@ class _Graph:
                 raise
         results: Sequence[Array] = self._recorded.forward(*tensors)
         return results
+
+    def changes_what_it_holds(self) -> bool:
+        """Tell whether a step writes to a tensor that the function found elsewhere, or to a view of it."""
+        views: set[Any] = set()
+        for node in self._recorded.graph.nodes:
+            if node.op == "get_attr":
+                views.add(node)
+            schema = getattr(node.target, "_schema", None)
+            for given, parameter in zip(node.args, () if schema is None else schema.arguments, strict=False):
+                if given not in views:
+                    continue
+                alias = parameter.alias_info
+                if (alias is not None and alias.is_write) or parameter.name in _STATISTICS:
+                    return True
+                if alias is not None:
+                    views.add(node)
+        return False
 
 
 def _tensors(arrays: Sequence[Any]) -> list[Array]:
@@ -151,6 +175,13 @@ def _twin(tensor: Array) -> Array:
     return torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(
         memory, tensor.storage_offset(), tensor.shape, tensor.stride()
     )
+
+
+def _copy_changed(twins: Sequence[Array], tensors: Sequence[Array]) -> None:
+    """Write to tensors what a function has written to their twins, which were new when it ran."""
+    for twin, tensor in zip(twins, tensors, strict=True):
+        if twin._version:
+            tensor.copy_(twin)
 
 
 def _belongs_to_a_trace(tensors: Sequence[Array]) -> bool:

@@ -730,6 +730,32 @@ def test_an_argument_of_torch_is_changed_in_place_once_in_every_call() -> None:
         assert host(start) == np.full(start.shape, 2.0).tolist()
 
 
+@pytest.mark.parametrize("write", ["whole", "view", "functional"])
+def test_a_tensor_of_torch_that_the_function_found_elsewhere_is_changed_once_in_every_call(write: str) -> None:
+    found = torch.zeros(3)
+
+    def counts(x: Any) -> Any:
+        x.mul_(2.0)
+        if write == "whole":
+            found.add_(x)
+        elif write == "view":
+            found[1:].unsqueeze(0).add_(1.0)
+        else:
+            torch.nn.functional.batch_norm(torch.stack([x, 2.0 * x]), found, torch.ones(3), training=True)
+        return x.sum() + found.sum()
+
+    compiled, plain = torch.ones(3), torch.ones(3)
+    function = jit(counts)
+    expected = []
+    for _ in range(3):
+        expected.append((counts(plain).item(), found.tolist(), plain.tolist()))
+    found.zero_()
+    for total, elsewhere, argument in expected:
+        assert function(compiled).item() == pytest.approx(total)
+        assert found.tolist() == pytest.approx(elsewhere)
+        assert compiled.tolist() == argument
+
+
 def test_strides_and_lazy_conjugates_of_torch_make_no_difference() -> None:
     compiled = jit(lambda z: (2 * z).reshape(-1))
     z = torch.tensor([[1 + 2j, 3 - 1j], [0 + 1j, 2 + 0j]])
