@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brainstate import ParamState, State, graph
+from brainstate import ParamState, State, TraceContextError, graph
 
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 
@@ -37,6 +37,14 @@ class BrainStateModels(ModelLibrary):
                 seen.add(id(state))
                 found[_path(path)] = _StateHolder(state)
         return found
+
+    def advice(self, error: Exception) -> str | None:
+        if not isinstance(error, TraceContextError):
+            return None
+        return (
+            "In a transform of anyjac, name the state, or the node that it belongs to, in grad_vars, with argnums for "
+            "the arguments that are to be differentiated: then it takes part in the call and may be written."
+        )
 
     def session(self) -> Session:
         return _Session()

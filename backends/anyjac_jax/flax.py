@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flax import nnx
+from flax.errors import TraceContextError
 from flax.nnx.tracers import TraceState
 
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
@@ -33,6 +34,14 @@ class NnxModels(ModelLibrary):
             return None
         nodes = [(path, node) for path, node in nnx.iter_graph(obj) if isinstance(node, nnx.Variable)]
         return {_path(path): _holder(node) for path, node in nodes}
+
+    def advice(self, error: Exception) -> str | None:
+        if not isinstance(error, TraceContextError):
+            return None
+        return (
+            "In a transform of anyjac, name the module in grad_vars, with argnums for the arguments that are to be "
+            "differentiated: then its Variables take part in the call and may be written."
+        )
 
     def session(self) -> Session:
         return _Session()

@@ -5,11 +5,12 @@ The libraries are described by plugins, see `anyjac_plugins.models`. Nothing her
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from anyjac_plugins import Holder, ModelLibrary
+from anyjac_plugins import AnyjacError, Holder, ModelLibrary
 from anyjac_plugins.models import libraries
 
 from .scope import current_scope
@@ -198,6 +199,15 @@ def bound_variables(model: object) -> dict[str, BoundVariable] | None:
     for variable in found.values():
         variable.belongs_to(model)
     return found
+
+
+def add_advice(error: Exception) -> None:
+    """Add to an error what the library of models that it comes from knows to do about it."""
+    with contextlib.suppress(AnyjacError):
+        library = libraries.of(error)
+        advice = None if library is None else library.advice(error)
+        if advice is not None and advice not in getattr(error, "__notes__", ()):
+            error.add_note(advice)
 
 
 def _part_of(model: object, path: str) -> BoundVariable:

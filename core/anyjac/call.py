@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.interrupts import run_and_end
 
+from .bound import add_advice
 from .inputs import Inputs, gather_inputs, opener_of
 from .nonfinite import refuse_inputs
 from .outputs import NOTHING, Carried, carry, check_outputs, refuse_coroutine, split_aux
@@ -104,6 +105,9 @@ class FlatRun:
             if self._check is not None:
                 self._check(self.output)
             self._scope.check_outputs(self.output.arrays)
+        except Exception as error:
+            add_advice(error)
+            raise
         finally:
             self._scope.deactivate()
         self.aux = carry(backend, opener, aux) if self._settings.has_aux else NOTHING

@@ -150,6 +150,10 @@ class ModelLibrary(ABC):
         """
         return False
 
+    def advice(self, error: Exception) -> str | None:
+        """Return what to do about an error of the library's own class that a function raised; None by default."""
+        return None
+
     def session(self) -> Session:
         """Return what puts values into places while a function runs."""
         return Session()

@@ -160,3 +160,16 @@ def test_a_count_is_refused_by_its_path(cell, inputs):
 def test_another_backend_is_refused_since_the_states_compute_with_jax(cell, inputs):
     with pytest.raises(anyjac.MixedBackendsError, match="part of a model that computes with jax"):
         anyjac.grad(lambda: loss_of(cell, inputs), grad_vars=cell, backend="torch")()
+
+
+def test_the_refusal_of_brainstate_to_write_a_state_that_nobody_named_says_what_to_do(inputs):
+    state = brainstate.ShortTermState(jnp.asarray(0.0))
+
+    def counts(x):
+        state.value = state.value + x.sum()
+        return state.value
+
+    with pytest.raises(brainstate.TraceContextError) as refused:
+        anyjac.grad(counts)(inputs)
+    (note,) = refused.value.__notes__
+    assert note.startswith("In a transform of anyjac, name the state, or the node that it belongs to, in grad_vars")

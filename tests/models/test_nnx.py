@@ -230,3 +230,14 @@ def test_a_module_as_an_argument_gives_a_module_of_gradients(batch):
 
     found = anyjac.grad(loss)(layer, batch)
     np.testing.assert_allclose(found.kernel[...], nnx.grad(loss)(layer, batch)["kernel"].get_value(), atol=1e-5)
+
+
+def test_the_refusal_of_nnx_to_write_a_module_that_nobody_named_says_what_to_do(model, batch):
+    with pytest.raises(TraceContextError) as refused:
+        anyjac.grad(lambda x: squares(model, x))(batch)
+    (note,) = refused.value.__notes__
+    assert note.startswith("In a transform of anyjac, name the module in grad_vars, with argnums for the arguments")
+    assert int(model.calls[...]) == 0
+    _, gradient = anyjac.grad(lambda x: squares(model, x), grad_vars=model, argnums=0)(batch)
+    assert gradient.shape == batch.shape
+    assert int(model.calls[...]) == 1
