@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any
 
 import torch
@@ -14,9 +15,9 @@ from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
 
 from .cotangents import conjugated
+from .graphs import AccumulateGrad, nodes_behind
 from .transformed import LevelPullback, is_transformed, is_wrapped, mapped, vjp_at_a_level
 
-_AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _OfUsers: Any = torch.autograd.function.BackwardCFunction
 
 
@@ -159,17 +160,8 @@ def _leads_outside(tensors: Iterable[Array], depth: int) -> bool:
     attached = [tensor for tensor in tensors if tensor.requires_grad]
     if any(tensor.grad_fn is None and _outlives(tensor, depth) for tensor in attached):
         return True
-    pending = [tensor.grad_fn for tensor in attached if tensor.grad_fn is not None]
-    seen = set(pending)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, _AccumulateGrad) and _outlives(node.variable, depth):
-            return True
-        for parent, _ in node.next_functions:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                pending.append(parent)
-    return False
+    leaves = (node.variable for node in nodes_behind(attached) if isinstance(node, AccumulateGrad))
+    return any(_outlives(leaf, depth) for leaf in leaves)
 
 
 class _OuterGraph:
@@ -199,7 +191,7 @@ class _OuterGraph:
             if unknown:
                 pending.extend(unknown)
                 continue
-            ends_outside = isinstance(node, _AccumulateGrad) and _outlives(node.variable, self._depth)
+            ends_outside = isinstance(node, AccumulateGrad) and _outlives(node.variable, self._depth)
             known[node] = ends_outside or any(known[parent] for parent in parents)
             pending.pop()
         return known[start]
@@ -236,28 +228,12 @@ class GraphPullback:
 
     def has_rules_of_users(self) -> bool:
         """Tell whether any step is a `torch.autograd.Function`, whose backward may be anything."""
-        pending = [output.grad_fn for output in self._outputs if output.grad_fn is not None]
-        seen: set[object] = set(pending)
-        while pending:
-            node = pending.pop()
-            if isinstance(node, _OfUsers):
-                return True
-            for parent, _ in node.next_functions:
-                if parent is not None and parent not in seen:
-                    seen.add(parent)
-                    pending.append(parent)
-        return False
+        return any(isinstance(node, _OfUsers) for node in nodes_behind(self._outputs))
 
     def steps_within(self, limit: int) -> bool:
         """Tell whether the graph has no more than `limit` steps besides its leaves."""
-        pending = [output.grad_fn for output in self._outputs]
-        seen: set[object] = set()
-        while pending and len(seen) <= limit:
-            node = pending.pop()
-            if node is not None and node not in seen and not isinstance(node, _AccumulateGrad):
-                seen.add(node)
-                pending.extend(parent for parent, _ in node.next_functions)
-        return len(seen) <= limit
+        steps = (node for node in nodes_behind(self._outputs) if not isinstance(node, AccumulateGrad))
+        return len(list(islice(steps, limit + 1))) <= limit
 
     def _seeded(self, cotangents: Sequence[Array | None]) -> tuple[list[Array], list[Array]]:
         """Return the outputs to begin at, and their cotangents in PyTorch's terms."""

@@ -21,10 +21,10 @@ from torch.overrides import TorchFunctionMode
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedError, VariableWriteError
 
+from .graphs import AccumulateGrad, nodes_behind
 from .staging import is_recording
 from .transformed import is_transformed, is_wrapped
 
-_AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _modes: Any = overrides
 _Dict = dict[str, "torch.Tensor | None"]
 
@@ -326,17 +326,9 @@ def _put_names_back(prefix: str, names: Any, before: _Dict) -> str | None:
 def _reaches(outputs: Sequence[Any], tensors: Sequence[torch.Tensor]) -> bool:
     """Tell whether outputs depend on any of some leaves."""
     wanted = set(map(id, tensors))
-    pending = [output.grad_fn for output in outputs if output.grad_fn is not None] if wanted else []
-    seen: set[object] = set(pending)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, _AccumulateGrad) and id(node.variable) in wanted:
-            return True
-        for parent, _ in node.next_functions:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                pending.append(parent)
-    return False
+    if not wanted:
+        return False
+    return any(isinstance(node, AccumulateGrad) and id(node.variable) in wanted for node in nodes_behind(outputs))
 
 
 # ---- operators -----------------------------------------------------------------------------------------------------

@@ -184,8 +184,7 @@ def _pushed_identity(
 def _pushed(
     backend: Backend, pushforward: Pushforward, tangents: Sequence[Array | None], outputs: Sequence[Array], count: int
 ) -> list[Array]:
-    pairs = zip(backend.pullback_rows(pushforward, tangents), outputs, strict=True)
-    return [backend.zeros((count, *output.shape), output) if part is None else part for part, output in pairs]
+    return _filled(backend, backend.pullback_rows(pushforward, tangents), outputs, count)
 
 
 def _is_complex(backend: Backend, array: Array) -> bool:
@@ -232,11 +231,13 @@ def rows_between(
     stop: int,
 ) -> list[Array]:
     """Return rows `start` to `stop` of output `index`: for each primal an array ``(stop - start, *x.shape)``."""
-    computed = backend.pullback_identity(pullback, outputs, index, start, stop)
-    return [
-        backend.zeros((stop - start, *primal.shape), primal) if part is None else part
-        for part, primal in zip(computed, primals, strict=True)
-    ]
+    return _filled(backend, backend.pullback_identity(pullback, outputs, index, start, stop), primals, stop - start)
+
+
+def _filled(backend: Backend, rows: Sequence[Array | None], like: Sequence[Array], count: int) -> list[Array]:
+    """Put zeros where there are no rows."""
+    pairs = zip(rows, like, strict=True)
+    return [backend.zeros((count, *array.shape), array) if part is None else part for part, array in pairs]
 
 
 def chunks(rows: int, size: int) -> Iterator[tuple[int, int]]:
