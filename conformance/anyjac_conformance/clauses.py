@@ -85,7 +85,7 @@ CLAUSES: Final[dict[str, str]] = {
     "jacfwd/blocks": "Columns make the blocks that rows make, for every dtype, tree and chunk.",
     "jacfwd/nested": "Columns of rows, rows of columns and columns of columns are the second derivatives.",
     "jacobian/mode": "`jacobian` takes the mode that it is given, or picks one and says which.",
-    "hessian/blocks": "`hessian` gives all blocks of arguments and Variables, cross blocks included.",
+    "hessian/blocks": "`hessian` gives all blocks of each output, by arguments and Variables, cross blocks included.",
     "hessian/packing": "`hessian` returns the function's value and aux data, from one run.",
     "hvp/product": "`hvp` multiplies the Hessian by a vector that is packed as the gradient is.",
     "vjp/product": "`vjp` runs the function once and returns its pullback, for cotangents in the output's tree.",

@@ -1,4 +1,4 @@
-"""`hessian` and `hvp`: second derivatives, as derivatives of the gradient by nothing but composition."""
+"""`hessian` and `hvp`: second derivatives, as derivatives of the first by nothing but composition."""
 
 from __future__ import annotations
 
@@ -12,47 +12,49 @@ from anyjac_plugins.jacobian import AUTO
 
 from .family import Derivative, Request, differentiate
 from .gradients import gradient
-from .jacobians import blocks_in_mode
+from .jacobians import JACREV, blocks_in_mode
 from .packing import PACKING
 from .products import along
 from .settings import Settings, make_settings
 from .signatures import like_jacfwd, like_jvp
 from .transform import Decorator, GradientTransform, made_by
 
-
-def _gradient_of(func: Callable[..., Any], settings: Settings, name: str) -> GradientTransform[..., Any]:
-    """Return the gradient of `func` as a function, which differentiates what the outer transform differentiates."""
-    return GradientTransform(func, Derivative(name, partial(gradient, name=name)), replace(settings, chunk_size=None))
+_GRADIENT: Final = Derivative("hvp", partial(gradient, name="hvp"))
 
 
-def _of_gradient(request: Request, name: str, outer: Callable[[Request], Any]) -> Any:
-    """Take a derivative of the gradient; value and aux data of the function travel as aux data of the gradient."""
+def _first_of(func: Callable[..., Any], settings: Settings, first: Derivative) -> GradientTransform[..., Any]:
+    """Return the first derivative of `func` as a function, by what the outer transform differentiates by."""
+    return GradientTransform(func, first, replace(settings, chunk_size=None))
+
+
+def _second(request: Request, first: Derivative, outer: Callable[[Request], Any]) -> Any:
+    """Take a derivative of the first one; value and aux data of the function travel as aux data of the first."""
     settings = request.settings
-    gradient_of_func = _gradient_of(request.func, settings, name)
+    first_of_func = _first_of(request.func, settings, first)
     if not (settings.has_aux or settings.return_value):
-        return outer(request._replace(func=gradient_of_func))
+        return outer(request._replace(func=first_of_func))
 
-    def gradient_and_rest(*args: Any, **kwargs: Any) -> tuple[Any, tuple[Any, ...]]:
-        g, *rest = gradient_of_func(*args, **kwargs)
+    def first_and_rest(*args: Any, **kwargs: Any) -> tuple[Any, tuple[Any, ...]]:
+        g, *rest = first_of_func(*args, **kwargs)
         return g, tuple(rest)
 
     found, rest = outer(
-        request._replace(func=gradient_and_rest, settings=replace(settings, has_aux=True, return_value=False))
+        request._replace(func=first_and_rest, settings=replace(settings, has_aux=True, return_value=False))
     )
     value = rest[0] if settings.return_value else None
     return PACKING[settings.has_aux, settings.return_value](found, value, rest[-1])
 
 
 def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[..., Any], Settings]:
-    """Say that a Hessian is the Jacobian of the gradient."""
+    """Say that a Hessian is the Jacobian of the first derivative."""
     settings = replace(settings, return_value=False)
-    return _gradient_of(func, settings, "hessian"), settings
+    return _first_of(func, settings, JACREV), settings
 
 
 _jacobian: Final = partial(differentiate, evaluate=partial(blocks_in_mode, mode=AUTO))
 
-HESSIAN: Final = Derivative("hessian", partial(_of_gradient, name="hessian", outer=_jacobian), _operand)
-HVP: Final = Derivative("hvp", partial(_of_gradient, name="hvp", outer=along), direction="vector")
+HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jacobian), _operand)
+HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=along), direction="vector")
 
 
 @like_jacfwd
@@ -70,7 +72,7 @@ def hessian(
     debug_nan: bool = False,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
-    """Make a function that returns the second derivatives of `func`, whose output is a scalar.
+    """Make a function that returns the second derivatives of `func`: for a scalar, its Hessian.
 
     Parameters
     ----------
@@ -82,17 +84,15 @@ def hessian(
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns what that of `jacrev` returns for the gradient: the tree of what is
-        differentiated first is outside, and inside each of its leaves the tree of what is differentiated then, as in
-        ``jax.hessian``. The block for leaves ``a`` and ``b`` has shape ``a.shape + b.shape``. With Variables and
-        arguments both, ``(by_variables, by_arguments)`` is outermost, for the second differentiation, and the
-        gradient's pair is within each. Its ``rows`` and ``as_linear_operator`` are those of the Hessian, with the
-        gradient as their ``value``.
+        Takes the arguments of `func` and returns what that of `jacrev` returns for the first derivative: the tree of
+        the output is outside, in it the tree of what is differentiated first, and in each of its leaves the tree of
+        what is differentiated then, as in ``jax.hessian``. The block of an output ``y`` for leaves ``a`` and ``b`` has
+        shape ``y.shape + a.shape + b.shape``. With Variables and arguments both, ``(by_variables, by_arguments)`` is
+        outermost, for the second differentiation, and the pair of the first is within each. Its ``rows`` and
+        ``as_linear_operator`` are those of the Hessian, with the first derivative as their ``value``.
 
     Raises
     ------
-    OutputError
-        In the call, if the output is no scalar.
     NotSupportedError
         In the call, if the backend does not declare ``nested``.
     AnyjacError
@@ -100,7 +100,7 @@ def hessian(
 
     Notes
     -----
-    It is the Jacobian of `grad` in whichever mode the backend prefers. `func` runs once.
+    It is the Jacobian, in whichever mode takes less, of the one that `jacrev` gives. `func` runs once.
 
     References
     ----------
@@ -115,6 +115,11 @@ def hessian(
     >>> anyjac.hessian(energy)(np.array([1.0, 2.0]))
     array([[ 4.,  2.],
            [ 2., 12.]])
+
+    Several outputs have a Hessian each:
+
+    >>> anyjac.hessian(lambda x: x**3)(np.array([1.0, 2.0])).shape
+    (2, 2, 2)
 
     Cross derivatives of an argument and a Variable:
 

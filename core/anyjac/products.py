@@ -34,8 +34,8 @@ def along(request: Request) -> Any:
     func, settings, given, kwargs, _ = request
     if not given or (settings.argnums and len(given) == 1):
         raise InputTypeError(
-            f"the first argument is the direction, packed as the gradient is, and those of the function follow it; the "
-            f"call has {'only one' if given else 'none'}"
+            f"the first argument is the tangents, packed as the gradient is, and those of the function follow them; "
+            f"the call has {'only one' if given else 'none'}"
         )
     direction, *args = given
 

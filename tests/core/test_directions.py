@@ -92,9 +92,7 @@ def test_a_method_that_is_a_product_takes_the_direction_before_its_arguments() -
 @pytest.mark.parametrize(("args", "count"), [((), "none"), ((np.ones(3),), "only one")])
 def test_a_product_that_is_called_without_a_direction_says_what_comes_first(args: tuple[Any, ...], count: str) -> None:
     for product in (anyjac.jvp(lambda x: x**2), anyjac.hvp(lambda x: (x**2).sum())):
-        with pytest.raises(
-            anyjac.InputTypeError, match=rf"the first argument is the direction.*; the call has {count}"
-        ):
+        with pytest.raises(anyjac.InputTypeError, match=rf"the first argument is the tangents.*; the call has {count}"):
             product(*args)
 
 
