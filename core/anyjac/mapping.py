@@ -21,7 +21,7 @@ from .outputs import Carried, carry, refuse_coroutine
 from .scope import Scope
 from .selection import select_device
 from .settings import check_backend, check_chunk_size, is_int
-from .transform import GradientTransform, settings_of
+from .transform import settings_of
 from .trees import NAMESPACE, TreeDef, flatten
 from .variable import without_variables
 from .wrapper import Wrapper, name_of
@@ -33,9 +33,9 @@ class MapDecorator(Protocol):
     """What `vmap` returns where it is given no function."""
 
     @overload
-    def __call__(self, func: GradientTransform[..., R], /) -> Mapped[R]: ...
+    def __call__(self, func: Callable[..., complex], /) -> Mapped[Any]: ...
     @overload
-    def __call__(self, func: Callable[..., Any], /) -> Mapped[Any]: ...
+    def __call__(self, func: Callable[..., R], /) -> Mapped[R]: ...
 
 
 @overload
@@ -50,21 +50,10 @@ def vmap(
 ) -> MapDecorator: ...
 
 
+# A number becomes an array, of a type that is not known here; any other type is taken for that of the whole batch too.
 @overload
 def vmap(
-    func: GradientTransform[..., R],
-    in_axes: Any = 0,
-    out_axes: Any = 0,
-    *,
-    backend: str | Backend | None = None,
-    device: Any = None,
-    chunk_size: int | None = None,
-) -> Mapped[R]: ...
-
-
-@overload
-def vmap(
-    func: Callable[..., Any],
+    func: Callable[..., complex],
     in_axes: Any = 0,
     out_axes: Any = 0,
     *,
@@ -72,6 +61,18 @@ def vmap(
     device: Any = None,
     chunk_size: int | None = None,
 ) -> Mapped[Any]: ...
+
+
+@overload
+def vmap(
+    func: Callable[..., R],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> Mapped[R]: ...
 
 
 def vmap(

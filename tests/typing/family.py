@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, assert_type
 
+import numpy as np
+
 import anyjac
 
 
@@ -26,6 +28,10 @@ def loose(x: Any) -> tuple[float, str]:
 
 def untyped(x, y):  # type: ignore[no-untyped-def]
     return x, y
+
+
+def doubled(x: np.ndarray) -> np.ndarray:
+    return 2 * x
 
 
 class Cell:
@@ -195,6 +201,8 @@ assert_type(compiled.valued(1.0), tuple[float, Any])
 assert_type(Compiled.valued(compiled, 1.0), tuple[float, Any])
 assert_type(anyjac.vmap(energy)([1.0, 2.0]), Any)
 assert_type(anyjac.vmap(anyjac.grad(energy, return_value=True))([1.0, 2.0]), tuple[Any, float])
+assert_type(anyjac.vmap(doubled)([1.0, 2.0]), np.ndarray)
+assert_type(anyjac.vmap(untyped)([1.0, 2.0]), Any)
 assert_type(compiled.each([1.0, 2.0]), tuple[Any, float])
 
 # ---- flags that are not known, and what there is besides calls -------------------------------------------------------
