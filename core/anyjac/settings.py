@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,16 +135,23 @@ def make_settings(
 def _flatten_variables(grad_vars: Any) -> tuple[tuple[Variable, ...], TreeDef | None]:
     leaves, tree = flatten(grad_vars)
     if not all(isinstance(leaf, Variable) for leaf in leaves):
-        models = [
-            None if isinstance(leaf, Variable) else bound_variables(leaf) for leaf in leaves
-        ]  # before their parts
-        places = zip(leaves, models, tree.paths(), strict=True)
-        leaves, tree = flatten(tree.unflatten([_as_variables(leaf, model, path) for leaf, model, path in places]))
+        leaves, tree = flatten(_resolve(grad_vars, ""))
     return tuple(leaves), tree if leaves else None
 
 
+def _resolve(grad_vars: Any, path: str) -> Any:
+    """Put Variables in the place of all that stands for them."""
+    leaves, tree = flatten(grad_vars)
+    models = [None if isinstance(leaf, Variable) else bound_variables(leaf) for leaf in leaves]  # before their parts
+    places = zip(leaves, models, tree.paths(), strict=True)
+    return tree.unflatten([_as_variables(leaf, model, path + step) for leaf, model, step in places])
+
+
 def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str) -> Any:
-    """Return the Variable that something in ``grad_vars`` stands for, or those of a whole model by their paths."""
+    """Return the Variable that something in ``grad_vars`` stands for, or those of a whole model by their paths.
+
+    A mapping that is no dict, such as libraries collect states in, becomes one.
+    """
     if isinstance(leaf, Variable):
         return leaf
     if model is not None:
@@ -152,9 +159,11 @@ def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str) 
     variable = bound_variable(leaf)
     if variable is not None:
         return variable
+    if isinstance(leaf, Mapping):
+        return _resolve(dict(leaf), path)
+    mend = "make it a list" if isinstance(leaf, Iterator) else "wrap it in anyjac.Variable"
     raise InputTypeError(
-        f"grad_vars{path} is {_short(leaf)}, not a Variable; wrap it in anyjac.Variable, or differentiate an argument "
-        f"with argnums"
+        f"grad_vars{path} is {_short(leaf)}, not a Variable; {mend}, or differentiate an argument with argnums"
     )
 
 

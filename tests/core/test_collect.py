@@ -1,11 +1,13 @@
 """Collecting Variables: through attributes, slots, containers, closures, bound objects and cycles."""
 
 import functools
+import types
 from collections import namedtuple
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 
 import anyjac
 from anyjac import TrainVar, Variable, jacrev, train_vars, variables
@@ -101,3 +103,20 @@ def test_a_recursive_function_and_a_cell_that_is_not_filled_yet() -> None:
     assert variables(recursive) == {}
     later = anyjac.Variable(1.0)
     assert list(variables(recursive)) == ["later"]
+
+
+def test_a_mapping_that_is_no_dict_stands_for_one_in_grad_vars() -> None:
+    weights = {"w": anyjac.TrainVar(2.0), "rest": types.MappingProxyType({"b": anyjac.TrainVar(1.0)})}
+    found = anyjac.grad(lambda x: weights["w"] * x + weights["rest"]["b"], types.MappingProxyType(weights))(3.0)
+    assert found == {"w": 3.0, "rest": {"b": 1.0}}
+
+
+def test_what_is_no_variable_in_a_mapping_is_named_by_its_path() -> None:
+    inner = types.MappingProxyType({"b": [anyjac.TrainVar(1.0), 2.0]})
+    with pytest.raises(anyjac.InputTypeError, match=r"^grad_vars\['rest'\]\['b'\]\[1\] is 2.0 .* wrap it"):
+        anyjac.grad(lambda x: x, {"rest": inner})
+
+
+def test_an_iterator_in_grad_vars_is_to_be_a_list() -> None:
+    with pytest.raises(anyjac.InputTypeError, match=r"^grad_vars is .*, not a Variable; make it a list, or"):
+        anyjac.grad(lambda x: x, iter([anyjac.TrainVar(1.0)]))
