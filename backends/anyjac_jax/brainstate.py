@@ -2,17 +2,21 @@
 
 While a function runs, its values stand in the states. What a state holds is read in a way that transformations of
 BrainState around a call notice, and a state counts as made in the trace where its value is shown, so that it may be
-written there.
+written there. BrainState tells its transformations of each state that is read or written; a call of ours listens too,
+so that states take part in it whether they were named or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from brainstate import ParamState, State, TraceContextError, graph
+from brainstate import ParamState, State, StateTraceStack, graph
+from brainstate._state import TRACE_CONTEXT, NewStateCatcher, record_state_value_read, record_state_value_write
 
-from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
+from anyjac_plugins import Adopt, Holder, ModelLibrary, Session, hookimpl
+
+from .traces import in_same_traces, is_traced
 
 
 @hookimpl
@@ -24,8 +28,10 @@ def anyjac_models() -> ModelLibrary:
 class BrainStateModels(ModelLibrary):
     """Nodes, by the attributes that lead to their states."""
 
+    discovers = "jax"
+
     def holder(self, obj: object) -> Holder | None:
-        return _StateHolder(obj) if isinstance(obj, State) else None
+        return _holder(obj) if isinstance(obj, State) else None
 
     def holders(self, obj: object) -> Mapping[str, Holder] | None:
         if not isinstance(obj, graph.Node):
@@ -35,53 +41,66 @@ class BrainStateModels(ModelLibrary):
         for path, state in graph.iter_leaf(obj):
             if isinstance(state, State) and id(state) not in seen:
                 seen.add(id(state))
-                found[_path(path)] = _StateHolder(state)
+                found[_path(path)] = _holder(state)
         return found
 
-    def advice(self, error: Exception) -> str | None:
-        if not isinstance(error, TraceContextError):
-            return None
-        return (
-            "In a transform of anyjac, name the state, or the node that it belongs to, in grad_vars, with argnums for "
-            "the arguments that are to be differentiated: then it takes part in the call and may be written."
-        )
-
     def session(self) -> Session:
-        return _Session()
+        return StateSession()
 
 
 def _path(steps: tuple[Any, ...]) -> str:
     return "".join(f".{step}" if isinstance(step, str) else f"[{step!r}]" for step in steps).removeprefix(".")
 
 
-class _StateHolder(Holder):
-    """A state; parameters are trained."""
+def _holder(state: State[Any]) -> StateHolder:
+    return StateHolder(state, trained=isinstance(state, ParamState))
+
+
+class StateHolder(Holder):
+    """A state, and whether it is trained."""
 
     backend = "jax"
 
-    def __init__(self, state: State[Any]):
+    def __init__(self, state: State[Any], trained: bool):
         self.anchor: State[Any] = state
+        self._trained = trained
 
     @property
     def trainable(self) -> bool:
-        return isinstance(self.anchor, ParamState)
+        return self._trained
 
     def content(self) -> Any:
-        self.anchor.value  # noqa: B018 - by which transformations of BrainState learn that it is read
+        record_state_value_read(self.anchor)  # by which transformations of BrainState learn of it
         return self.anchor._value
 
     def put(self, content: Any) -> None:
         self.anchor._write_value(content)
 
+    def stored(self, content: Any, value: Any) -> Any:
+        record_state_value_write(self.anchor)
+        return value
 
-class _Session(Session):
-    """Lets the code of the current trace write the states that are shown in it."""
+    def takes(self, traced: Any) -> bool:
+        return in_same_traces(self.content(), traced)
+
+    def merge(self, other: Holder) -> None:
+        """Be trained if either way to the state says so: BrainPy knows more of its own than BrainState does."""
+        self._trained = self._trained or other.trainable
+
+
+class StateSession(Session):
+    """Lets the code of the current trace write the states that are shown in it, and finds those that it uses."""
 
     def __init__(self) -> None:
         self._made_in: dict[int, tuple[State[Any], Any]] = {}
+        self._watch: _Watch | None = None
+
+    def begin(self, adopt: Adopt) -> None:
+        self._watch = _Watch(adopt)
+        self._watch.begin()
 
     def show(self, holder: Holder, value: Any) -> None:
-        assert isinstance(holder, _StateHolder)
+        assert isinstance(holder, StateHolder)
         state = holder.anchor
         if id(state) not in self._made_in:
             made_in = state._trace_state
@@ -93,4 +112,73 @@ class _Session(Session):
         for state, made_in in self._made_in.values():
             vars(state)["_trace_state"] = made_in
         self._made_in.clear()
-        return None
+        return None if self._watch is None else self._watch.end()
+
+
+class _Watch(StateTraceStack[Any]):
+    """Stands among the transformations of BrainState, which are told of each state that is read, written or made."""
+
+    def __init__(self, adopt: Adopt):
+        super().__init__(name="anyjac")
+        self._adopt = adopt
+        self._met: dict[int, State[Any]] = {}
+        self._made: dict[int, State[Any]] = {}
+        self._refused: dict[int, tuple[State[Any], Any]] = {}
+        self._catcher = _Catcher(self.meet_new)
+
+    def begin(self) -> None:
+        """Be told from now on, after those that are there."""
+        TRACE_CONTEXT.state_stack.append(self)
+        TRACE_CONTEXT.new_state_catcher.append(self._catcher)
+
+    def read_its_value(self, state: State[Any]) -> None:
+        """Have a state adopted that is met for the first time."""
+        if id(state) not in self._met:
+            self._met[id(state)] = state
+            before = state._value
+            if not self._adopt(_holder(state)):
+                self._refused[id(state)] = state, before
+
+    def write_its_value(self, state: State[Any]) -> None:
+        """Have a state adopted that is met for the first time."""
+        self.read_its_value(state)
+
+    def meet_new(self, state: State[Any]) -> None:
+        """Have a state adopted that was just made, but in a trace within this one, which looks after its own."""
+        self._made[id(state)] = state
+        if TRACE_CONTEXT.state_stack[-1] is self:
+            self._adopt(_holder(state), created=True)
+
+    def end(self) -> str | None:
+        """Leave the transformations of BrainState, and no traced value in any state. May be repeated."""
+        stack, catchers = TRACE_CONTEXT.state_stack, TRACE_CONTEXT.new_state_catcher
+        stack[:] = [other for other in stack if other is not self]
+        catchers[:] = [other for other in catchers if other is not self._catcher]
+        for key, state in list(self._made.items()):
+            # As if it had been made outside, so that others are told of it later.
+            state.decrease_stack_level()  # type: ignore[no-untyped-call]
+            if is_traced(state._value):
+                state._invalidate_trace_value()
+            del self._made[key]
+        refusal = None
+        for key, (state, before) in list(self._refused.items()):
+            if is_traced(state._value):
+                state._write_value(before)
+                refusal = (
+                    f"a {type(state).__name__} that holds a {type(before).__name__} was written; states of anything "
+                    f"besides arrays and numbers can be read in a call, not written"
+                )
+            del self._refused[key]
+        return refusal
+
+
+class _Catcher(NewStateCatcher):
+    """Passes on each state that is made."""
+
+    def __init__(self, meet: Callable[[State[Any]], None]):
+        super().__init__("anyjac")
+        self._meet = meet
+
+    def append(self, state: State[Any]) -> None:
+        """Pass it on."""
+        self._meet(state)

@@ -16,6 +16,8 @@ from flax.nnx.tracers import TraceState
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import NotSupportedError
 
+from .traces import in_same_traces
+
 
 @hookimpl
 def anyjac_models() -> ModelLibrary:
@@ -77,6 +79,9 @@ class _VariableHolder(Holder):
 
     def put(self, content: Any) -> None:
         object.__setattr__(self.anchor, "_raw_value", content)
+
+    def takes(self, traced: Any) -> bool:
+        return in_same_traces(self.content(), traced)
 
 
 class _Session(Session):

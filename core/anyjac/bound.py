@@ -13,7 +13,7 @@ from typing import Any
 from anyjac_plugins import AnyjacError, Holder, ModelLibrary
 from anyjac_plugins.models import libraries
 
-from .scope import current_scope
+from .scope import current_scope, is_expired
 from .selection import get_backend
 from .showing import NOTHING
 from .trees import TreeDef, flatten
@@ -99,6 +99,8 @@ class BoundVariable(Variable):
 
     @_value.setter
     def _value(self, value: Any) -> None:
+        if is_expired(value):  # the library knows better what to leave there
+            return
         stored = self._bound_holder.stored(self._content(), value)
         if self.outside is NOTHING:
             self._bound_holder.put(stored)
@@ -170,7 +172,8 @@ def _key(holder: Holder) -> tuple[int, Any]:
     return id(holder.anchor), holder.slot
 
 
-def _bind(library: ModelLibrary, holder: Holder, name: str | None) -> BoundVariable:
+def bind_place(library: ModelLibrary, holder: Holder, name: str | None = None) -> BoundVariable:
+    """Return the Variable of a place: the one that there is, or a new one."""
     found = _known.get(_key(holder))
     if found is None:
         made = BoundVariable(library, holder, name)
@@ -186,7 +189,7 @@ def bound_variable(obj: object) -> BoundVariable | None:
     holder = None if library is None else library.holder(obj)
     if library is None or holder is None:
         return None
-    return _bind(library, holder, None)
+    return bind_place(library, holder, None)
 
 
 def bound_variables(model: object) -> dict[str, BoundVariable] | None:
@@ -195,7 +198,7 @@ def bound_variables(model: object) -> dict[str, BoundVariable] | None:
     holders = None if library is None else library.holders(model)
     if library is None or holders is None:
         return None
-    found = {path: _bind(library, holder, path) for path, holder in holders.items()}
+    found = {path: bind_place(library, holder, path) for path, holder in holders.items()}
     for variable in found.values():
         variable.belongs_to(model)
     return found

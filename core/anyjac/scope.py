@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from anyjac_plugins import Backend, Holder, ModelLibrary
 from anyjac_plugins.errors import MixedBackendsError, TracerLeakError, VariableWriteError
+from anyjac_plugins.models import libraries
 
 from . import ownership
 from .selection import NUMPY, kind_of
@@ -160,8 +162,10 @@ class Scope:
         """Make this the scope in which Variables are read and written, and show its values to models."""
         _current.set(self)
         self._runs = True
-        if self._models or self._showing is not None:
+        discovering = libraries.discovering(self.backend.name)
+        if self._models or self._showing is not None or discovering:
             try:
+                self._discover(discovering)
                 self._show_models()
             except BaseException:
                 self.deactivate()
@@ -253,7 +257,8 @@ class Scope:
 
     def create(self, variable: Place, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
-        self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
+        entry = self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
+        self._show(entry)
 
     def read_besides(self, known: Sequence[Place]) -> list[Place]:
         """Return the Variables that were read and are none of `known`."""
@@ -290,6 +295,27 @@ class Scope:
         if self._showing is None:
             self._showing = Showing()
 
+    def _discover(self, libraries_: Sequence[ModelLibrary]) -> None:
+        """Let libraries look out for places that the function uses and nobody named."""
+        if self._showing is None:
+            self._showing = Showing()
+        for library in libraries_:
+            self._showing.begin(library, partial(self._adopt, library))
+
+    def _adopt(self, library: ModelLibrary, holder: Holder, *, created: bool = False) -> bool:
+        """Make a place part of the call, if it holds what can be."""
+        from .bound import bind_place  # which is built upon scopes
+
+        value = holder.value(holder.content())
+        if not all(self.backend.is_array(leaf) or _is_number(leaf) for leaf in flatten(value)[0]):
+            return False
+        variable = bind_place(library, holder)
+        if created:
+            self.create(variable, value)
+        else:
+            self.read(variable)
+        return True
+
     def _show_models(self) -> None:
         for library, model, parts in list(self._models.values()):
             self._show_parts(library, model, parts)
@@ -324,7 +350,7 @@ class Scope:
         """Turn what a model's code has written into an array of the call."""
         if self.backend.is_array(leaf):
             return leaf
-        if isinstance(leaf, (bool, int, float, complex)) or kind_of(leaf) == NUMPY:
+        if _is_number(leaf):
             return self.backend.asarray(leaf)
         raise VariableWriteError(
             f"{variable.label()} was given {leaf!r}, of type {type(leaf).__qualname__}, by the code of its model; what "
@@ -385,6 +411,9 @@ class Scope:
         if any(self.backend.is_array(leaf) and self.backend.is_traced(leaf) for leaf in leaves):
             if write.created:  # it lived in a call that a trace of the framework records, and ends with that trace
                 return _EXPIRED
+            holder = write.variable._holder
+            if holder is not None and holder.takes(write.value):
+                return write.value
             raise TracerLeakError(
                 f"the value written to {write.variable.label()} belongs to a trace of {self.backend.name} that is "
                 f"still being made, so it cannot be stored; write a constant (stop the gradient, or detach it), or "
@@ -428,6 +457,10 @@ class Scope:
         values, _ = flatten(entry.value)
         originals, _ = flatten(entry.original)
         return any(map(self.backend.changed_in_place, values, originals))
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, (bool, int, float, complex)) or kind_of(leaf) == NUMPY
 
 
 def _mapped_write(variable: Place) -> VariableWriteError:

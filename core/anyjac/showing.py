@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from anyjac_plugins import Holder, ModelLibrary, Session
+from anyjac_plugins import Adopt, Holder, ModelLibrary, Session
 
 
 class _Nothing:
@@ -60,6 +60,10 @@ class Showing:
         self._shown: dict[int, _Shown] = {}
         self._sessions: dict[int, Session] = {}
         self.refusal: str | None = None
+
+    def begin(self, library: ModelLibrary, adopt: Adopt) -> None:
+        """Let a library look out for places that nobody named."""
+        self._session(library).begin(adopt)
 
     def attach(self, library: ModelLibrary, model: object) -> None:
         """Take note of a model before anything of it is shown."""

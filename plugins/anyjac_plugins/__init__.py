@@ -26,7 +26,7 @@ from .errors import (
 )
 from .hookspecs import hookimpl
 from .jacobian import CacheInfo, Jacobian
-from .models import Holder, ModelLibrary, Session
+from .models import Adopt, Holder, ModelLibrary, Session
 from .registry import BackendInfo, BackendRegistry
 from .spec import INTERFACE_VERSION, BackendSpec
 
@@ -42,6 +42,7 @@ __all__ = [
     "NESTED",
     "STOP_GRADIENT",
     "VMAP",
+    "Adopt",
     "AnyjacError",
     "Array",
     "Backend",

@@ -8,11 +8,13 @@ of Variables.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pluggy
 
@@ -81,8 +83,26 @@ class Holder(ABC):
         """Return what `stored` can bring `content` back from, should a write to several places be interrupted."""
         return self.value(content)
 
+    def takes(self, traced: Any) -> bool:
+        """Tell whether a traced value may be stored, since a transformation of the library around the call expects it.
+
+        False by default: what a place holds after a call is no tracer.
+        """
+        return False
+
     def merge(self, other: Holder) -> None:  # noqa: B027 - optional
         """Learn from another holder of the same place, which may know more of where else its content stands."""
+
+
+class Adopt(Protocol):
+    """Makes a place that a library discovers part of the call."""
+
+    def __call__(self, holder: Holder, *, created: bool = False) -> bool:
+        """Show a place before the function reads or writes it, or when the function has `created` it.
+
+        Returns False for what cannot be part of a call, since it holds something besides arrays and numbers.
+        """
+        ...
 
 
 class Session:
@@ -91,6 +111,9 @@ class Session:
     Whatever happens, every place gets its content back from anyjac, and then `end` is called, which may be called again
     or without any other call before it.
     """
+
+    def begin(self, adopt: Adopt) -> None:
+        """Begin to look out for places that nobody named; called where the library `discovers` them."""
 
     def attach(self, model: object) -> None:
         """Take note of a model of which some place is about to be shown."""
@@ -120,6 +143,12 @@ class Session:
 class ModelLibrary(ABC):
     """A library of models.
 
+    Attributes
+    ----------
+    discovers
+        Name of the backend in whose calls a session of this library finds by itself which places a function uses, so
+        that they need not be named; None, the default, where there is no way to.
+
     Examples
     --------
     >>> from anyjac_plugins import ModelLibrary
@@ -129,6 +158,8 @@ class ModelLibrary(ABC):
     ...     def holders(self, obj):
     ...         return {"weight": Weight(obj)} if hasattr(obj, "weight") else None
     """
+
+    discovers: str | None = None
 
     @abstractmethod
     def holder(self, obj: object) -> Holder | None:
@@ -167,6 +198,32 @@ class ModelLibraries:
         self._points: dict[str, list[EntryPoint]] | None = None
         self._libraries: dict[str, ModelLibrary] = {}
         self._of_types: dict[type, ModelLibrary | None] = {}
+        self._discovering: dict[str, tuple[ModelLibrary, ...]] = {}
+        self._not_imported: tuple[str, ...] | None = None
+
+    def discovering(self, backend: str) -> Sequence[ModelLibrary]:
+        """Return the libraries that find places by themselves in calls of a backend, of those that are imported."""
+        if any(module in sys.modules for module in self._awaited()):
+            with self._lock:
+                self._discovering = {}
+                self._not_imported = None
+        known = self._discovering.get(backend)
+        if known is None:
+            known = self._discovering[backend] = tuple(self._find_discovering(backend))
+        return known
+
+    def _awaited(self) -> Sequence[str]:
+        """Return the libraries that were not imported when somebody last looked."""
+        if self._not_imported is None:
+            self._not_imported = tuple(module for module in self._found() if module not in sys.modules)
+        return self._not_imported
+
+    def _find_discovering(self, backend: str) -> Iterator[ModelLibrary]:
+        for module in dict.fromkeys((*self._libraries, *self._found())):
+            with contextlib.suppress(PluginError):  # which is raised where somebody names such a model
+                library = self._load(module) if module in sys.modules else None
+                if library is not None and library.discovers == backend:
+                    yield library
 
     def of(self, obj: object) -> ModelLibrary | None:
         """Return the library that an object's class comes from, if it is a known one.
@@ -196,7 +253,7 @@ class ModelLibraries:
             if not replace and (module in self._libraries or module in self._found()):
                 raise PluginError(f"there is a model library for {module!r}; pass replace=True to replace it")
             self._libraries[module] = library
-            self._of_types = {}
+            self._of_types, self._discovering = {}, {}
 
     def unregister(self, module: str) -> None:
         """Forget the library that `register` added; an installed plugin for the same module serves again.
@@ -209,7 +266,7 @@ class ModelLibraries:
         with self._lock:
             if self._libraries.pop(module, None) is None:
                 raise PluginError(f"no model library is registered for {module!r}")
-            self._of_types = {}
+            self._of_types, self._discovering = {}, {}
 
     def _find(self, cls: type) -> ModelLibrary | None:
         for base in cls.__mro__:

@@ -162,14 +162,160 @@ def test_another_backend_is_refused_since_the_states_compute_with_jax(cell, inpu
         anyjac.grad(lambda: loss_of(cell, inputs), grad_vars=cell, backend="torch")()
 
 
-def test_the_refusal_of_brainstate_to_write_a_state_that_nobody_named_says_what_to_do(inputs):
-    state = brainstate.ShortTermState(jnp.asarray(0.0))
+@pytest.fixture
+def total():
+    return brainstate.ShortTermState(jnp.asarray(0.0))
 
-    def counts(x):
-        state.value = state.value + x.sum()
-        return state.value
 
-    with pytest.raises(brainstate.TraceContextError) as refused:
-        anyjac.grad(counts)(inputs)
-    (note,) = refused.value.__notes__
-    assert note.startswith("In a transform of anyjac, name the state, or the node that it belongs to, in grad_vars")
+@pytest.fixture
+def adds(total):
+    """A function that writes a state which nobody names."""
+
+    def adds(x):
+        total.value = total.value + x.sum()
+        return total.value**2
+
+    return adds
+
+
+def test_a_state_that_nobody_named_takes_part(adds, total):
+    gradient = anyjac.grad(adds)
+    for call in range(1, 6):  # the backend compiles after some calls
+        np.testing.assert_allclose(gradient(jnp.ones(3)), np.full(3, 6.0 * call))
+        assert float(total.value) == 3.0 * call
+
+
+def test_a_state_that_nobody_named_takes_part_in_a_compiled_call(adds, total):
+    gradient = anyjac.jit(anyjac.grad(adds))
+    for call in range(1, 4):
+        np.testing.assert_allclose(gradient(jnp.ones(3)), np.full(3, 6.0 * call))
+        assert float(total.value) == 3.0 * call
+
+
+def test_a_state_that_nobody_named_takes_part_on_each_level(adds, total):
+    second = anyjac.grad(lambda x: anyjac.grad(adds)(x).sum())
+    np.testing.assert_allclose(second(jnp.ones(3)), np.full(3, 6.0))
+    assert float(total.value) == 3.0
+
+
+def test_a_state_that_nobody_named_is_as_it_was_after_an_error(adds, total):
+    def fails(x):
+        adds(x)
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - of no message
+        anyjac.grad(fails)(jnp.ones(3))
+    assert float(total.value) == 0.0
+    total.value = jnp.asarray(1.0)  # it can be written again
+
+
+def test_random_numbers_go_on_from_call_to_call():
+    drop = brainstate.nn.Dropout(0.5)
+    with brainstate.environ.context(fit=True):
+        masks = [tuple(anyjac.grad(lambda x: drop(x).sum())(jnp.ones(16)).tolist()) for _ in range(3)]
+    assert len(set(masks)) == 3
+
+
+def test_threads_lose_no_write_to_a_state_that_nobody_named(adds, total):
+    gradient = anyjac.grad(adds)
+    threads = [threading.Thread(target=lambda: [gradient(jnp.ones(2)) for _ in range(5)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert float(total.value) == 40.0
+
+
+def test_a_state_that_is_made_in_a_function_holds_an_array_afterwards(inputs):
+    made = []
+
+    def makes(x):
+        made.append(brainstate.HiddenState(x * 2))
+        made[-1].value = jnp.tanh(made[-1].value)
+        return brainstate.transform.for_loop(lambda t: made[-1].value.sum() * t, jnp.arange(3.0)).sum()
+
+    expected = np.tanh(2 * inputs[0])
+    np.testing.assert_allclose(anyjac.grad(makes)(inputs[0]), 6 * (1 - expected**2), rtol=1e-5)
+    np.testing.assert_allclose(made[-1].value, expected, rtol=1e-6)
+    np.testing.assert_allclose(brainstate.transform.jit(lambda: made[-1].value + 1)(), expected + 1, rtol=1e-6)
+
+
+def test_a_state_that_is_made_in_a_call_within_a_call_can_be_read_in_both(inputs):
+    made = []
+
+    def makes(x):
+        made.append(brainstate.HiddenState(x * 2))
+        return (made[-1].value ** 2).sum()
+
+    def around(x):
+        inner = anyjac.grad(makes)(x)
+        return inner.sum() + made[-1].value.sum()
+
+    np.testing.assert_allclose(anyjac.grad(around)(inputs[0]), [10.0, 10.0])
+    np.testing.assert_allclose(made[-1].value, 2 * inputs[0])
+
+
+def test_a_state_that_is_made_in_a_call_that_fails_holds_no_tracer(inputs):
+    made = []
+
+    def makes(x):
+        made.append(brainstate.HiddenState(x * 2))
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - of no message
+        anyjac.grad(makes)(inputs[0])
+    with pytest.raises(brainstate.TraceContextError):
+        made[-1].value  # noqa: B018
+
+
+def test_states_of_other_things_can_be_read_and_not_written():
+    mixed = brainstate.ShortTermState({"unit": "mV", "scale": jnp.asarray(3.0)})
+    assert anyjac.grad(lambda x: x * mixed.value["scale"])(jnp.asarray(1.0)) == 3.0
+
+    def writes(x):
+        mixed.value = {"unit": "mV", "scale": x}
+        return x
+
+    with pytest.raises(anyjac.VariableWriteError, match="a ShortTermState that holds a dict was written"):
+        anyjac.grad(writes)(jnp.asarray(1.0))
+    assert float(mixed.value["scale"]) == 3.0
+
+
+def test_a_write_is_seen_by_a_transformation_of_brainstate_around_the_call(adds, total):
+    compiled = brainstate.transform.jit(anyjac.grad(adds))
+    for call in range(1, 4):
+        np.testing.assert_allclose(compiled(jnp.ones(3)), np.full(3, 6.0 * call))
+        assert float(total.value) == 3.0 * call
+    np.testing.assert_allclose(brainstate.transform.for_loop(anyjac.grad(adds), jnp.ones((2, 1))), [[20.0], [22.0]])
+    assert float(total.value) == 11.0
+
+
+def test_a_write_through_a_view_is_seen_by_a_transformation_of_brainstate_around_the_call(total):
+    (view,) = anyjac.variables([total]).values()
+
+    def adds(x):
+        view.value = view.value + x.sum()
+        return view.value**2
+
+    compiled = brainstate.transform.jit(anyjac.grad(adds))
+    for call in range(1, 3):
+        np.testing.assert_allclose(compiled(jnp.ones(3)), np.full(3, 6.0 * call))
+        assert float(total.value) == 3.0 * call
+
+
+@pytest.mark.parametrize("around", [lambda f: f, brainstate.transform.jit], ids=["alone", "within brainstate"])
+def test_a_write_under_a_jit_of_jax_which_knows_no_state_is_refused(adds, total, around):
+    with pytest.raises(anyjac.TracerLeakError, match="a ShortTermState"):
+        around(lambda x: jax.jit(anyjac.grad(adds))(x))(jnp.ones(3))
+    assert float(total.value) == 0.0
+
+
+def test_a_write_in_a_map_is_refused(adds, total):
+    with pytest.raises(anyjac.VariableWriteError, match="a ShortTermState is written in a function that vmap maps"):
+        anyjac.vmap(adds)(jnp.ones((2, 3)))
+    assert float(total.value) == 0.0
+
+
+def test_a_mapping_of_brainstate_is_a_dict_with_its_keys(cell, inputs):
+    found = anyjac.grad(lambda x: loss_of(cell, x), grad_vars=cell.states(brainstate.ParamState))(inputs)
+    assert sorted(found) == [("mix",), ("readout", "both")]

@@ -186,6 +186,19 @@ def test_state_cannot_be_stored_out_of_a_trace_of_jax(model, batch):
     assert_same_content(model, before)
 
 
+def test_a_write_within_a_jit_of_nnx_leaves_by_its_module(model, batch):
+    twin = nnx.clone(model)
+
+    @nnx.jit
+    def step(model, x):
+        return anyjac.grad(lambda x: squares(model, x), grad_vars=model)(x)
+
+    for calls in range(1, 3):
+        assert_same_gradients(step(model, batch), nnx.grad(squares)(twin, batch))
+        assert_same_content(model, content_of(twin))
+        assert int(model.calls[...]) == calls
+
+
 def test_two_threads_lose_no_call(model, batch):
     gradient = anyjac.grad(lambda x: squares(model, x), grad_vars=model)
     other = anyjac.grad(lambda x: squares(model, x), grad_vars=anyjac.variables(model)["outer.bias"])

@@ -22,7 +22,8 @@ BATCH = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 
 @scenario("vmap/results", answer=(BATCH**2, {"sum": BATCH.sum(axis=1)}, (3,)))
 def trees_get_one_more_axis(lab: Lab) -> Any:
-    squares, sums, ones = vmap(lambda x: (x * x, {"sum": lab.xp.sum(x)}, 1.0))(lab.array(BATCH))
+    one: Any = 1.0  # a number, of which an array of numbers is made
+    squares, sums, ones = vmap(lambda x: (x * x, {"sum": lab.xp.sum(x)}, one))(lab.array(BATCH))
     return squares, sums, tuple(ones.shape)
 
 
