@@ -1,16 +1,17 @@
 """Scenarios: what the documentation that this contract comes from shows and promises, with its own functions.
 
 The vector function of two vectors, alone and as two outputs; the model of two trained numbers and a product; the
-linear readout. Each in every form of return that is documented.
+linear readout; the functor of a trained number and two arguments. Each in every form of return that is documented.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from anyjac import TrainVar, Variable, jacrev
+from anyjac import TrainVar, Variable, grad, hessian, jacfwd, jacrev, vector_grad
 
 from ..lab import Lab
 from ..scenario import Collection, Scenario
@@ -159,3 +160,94 @@ def the_linear_readout_of_a_state_that_it_keeps(lab: Lab) -> Any:
 
     grads = jacrev(readout, {"w": w})(lab.array([1.0, 2.0]))
     return grads, last.value
+
+
+# ---- the functor of a trained number and two arguments, by each member of the family ---------------------------------
+
+Z, V, S = np.array([0.5, -1.0, 2.0]), np.array([1.0, 0.25, -0.5]), 1.5
+T = np.tanh(Z * V + 0.2 * S)
+D1, D2 = (1 - T**2) / 3, -2 * T * (1 - T**2) / 3
+"""First and second derivative of ``mean tanh(z v + S x)`` at x = 0.2 by each of the three sums in it."""
+
+LOSS = np.array(np.mean(T))
+BY_X, BY_Z, BY_V = np.array([S * D1.sum()]), V * D1, Z * D1
+BY_XX, BY_XZ, BY_XV = np.array([[S**2 * D2.sum()]]), (S * V * D2)[None], (S * Z * D2)[None]
+BY_ZZ, BY_ZV, BY_VV = np.diag(V**2 * D2), np.diag(Z * V * D2 + D1), np.diag(Z**2 * D2)
+
+FIRST = {"args": (BY_Z, BY_V), "vars": BY_X, "both": (BY_X, (BY_Z, BY_V))}
+SECOND = {
+    "args": ((BY_ZZ, BY_ZV), (BY_ZV, BY_VV)),
+    "vars": BY_XX,
+    # In each of the two, the second derivatives by the Variable and by the arguments, the gradient's pair is outside.
+    "both": (
+        (BY_XX, (BY_XZ.T, BY_XV.T)),
+        ((BY_XZ, BY_XV), ((BY_ZZ, BY_ZV), (BY_ZV, BY_VV))),
+    ),
+}
+
+FAMILY: dict[str, tuple[Any, str, dict[str, Any], tuple[str, ...]]] = {
+    # member        transform, clause, derivative by what is differentiated, capabilities
+    "grad": (grad, "grad/packing", FIRST, ()),
+    "vector_grad": (vector_grad, "vector-grad/sum", FIRST, ()),
+    "jacrev": (jacrev, "packing/returns", FIRST, ()),
+    "jacfwd": (jacfwd, "jacfwd/packing", FIRST, ("forward",)),
+    "hessian": (hessian, "hessian/packing", SECOND, ("nested",)),
+}
+
+RETURNS: dict[tuple[bool, bool], Any] = {
+    # has_aux, return_value
+    (False, False): lambda g: g,
+    (True, False): lambda g: (g, "aux"),
+    (False, True): lambda g: (g, LOSS),
+    (True, True): lambda g: (g, LOSS, "aux"),
+}
+
+
+class Activity:
+    """Keeps the trained number and a constant vector of which the sum is 1.5."""
+
+    def __init__(self, lab: Lab, *, aux: bool) -> None:
+        self.xp, self.aux = lab.xp, aux
+        self.x, self.y = TrainVar(lab.array([0.2])), lab.array([0.25, 0.5, 0.75])
+
+    def __call__(self, z: Any, v: Any) -> Any:
+        """Return the mean activity, with a string beside it if asked for."""
+        mean = self.xp.mean(self.xp.tanh(z * v + self.x * self.xp.sum(self.y)))
+        return (mean, "aux") if self.aux else mean
+
+
+def _observe_activity(lab: Lab, member: str, what: str, has_aux: bool, return_value: bool) -> Any:
+    functor = Activity(lab, aux=has_aux)
+    transform = FAMILY[member][0](
+        functor,
+        grad_vars=None if what == "args" else functor.x,
+        argnums=None if what == "vars" else (0, 1),
+        has_aux=has_aux,
+        return_value=return_value,
+    )
+    return transform(lab.array(Z), lab.array(V))
+
+
+for _member, (_, _clause, _derivatives, _requires) in FAMILY.items():
+    for _what, _derivative in _derivatives.items():
+        for (_has_aux, _return_value), _returned in RETURNS.items():
+            scenario.add(
+                Scenario(
+                    f"{_member} of the functor by {_what}, has_aux={_has_aux}, return_value={_return_value}",
+                    _clause,
+                    partial(
+                        _observe_activity,
+                        member=_member,
+                        what=_what,
+                        has_aux=_has_aux,
+                        return_value=_return_value,
+                    ),
+                    _returned(_derivative),
+                    requires=frozenset(_requires),
+                )
+            )
+
+
+@scenario("grad/packing", answer=np.array(1 - np.tanh(0.2) ** 2))
+def grad_of_tanh_at_a_number(lab: Lab) -> Any:
+    return grad(lab.xp.tanh)(lab.array(0.2))
