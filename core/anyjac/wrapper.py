@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import pickle
 import sys
 import types
 from collections.abc import Callable
@@ -51,19 +52,59 @@ class Wrapper:
         return self._around(copy.deepcopy(self.__wrapped__, memo))
 
     def __reduce__(self) -> Any:
-        """Pickle by name where it has taken its function's place in a module, as a decorator does."""
-        if self._found_by_name():
-            return self.__wrapped__.__qualname__
+        """Pickle by name where it has taken its function's place in a module or a class, as a decorator does.
+
+        Raises
+        ------
+        PicklingError
+            If it wraps a method whose place another wrapper has taken, since a method is pickled by its name.
+        """
+        func = self._innermost()
+        if isinstance(func, types.MethodType):
+            owner, name = func.__self__, func.__name__
+            found = getattr(owner, name, None)
+            if _are_same(found, self):
+                return getattr, (owner, name)
+            if found != func:
+                raise pickle.PicklingError(
+                    f"cannot pickle {self!r}: it wraps a method that is pickled by its name, and {name!r} of "
+                    f"{type(owner).__name__} is another one, {found!r}"
+                )
+        elif isinstance(func, types.FunctionType):
+            owner, name = _owner_of(func)
+            found = getattr(owner, name, None)
+            if found is self:
+                return func.__qualname__
+            if _are_same(found, self):  # a static method is bound anew each time
+                return getattr, (owner, name)
         return type(self), (self.__wrapped__, *self._options())
 
-    def _found_by_name(self) -> bool:
-        func = inspect.unwrap(self)
-        if not isinstance(func, types.FunctionType):
-            return False
-        found: Any = sys.modules.get(func.__module__)
-        for part in func.__qualname__.split("."):
-            found = getattr(found, part, None)
-        return found is self
+    def _innermost(self) -> Callable[..., Any]:
+        func: Any = self
+        while isinstance(func, Wrapper):
+            func = func.__wrapped__
+        return inspect.unwrap(func) if isinstance(func, types.FunctionType) else func  # type: ignore[no-any-return]
+
+
+def _owner_of(func: types.FunctionType) -> tuple[Any, str]:
+    """Return the module or class in which a function is defined, None where it cannot be found, and its name there."""
+    owner: Any = sys.modules.get(func.__module__)
+    *path, name = func.__qualname__.split(".")
+    for part in path:
+        owner = getattr(owner, part, None)
+    return owner, name
+
+
+def _are_same(one: object, other: object) -> bool:
+    """Tell whether two objects are the same, or are made in the same way of the same function."""
+    if not isinstance(one, Wrapper) or not isinstance(other, Wrapper):
+        return one is other or (isinstance(one, types.MethodType) and one == other)
+    options = zip(one._options(), other._options(), strict=False)
+    return (
+        type(one) is type(other)
+        and all(mine is theirs for mine, theirs in options)
+        and _are_same(one.__wrapped__, other.__wrapped__)
+    )
 
 
 def bind(func: Callable[..., Any], instance: object | None, owner: type | None) -> Callable[..., Any]:

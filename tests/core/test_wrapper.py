@@ -73,3 +73,72 @@ def test_a_deep_copy_shares_the_device(make: Callable[..., Any]) -> None:
 def test_the_repr_names_all_that_is_wrapped_in_one_another() -> None:
     wrapped = anyjac.vmap(anyjac.jit(anyjac.jacrev(anyjac.grad(doubled), argnums=0, return_value=True)), in_axes=1)
     assert repr(wrapped) == "vmap(jit(jacrev(grad(doubled), return_value=True)), in_axes=1)"
+
+
+class Decorated:
+    """Methods of each kind, each with a wrapper in its place."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    @anyjac.grad
+    def cubed(self, x: Any) -> Any:
+        return self.factor * x**3
+
+    @anyjac.jit
+    @anyjac.grad
+    def compiled(self, x: Any) -> Any:
+        return self.factor * x**3
+
+    @anyjac.vmap
+    def mapped(self, x: Any) -> Any:
+        return self.factor * x**3
+
+    @anyjac.grad
+    @classmethod
+    def of_class(cls, x: Any) -> Any:
+        return x**3
+
+    @classmethod
+    @anyjac.grad
+    def of_class_inside(cls, x: Any) -> Any:
+        return x**3
+
+    @anyjac.grad
+    @staticmethod
+    def static(x: Any) -> Any:
+        return x**3
+
+    @staticmethod
+    @anyjac.grad
+    def static_inside(x: Any) -> Any:
+        return x**3
+
+
+METHODS = [name for name in vars(Decorated) if not name.startswith("__")]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_decorated_method_comes_back_from_a_pickle_as_it_was(name: str) -> None:
+    method = getattr(Decorated(2.0), name)
+    twin = pickle.loads(pickle.dumps(method))
+    x = np.array([2.0]) if name == "mapped" else 2.0
+    assert repr(twin) == repr(method)
+    np.testing.assert_array_equal(twin(x), method(x))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_decorated_method_of_a_class_comes_back_from_a_pickle_as_it_was(name: str) -> None:
+    method = getattr(Decorated, name)
+    assert repr(pickle.loads(pickle.dumps(method))) == repr(method)
+
+
+def test_a_pickled_decorated_method_keeps_its_object() -> None:
+    assert float(pickle.loads(pickle.dumps(Decorated(5.0).cubed))(1.0)) == 15.0
+
+
+def test_another_transform_of_a_decorated_method_is_not_pickled_as_what_it_is_not() -> None:
+    plain = Decorated(2.0).cubed.__wrapped__
+    with pytest.raises(pickle.PicklingError, match="cannot pickle jacrev.*'cubed' of Decorated is another one, grad"):
+        pickle.dumps(anyjac.jacrev(plain))
+    assert float(anyjac.jacrev(plain)(1.0)) == 6.0
