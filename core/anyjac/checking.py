@@ -15,7 +15,6 @@ import numpy as np
 
 from anyjac_plugins import FORWARD, NESTED, Backend
 from anyjac_plugins.errors import (
-    InconclusiveCheckError,
     InputTypeError,
     InputValueError,
 )
@@ -25,20 +24,18 @@ from .call import FlatRun, select_backend
 from .comparison import Attempts, Comparison
 from .differences import Vector
 from .inputs import gather_inputs
-from .places import array_labels, element, primal_labels
+from .places import array_labels, primal_labels
 from .probing import (
     FWD,
-    PRECISIONS,
     REV,
     Function,
     Point,
     Watched,
-    blaming,
     coordinates,
     random_like,
     refuse_nonfinite,
-    shown,
     unit_vector,
+    weights_like,
 )
 from .scope import Scope
 from .selection import select_device
@@ -160,14 +157,18 @@ def check_derivative(
     run, so that every Variable is as it was, also after an error. What it does beside that (prints, lists that grow,
     Variables that it makes in its first call) it does in each run.
 
+    A derivative is called wrong if differences of several steps in a row agree that it is, and none in a row that it is
+    right; everything else is inconclusive. For orders above 1 the derivatives before are multiplied by random numbers,
+    where there is more than one, so that there is a function to differentiate; both numbers in a message are of that.
+
     In reverse mode the product of both sides with a random cotangent is compared, so that a single wrong element of a
     large Jacobian shows if it is more than `rtol` of the norm; in forward mode each element of the output is. The real
     and imaginary parts of complex numbers move independently, and with ``holomorphic=True`` a function that is not
     holomorphic is found out.
 
     At a kink (of ``abs``, ``max`` or ``sort``, say) differences give the mean of the slopes on both sides, which the
-    derivative need not be; the message says so. A `stop_gradient`, or a custom rule that is meant to differ from the
-    function, differs.
+    derivative need not be; the check is inconclusive where it is between them. A `stop_gradient`, or a custom rule that
+    is meant to differ from the function, differs.
 
     The difference is the central one with one step of Richardson's extrapolation [1]_; where it disagrees smaller
     steps are tried. The place is found by halving the inputs and then the outputs down to 64 elements, each of which
@@ -198,8 +199,13 @@ def check_derivative(
     to element [0] of argument 0 is 3, and finite differences give 6
     """
     settings = make_settings(grad_vars, argnums, has_aux, False, holomorphic, allow_int, backend, device, None)
+    if not callable(func):
+        raise InputTypeError(f"check_derivative needs a callable, not {func!r} (of type {type(func).__qualname__})")
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise InputTypeError(f"kwargs must be a mapping or None, not {kwargs!r} (of type {type(kwargs).__qualname__})")
     keywords = dict(kwargs or {})
     _check_count("order", order)
+    _check_count("seed", seed, least=0)
     if directions is not None:
         _check_count("directions", directions)
     for name, value in (("rtol", rtol), ("atol", atol), ("step", step)):
@@ -227,15 +233,16 @@ def check_derivative(
 # ---- settings --------------------------------------------------------------------------------------------------------
 
 
-def _check_count(name: str, value: Any) -> None:
+def _check_count(name: str, value: Any, least: int = 1) -> None:
+    what = "a positive int" if least else "zero or a positive int"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise InputTypeError(f"{name} must be a positive int, not {value!r} (of type {type(value).__qualname__})")
-    if value < 1:
-        raise InputValueError(f"{name} must be a positive int, not {value}")
+        raise InputTypeError(f"{name} must be {what}, not {value!r} (of type {type(value).__qualname__})")
+    if value < least:
+        raise InputValueError(f"{name} must be {what}, not {value}")
 
 
 def _check_tolerance(name: str, value: Any) -> None:
-    if value is None:
+    if value is None and name != "atol":
         return
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputTypeError(f"{name} must be a number, not {value!r} (of type {type(value).__qualname__})")
@@ -249,9 +256,9 @@ def _check_modes(backend: Backend, modes: Any) -> tuple[str, ...]:
     given = (modes,) if isinstance(modes, str) else modes
     if not isinstance(given, Sequence):
         raise InputTypeError(f"modes must be 'rev', 'fwd' or a sequence of them, not {modes!r}")
-    wanted = tuple(dict.fromkeys(given))
-    if not wanted or any(mode not in (REV, FWD) for mode in wanted):
+    if not given or any(mode not in (REV, FWD) for mode in given):
         raise InputValueError(f"modes must be 'rev', 'fwd' or a sequence of them, not {modes!r}")
+    wanted = tuple(dict.fromkeys(given))
     if FWD in wanted and not backend.supports(FORWARD):
         raise backend.unsupported(FORWARD)
     return wanted
@@ -291,7 +298,7 @@ class _Check:
 
         `floor` is how large the numbers are that may have cancelled in it.
         """
-        _refuse_random(function)
+        function.refuse_random()
         for value, label in zip(function.values, function.labels, strict=True):
             refuse_nonfinite(value, label, "choose another point")
         compared = Comparison(function, self._rtol, self._atol, self._step, holomorphic=self._holomorphic, floor=floor)
@@ -299,14 +306,13 @@ class _Check:
             weights = random_like(function.values, self._generator)
             found = Attempts(compared.differences.along(direction))
             for mode in self._modes:
-                with blaming(function.order + 1, compared.name(mode)):
-                    deviation, used = compared.along(mode, direction, weights, found)
+                deviation, used = compared.along(mode, direction, weights, found)
                 key = function.order + 1, compared.name(mode)
                 self.deviations[key] = max(deviation, self.deviations.get(key, 0.0))
                 self.used[key] = max(used, self.used.get(key, 0.0))
         if order > 1:
             for mode in self._modes:
-                fixed = random_like(function.values if mode == REV else self._point.values, self._generator)
+                fixed = weights_like(function.values if mode == REV else self._point.values, self._generator)
                 self.function(function.derivative(mode, fixed), order - 1, max(floor, function.largest))
 
     def _all_directions(self) -> Iterator[Vector]:
@@ -318,18 +324,3 @@ class _Check:
         for _ in range(self._directions):
             drawn = random_like(point.values, self._generator)
             yield [scale * each for scale, each in zip(point.scales, drawn, strict=True)]
-
-
-def _refuse_random(function: Function) -> None:
-    again = function.at(function.point.values)
-    eps, _ = PRECISIONS[function.coarsest]
-    for label, before, after in zip(function.labels, function.values, again, strict=True):
-        close = np.isclose(after, before, rtol=0, atol=16 * eps * float(np.max(abs(before), initial=0)), equal_nan=True)
-        changed = np.argwhere(~close)
-        if len(changed):
-            where = tuple(int(i) for i in changed[0])
-            raise InconclusiveCheckError(
-                f"two runs at the same point disagree: {element(label, where)} is {shown(before[where])} and then "
-                f"{shown(after[where])}; the function is random, or keeps state outside of Variables. Fix the seed "
-                f"inside of it, or keep the state in a Variable"
-            )

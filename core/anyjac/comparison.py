@@ -20,6 +20,7 @@ from .probing import (
     REV,
     Coordinate,
     Function,
+    blaming,
     component,
     coordinates,
     pairing,
@@ -30,6 +31,8 @@ from .probing import (
 
 AT_ONCE: Final = 64
 """Up to how many elements each is looked at by itself, to find the worst; more are first narrowed down by halves."""
+RUNS_BEFORE_BLAME: Final = 8
+"""How often a function is run again at the point before its derivative is called wrong, lest it be random."""
 
 
 class Attempts:
@@ -65,7 +68,7 @@ class Comparison:
         eps, expected = PRECISIONS[function.coarsest]
         self._rtol = expected if rtol is None else rtol
         self._atol = atol
-        self.differences = Differences(function.at, self._point.values, eps, step, floor)
+        self.differences = Differences(function.at, self._point.values, function.values, eps, step, floor)
         self._pullback: Callable[[Vector], Vector] | None = None
 
     def name(self, mode: str) -> str:
@@ -82,17 +85,22 @@ class Comparison:
         DerivativeMismatchError, InconclusiveCheckError
             Naming the worst element.
         """
-        judge = self._judge(mode, direction, weights)
+        with blaming(self.function.order + 1, self.name(mode)):
+            judge = self._judge(mode, direction, weights)
+        least: list[Floats] | None = None
         for found in attempts:
-            deviation, used = judge(found)
-            if used <= 1:
-                return deviation, used
+            off, used = judge(found)
+            least = used if least is None else [np.minimum(a, b) for a, b in zip(least, used, strict=True)]
+            if all(np.all(part <= 1) for part in least):
+                return _largest(off), _largest(least)
+        self.function.refuse_random(RUNS_BEFORE_BLAME)
         raise self._explained(mode, direction, weights)
 
-    def _judge(self, mode: str, direction: Vector, weights: Vector) -> Callable[[Difference], tuple[float, float]]:
+    def _judge(self, mode: str, direction: Vector, weights: Vector) -> Callable[[Difference], tuple[Vector, Vector]]:
+        """Return what tells by how much a difference is off, and what part of the allowed that is."""
         if mode == FWD:
             pushed = self._push(direction)
-            return lambda found: self._worst_of(pushed, found)
+            return lambda found: self._by_element(pushed, found)
         product = pairing(self._pull(weights), direction)
         return lambda found: self._of_product(product, weights, found)
 
@@ -129,6 +137,7 @@ class Comparison:
             bound = self._atol + self._rtol * float(np.max(abs(plain), initial=0.0))
             wrong = np.argwhere(~(abs(value - plain) <= bound)) if value.shape == plain.shape else [()]
             if len(wrong):
+                self.function.refuse_random(RUNS_BEFORE_BLAME)
                 where = tuple(int(i) for i in wrong[0])
                 both = (value[where], plain[where]) if value.shape == plain.shape else (value.shape, plain.shape)
                 raise DerivativeMismatchError(
@@ -145,25 +154,23 @@ class Comparison:
     def _allowed(self, size: Any, noise: Any) -> Any:
         return self._atol + self._rtol * size + np.minimum(noise, self._rtol)
 
-    def _worst_of(self, pushed: Vector, found: Difference) -> tuple[float, float]:
+    def _by_element(self, pushed: Vector, found: Difference) -> tuple[Vector, Vector]:
         """Compare element by element."""
-        worst = deviation = 0.0
+        deviations: list[Floats] = []
+        used: list[Floats] = []
         for derivative, value, noise in zip(pushed, found.values, found.noise, strict=True):
             with np.errstate(all="ignore"):
                 off = abs(derivative - value)
-                allowed = self._allowed(np.maximum(abs(derivative), abs(value)), noise)
-                ratio = np.where(off == 0, 0.0, np.where(off <= allowed, off / allowed, np.inf))
-            deviation = max(deviation, float(np.max(off, initial=0.0)))
-            worst = max(worst, float(np.max(ratio, initial=0.0)))
-        return deviation, worst
+                deviations.append(off)
+                used.append(_part_of(off, self._allowed(np.maximum(abs(derivative), abs(value)), noise)))
+        return deviations, used
 
-    def _of_product(self, product: float, weights: Vector, found: Difference) -> tuple[float, float]:
+    def _of_product(self, product: float, weights: Vector, found: Difference) -> tuple[Vector, Vector]:
         """Compare the products of both with one cotangent."""
         expected = pairing(found.values, weights)
-        off = abs(product - expected)
+        off = np.asarray(abs(product - expected))
         size, noise = (pairing_norm(weights, vector) for vector in (found.values, found.noise))
-        allowed = float(self._allowed(max(size, abs(product)), noise))
-        return off, 0.0 if off == 0 else off / allowed if off <= allowed else math.inf
+        return [off], [_part_of(off, self._allowed(max(size, abs(product)), noise))]
 
     # ---- the place -------------------------------------------------------------------------------------------------
 
@@ -233,20 +240,45 @@ class Comparison:
         if not math.isfinite(worst.difference):
             return InconclusiveCheckError(
                 f"{where} cannot be checked: next to the point, at steps from {self.differences.step:.1g} down to "
-                f"{self.differences.steps()[-1]:.1g}, the function overflows or is not defined; choose another point, "
-                f"or a smaller step="
+                f"{self.differences.steps()[-1]:.1g}, the function overflows or is not defined{self._raised()}; choose "
+                f"another point, or a smaller step="
             )
-        if worst.uncertainty > abs(worst.derivative - worst.difference) / 2:
+        size = max(abs(worst.derivative), abs(worst.difference))
+        if abs(worst.derivative - worst.difference) <= float(self._allowed(size, worst.noise)):
+            return InconclusiveCheckError(
+                f"derivative {order} in mode {name!r} differs from finite differences along a random direction, and at "
+                f"no element by itself: next to the point the function bends sharply, or is rough; choose another "
+                f"point, set step=, or allow more with rtol="
+            )
+        off = abs(worst.derivative - worst.difference)
+        bends = component(self.differences.bends(worst.column.direction), output) / worst.column.scale
+        allowed = float(self._allowed(abs(worst.difference), 0.0))
+        kink = bends > max(allowed, 10 * worst.uncertainty)
+        differ = f"the slopes on both sides differ by {bends:.3g}, as at a kink" if kink else ""
+        if kink and off <= bends / 2 + allowed:
+            return InconclusiveCheckError(
+                f"{where} {both}; {differ}, and the derivative is between them, or one of them: choose another point"
+            )
+        mend = "set step=, or allow more with atol= or rtol="
+        if worst.uncertainty > off / 2:
             return InconclusiveCheckError(
                 f"{where} {both}, which is known to {worst.uncertainty:.1g} only, by the rounding or the roughness of "
-                f"the function; set step=, or allow more with atol= or rtol="
+                f"the function; {mend}"
             )
-        bends = component(self.differences.bends(worst.column.direction, self.function.values), output)
-        slope = bends / worst.column.scale
-        kink = slope > max(float(self._allowed(abs(worst.difference), 0.0)), 10 * worst.uncertainty)
+        ladder = self.differences.ladder(
+            worst.column.direction,
+            lambda values: component(values, output) / worst.column.scale,
+            float(np.max(abs(self.function.values[output.leaf]))) / worst.column.scale,
+        )
+        if not ladder.refutes(worst.derivative):
+            low, high = ladder.extent()
+            return InconclusiveCheckError(
+                f"{where} is {worst.derivative:.9g}, and finite differences are between {low:.4g} and {high:.4g}, by "
+                f"their step: next to the point the function bends sharply, or is rough; choose another point, {mend}"
+            )
         return DerivativeMismatchError(
             f"{where} {both}"
-            + (f"; the slopes on both sides differ by {slope:.3g}, as at a kink: choose another point" if kink else "")
+            + (f"; {differ}" if kink else "")
             + ("; a function with holomorphic=True must be holomorphic" if self._promised_in_vain(worst) else ""),
             order=order,
             mode=name,
@@ -257,6 +289,10 @@ class Comparison:
             found=worst.derivative,
             expected=worst.difference,
         )
+
+    def _raised(self) -> str:
+        error = self.differences.raised
+        return "" if error is None else f" (it raised {type(error).__name__}: {error})"
 
     def _promised_in_vain(self, worst: _Element) -> bool:
         """Tell whether an output and an input are complex, and the differences fit no complex derivative."""
@@ -276,6 +312,16 @@ class Comparison:
 def _row_seed(like: Vector, output: Coordinate) -> Vector:
     """Return the cotangent whose product with an output is that coordinate: -i for an imaginary part."""
     return unit_vector(like, output._replace(unit=-1j if output.unit == 1j else 1.0))
+
+
+def _part_of(off: Floats, allowed: Any) -> Floats:
+    """Return what part of an allowed deviation a deviation is; infinity where it is more, or is no number."""
+    with np.errstate(all="ignore"):
+        return np.where(off == 0, 0.0, np.where(off <= allowed, off / allowed, np.inf))
+
+
+def _largest(parts: Vector) -> float:
+    return max((float(np.max(part, initial=0.0)) for part in parts), default=0.0)
 
 
 def _excess(off: Floats) -> Floats:

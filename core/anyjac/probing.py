@@ -153,6 +153,15 @@ def component(vector: Vector, at: Coordinate) -> float:
     return float(value.imag if at.unit == 1j else value.real)
 
 
+def weights_like(like: Vector, generator: np.random.Generator) -> list[Floats]:
+    """Return what a derivative is multiplied by, to be a function again: random numbers, but one for a real number."""
+    return [np.ones_like(value) for value in like] if _is_one_number(like) else random_like(like, generator)
+
+
+def _is_one_number(vector: Vector) -> bool:
+    return sum(value.size for value in vector) == 1 and all(value.dtype.kind == "f" for value in vector)
+
+
 def random_like(like: Vector, generator: np.random.Generator) -> list[Floats]:
     """Return numbers between 1/2 and 1 with random signs, so that none is left out and none moves far."""
 
@@ -238,6 +247,27 @@ class Function:
             )
         return found
 
+    def refuse_random(self, runs: int = 1) -> None:
+        """Refuse a function that gives another value when it runs at the point again, so often.
+
+        Raises
+        ------
+        InconclusiveCheckError
+            Naming the element that changed.
+        """
+        eps, _ = PRECISIONS[self.coarsest]
+        for again in (self.at(self.point.values) for _ in range(runs)):
+            for label, before, after in zip(self.labels, self.values, again, strict=True):
+                bound = 16 * eps * float(np.max(abs(before), initial=0))
+                changed = np.argwhere(~np.isclose(after, before, rtol=0, atol=bound, equal_nan=True))
+                if len(changed):
+                    where = tuple(int(i) for i in changed[0])
+                    raise InconclusiveCheckError(
+                        f"two runs at the same point disagree: {element(label, where)} is {shown(before[where])} and "
+                        f"then {shown(after[where])}; the function is random, or keeps state outside of Variables. Fix "
+                        f"the seed inside of it, or keep the state in a Variable"
+                    )
+
     def pull(self) -> tuple[list[Array], Callable[[Vector], Vector]]:
         """Return its outputs as they are when it is differentiated by rows, and the pullback, on the host."""
         point = self.point
@@ -269,8 +299,12 @@ class Function:
             outputs, tangents, _ = backend.jvp(self.flat, primals, point.device(direction, like))
             return point.zero(tangents, outputs), []
 
+        given, along = (self.values, "of a random sum") if mode == REV else (point.values, "in a random direction")
+        random = "" if _is_one_number(given) else f", {along},"
         flat, names, of = (
-            (gradient, point.labels, "gradient for") if mode == REV else (tangent, self.labels, "tangent of")
+            (gradient, point.labels, f"gradient{random} for")
+            if mode == REV
+            else (tangent, self.labels, f"tangent{random} of")
         )
         labels = [f"the {of} {name}" for name in names]
         mode_so_far = mode if self.mode is None else f"{mode} over {self.mode}"

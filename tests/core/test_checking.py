@@ -1,7 +1,9 @@
 """`check_derivative`: right derivatives pass on every backend, and wrong ones are reported at their place."""
 
+import contextlib
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -263,9 +265,23 @@ def test_the_part_of_a_complex_number_is_named() -> None:
         check_derivative(forgetful, np.array([1 + 2j, 0.5j]), order=1)
 
 
-def test_a_kink_is_called_one() -> None:
-    with pytest.raises(DerivativeMismatchError, match=r"the slopes on both sides differ by 1, as at a kink"):
-        check_derivative(lambda x: xp.where(x > 0, x, 2 * x), np.array([1.0, 0.0]), order=1)
+def test_at_a_kink_a_slope_of_either_side_is_no_mistake() -> None:
+    for slope in (1.0, 1.3, 2.0):
+        kinked = _with_slope(lambda x: xp.where(x > 0, x, 2 * x), slope)
+        with pytest.raises(InconclusiveCheckError, match=r"the slopes on both sides differ by 1, as at a kink"):
+            check_derivative(kinked, np.array(0.0), order=1)
+    with pytest.raises(DerivativeMismatchError, match=r"is 3, .* give 1\.5; the slopes on both sides differ by 1"):
+        check_derivative(_with_slope(lambda x: xp.where(x > 0, x, 2 * x), 3.0), np.array(0.0), order=1)
+
+
+def _with_slope(function: Callable[[Any], Any], slope: float) -> Callable[[Any], Any]:
+    """Give a function a derivative of one's own."""
+
+    def with_slope(x: Any) -> Any:
+        still = anyjac.stop_gradient(x)
+        return function(still) + slope * (x - still)
+
+    return with_slope
 
 
 def test_a_kink_beside_the_point_is_stepped_around() -> None:
@@ -288,6 +304,82 @@ def _plain(backend: Backend, x: Any) -> bool:
 
 
 # ---- no answer -----------------------------------------------------------------------------------------------------
+
+
+ROUGH: list[Any] = [
+    pytest.param(lambda x: xp.astype(xp.sin(xp.astype(x, xp.float32)), xp.float64), id="single precision inside"),
+    pytest.param(lambda x: xp.sin(x) + 1e-9 * xp.sin(1e17 * anyjac.stop_gradient(x)), id="noise"),
+    pytest.param(lambda x: (1e8 + x) - 1e8, id="cancellation"),
+]
+
+
+@pytest.mark.parametrize("function", ROUGH)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_right_derivative_of_a_rough_function_is_not_called_wrong(function: Any, seed: int) -> None:
+    with pytest.raises(InconclusiveCheckError, match=r"rough|rounding"):
+        check_derivative(function, np.random.default_rng(seed).normal(size=3), order=1, seed=seed)
+
+
+@pytest.mark.parametrize("function", ROUGH)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_wrong_derivative_of_a_rough_function_is_called_wrong(function: Any, seed: int) -> None:
+    with pytest.raises(DerivativeMismatchError):
+        check_derivative(_with_slope(function, 3.0), np.random.default_rng(seed).normal(size=3), order=1, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("function", "point"),
+    [
+        pytest.param(lambda x: 1 / x, 1e-7, id="a pole beside the point"),
+        pytest.param(lambda x: 2.3e-28 / x, 1e-10, id="a pole nearer than the last step"),
+        pytest.param(lambda x: xp.sin(x / 1e-9), 1e-9, id="waves shorter than the steps"),
+    ],
+)
+def test_a_function_that_changes_faster_than_the_steps_is_not_accused(function: Any, point: float) -> None:
+    with pytest.raises(InconclusiveCheckError, match="set step="):
+        check_derivative(function, np.array(point), order=1)
+    check_derivative(function, np.array(point), order=1, step=point / 100)
+
+
+def test_kinks_between_wide_steps_and_rounding_are_not_mistaken_for_a_wrong_derivative() -> None:
+    for seed in range(10):
+        x = np.random.default_rng(seed).normal(size=100).astype(np.float32)
+        with contextlib.suppress(InconclusiveCheckError):
+            check_derivative(lambda x: xp.sum(xp.maximum(x, np.float32(0.0))), x, order=1)
+
+
+def test_a_function_that_is_random_now_and_then_is_found_out_before_it_is_accused() -> None:
+    generator = np.random.default_rng(5)
+    for _ in range(20):
+        with pytest.raises(InconclusiveCheckError, match="two runs at the same point disagree"):
+            check_derivative(lambda x: x * (1.0 + generator.integers(0, 2)), np.array(2.0), order=1)
+
+
+def test_a_function_with_an_error_beside_the_point_is_stepped_around(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+
+    def checked(x: Any) -> Any:
+        if backend.to_numpy(anyjac.stop_gradient(x)).min() <= 0:
+            raise ValueError("x must be positive")
+        return xp.log(x)
+
+    check_derivative(checked, array([1.0, 1e-4]), order=1)
+    with pytest.raises(InconclusiveCheckError, match=r"is not defined \(it raised ValueError: x must be positive\)"):
+        check_derivative(checked, array([1.0, 1e-20]), order=1)
+
+
+def test_an_element_of_a_second_derivative_is_named_by_its_own_number_where_there_is_one() -> None:
+    def cube(x: Any) -> Any:
+        slope, value = (anyjac.stop_gradient(part) for part in (3 * x**2, x**3))
+        return value + slope * (x - anyjac.stop_gradient(x))
+
+    with pytest.raises(DerivativeMismatchError, match=r"give 12$") as caught:
+        check_derivative(cube, np.array(2.0), modes="rev")
+    assert caught.value.expected == pytest.approx(12.0)
+    with pytest.raises(DerivativeMismatchError, match=r"of the gradient, of a random sum, for argument 0"):
+        check_derivative(cube, np.array([2.0, 3.0]), modes="rev")
+    with pytest.raises(DerivativeMismatchError, match=r"of the tangent, in a random direction, of the output"):
+        check_derivative(cube, np.array([2.0, 3.0]), modes="fwd")
 
 
 def test_a_random_function_is_refused(backend: Backend, array: Any) -> None:
@@ -404,12 +496,22 @@ def test_modes_and_orders_that_the_backend_does_not_declare_are_refused() -> Non
         ({"rtol": -1.0}, ValueError, "rtol must be zero or more, not -1.0"),
         ({"step": 0.0}, ValueError, "step must be positive"),
         ({"atol": "1"}, TypeError, "atol must be a number"),
+        ({"atol": None}, TypeError, "atol must be a number, not None"),
+        ({"kwargs": 3}, TypeError, "kwargs must be a mapping or None, not 3"),
+        ({"modes": ["rev", ["fwd"]]}, ValueError, "modes must be"),
+        ({"seed": -1}, ValueError, "seed must be zero or a positive int, not -1"),
+        ({"seed": "a"}, TypeError, "seed must be zero or a positive int, not 'a'"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: Any, kind: type[Exception], fragment: str) -> None:
     with pytest.raises(kind, match=fragment.replace("(", r"\(")) as caught:
         check_derivative(np.exp, POINT, **settings)
     assert isinstance(caught.value, anyjac.AnyjacError)
+
+
+def test_what_cannot_be_called_is_refused() -> None:
+    with pytest.raises(anyjac.InputTypeError, match="check_derivative needs a callable, not 3"):
+        check_derivative(3, 2.0)  # type: ignore[arg-type]
 
 
 def test_traced_arguments_are_refused(backend: Backend, array: Any) -> None:

@@ -139,6 +139,6 @@ def test_a_pickled_decorated_method_keeps_its_object() -> None:
 
 def test_another_transform_of_a_decorated_method_is_not_pickled_as_what_it_is_not() -> None:
     plain = Decorated(2.0).cubed.__wrapped__
-    with pytest.raises(pickle.PicklingError, match="cannot pickle jacrev.*'cubed' of Decorated is another one, grad"):
+    with pytest.raises(pickle.PicklingError, match=r"cannot pickle jacrev.*'cubed' of Decorated is another one, grad"):
         pickle.dumps(anyjac.jacrev(plain))
     assert float(anyjac.jacrev(plain)(1.0)) == 6.0
