@@ -87,10 +87,10 @@ class Comparison:
         """
         with blaming(self.function.order + 1, self.name(mode)):
             judge = self._judge(mode, direction, weights)
-        least: list[Floats] | None = None
+        least: Vector = []
         for found in attempts:
             off, used = judge(found)
-            least = used if least is None else [np.minimum(a, b) for a, b in zip(least, used, strict=True)]
+            least = [np.minimum(a, b) for a, b in zip(least, used, strict=True)] if least else used
             if all(np.all(part <= 1) for part in least):
                 return _largest(off), _largest(least)
         self.function.refuse_random(RUNS_BEFORE_BLAME)
