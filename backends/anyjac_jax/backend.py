@@ -186,16 +186,23 @@ class JaxBackend(Backend):
         primals: Sequence[Array],
         *,
         number: int,
+        index: tuple[int, ...],
         nan: bool,
         cotangents: Sequence[Array | None] | None = None,
         tangents: Sequence[Array | None] | None = None,
     ) -> str | None:
-        return nonfinite.origin(fun, primals, number, cotangents, tangents, nan)
+        return nonfinite.origin(fun, primals, number, index, cotangents, tangents, nan)
 
     def find_nonfinite_in_map(
-        self, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None], *, number: int, nan: bool
+        self,
+        linear_map: Pullback | Pushforward,
+        vectors: Sequence[Array | None],
+        *,
+        number: int,
+        index: tuple[int, ...],
+        nan: bool,
     ) -> str | None:
-        return nonfinite.origin_in_map(linear_map, vectors, number, nan)
+        return nonfinite.origin_in_map(linear_map, vectors, number, index, nan)
 
     def rows_at_once(self, width: int) -> int:
         return differentiation.rows_at_once(max(1, width))

@@ -2,7 +2,8 @@
 
 It is followed back from where it was found to an equation that was given none; within calls (of compiled functions, of
 functions with rules of their own) it is followed further. Where several ways end in different equations, nothing is
-said.
+said; nor where the number that was found stays what it is when finite numbers are put in the place of those that this
+equation made, so that it comes from elsewhere.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def origin(
     fun: FlatFunction,
     primals: Sequence[Array],
     number: int,
+    index: tuple[int, ...],
     cotangents: Sequence[Array | None] | None,
     tangents: Sequence[Array | None] | None,
     nan: bool,
@@ -43,28 +45,43 @@ def origin(
         return [fun(*arrays)[0][number]]
 
     derivative = cotangents is not None or tangents is not None
-    return _primitive(results, primals, nan, "derivative" if derivative else "forward run")
+    return _primitive(results, primals, index, nan, "derivative" if derivative else "forward run")
 
 
 def origin_in_map(
-    linear_map: Pullback | Pushforward, vectors: Sequence[Array | None], number: int, nan: bool
+    linear_map: Pullback | Pushforward,
+    vectors: Sequence[Array | None],
+    number: int,
+    index: tuple[int, ...],
+    nan: bool,
 ) -> str | None:
     """Do the same for a linear map, which uses what the run before it has left."""
-    given = [index for index, vector in enumerate(vectors) if vector is not None]
+    given = [place for place, vector in enumerate(vectors) if vector is not None]
 
     def result(*arrays: Array) -> Sequence[Array]:
         filled: list[Array | None] = [None] * len(vectors)
-        for index, array in zip(given, arrays, strict=True):
-            filled[index] = array
+        for place, array in zip(given, arrays, strict=True):
+            filled[place] = array
         return [jnp.asarray(linear_map(filled)[number])]
 
-    return _primitive(result, [vector for vector in vectors if vector is not None], nan, "derivative")
+    return _primitive(result, [vector for vector in vectors if vector is not None], index, nan, "derivative")
 
 
-def _primitive(fun: Callable[..., Sequence[Array]], arguments: Sequence[Array], nan: bool, where: str) -> str | None:
+def _primitive(
+    fun: Callable[..., Sequence[Array]], arguments: Sequence[Array], index: tuple[int, ...], nan: bool, where: str
+) -> str | None:
     recorded = jax.make_jaxpr(fun)(*arguments)
-    equation = _Program(recorded.jaxpr, recorded.consts, arguments, nan).origin(0)
-    return None if equation is None else f"the primitive {equation.primitive.name!r} of the {where}"
+    path = _Program(recorded.jaxpr, recorded.consts, arguments, nan).origin(0)
+    if path is None:
+        return None
+    (mended,) = _evaluate(recorded.jaxpr, recorded.consts, arguments, path)
+    if not bool(jnp.isfinite(mended[index])):
+        return None
+    return f"the primitive {path[-1].primitive.name!r} of the {where}"
+
+
+Path = tuple[Any, ...]
+"""An equation, after the equations of the calls that it is within, from the outermost."""
 
 
 class _Step(NamedTuple):
@@ -81,42 +98,80 @@ class _Program:
         self._jaxpr = jaxpr
         self._nan = nan
         self._made: dict[Any, _Step] = {}
-        self._ends: dict[Any, Any] = {}
-        values: dict[Any, Any] = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *arguments), strict=True))
-        for equation in jaxpr.eqns:
-            primitive: Any = equation.primitive
-            given = [atom.val if isinstance(atom, Literal) else values[atom] for atom in equation.invars]
-            asked = primitive.get_bind_params(equation.params)
-            functions, parameters = asked if isinstance(asked, tuple) else ((), asked)  # a pair before JAX 0.10
-            found = primitive.bind(*functions, *given, **parameters)
-            results = found if primitive.multiple_results else [found]
-            for variable, value in zip(equation.outvars, results, strict=True):
-                values[variable] = value
-                self._made[variable] = _Step(equation, given)
+        self._ends: dict[Any, Path | None] = {}
+        _evaluate(jaxpr, constants, arguments, (), self._keep)
 
-    def origin(self, result: int) -> Any:
+    def _keep(self, equation: Any, given: list[Any]) -> None:
+        for variable in equation.outvars:
+            self._made[variable] = _Step(equation, given)
+
+    def origin(self, result: int) -> Path | None:
         """Return the equation to which all ways from a result lead; None where there is no such equation."""
         return self._end_of(self._jaxpr.outvars[result])
 
-    def _end_of(self, atom: Any) -> Any:
+    def _end_of(self, atom: Any) -> Path | None:
         if isinstance(atom, Literal) or atom not in self._made:
             return None
         if atom not in self._ends:
             self._ends[atom] = self._end_of_step(atom, *self._made[atom])
         return self._ends[atom]
 
-    def _end_of_step(self, atom: Any, equation: Any, given: list[Any]) -> Any:
+    def _end_of_step(self, atom: Any, equation: Any, given: list[Any]) -> Path | None:
         faulty = [source for source, value in zip(equation.invars, given, strict=True) if _has(value, self._nan)]
         inner = _program_of(equation)
         if not faulty:
             if inner is None:
-                return equation
+                return (equation,)
             program = _Program(inner.jaxpr, inner.consts, given, self._nan)
-            return program.origin(list(equation.outvars).index(atom))
+            path = program.origin(list(equation.outvars).index(atom))
+            return None if path is None else (equation, *path)
         if inner is not None and len(faulty) > 1:
             return None  # which of them got to this result is not known
         found = [self._end_of(source) for source in faulty]
-        return found[0] if all(each is found[0] for each in found) else None
+        return found[0] if all(each == found[0] for each in found) else None
+
+
+def _evaluate(
+    jaxpr: Jaxpr,
+    constants: Sequence[Any],
+    arguments: Sequence[Any],
+    mended: Path,
+    keep: Callable[[Any, list[Any]], None] | None = None,
+) -> list[Any]:
+    """Evaluate a program equation by equation, with finite numbers in the results of the one that is to be mended."""
+    values: dict[Any, Any] = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *arguments), strict=True))
+
+    def value_of(atom: Any) -> Any:
+        return atom.val if isinstance(atom, Literal) else values[atom]
+
+    for equation in jaxpr.eqns:
+        given = list(map(value_of, equation.invars))
+        if keep is not None:
+            keep(equation, given)
+        if not mended or equation is not mended[0]:
+            results = _bind(equation, given)
+        elif len(mended) == 1:
+            results = list(map(_finite, _bind(equation, given)))
+        else:
+            inner = _program_of(equation)
+            assert inner is not None  # the path leads into it
+            results = _evaluate(inner.jaxpr, inner.consts, given, mended[1:])
+        values.update(zip(equation.outvars, results, strict=True))
+    return list(map(value_of, jaxpr.outvars))
+
+
+def _bind(equation: Any, given: Sequence[Any]) -> list[Any]:
+    primitive: Any = equation.primitive
+    asked = primitive.get_bind_params(equation.params)
+    functions, parameters = asked if isinstance(asked, tuple) else ((), asked)  # a pair before JAX 0.10
+    found = primitive.bind(*functions, *given, **parameters)
+    return list(found) if primitive.multiple_results else [found]
+
+
+def _finite(value: Any) -> Any:
+    if not jnp.issubdtype(value.dtype, jnp.inexact):
+        return value
+    return jnp.where(jnp.isfinite(value), value, jnp.ones_like(value))
 
 
 def _program_of(equation: Any) -> ClosedJaxpr | None:

@@ -65,6 +65,9 @@ class TorchBackend(Backend):
     def is_traced(self, value: Array) -> bool:
         return bool(value.grad_fn is not None) or transformed.is_wrapped(value)
 
+    def concrete(self, value: Array) -> Array | None:
+        return None if transformed.is_wrapped(value) or staging.is_recording() else value.detach()
+
     def copy(self, array: Array) -> Array:
         return array.clone()
 
@@ -170,22 +173,29 @@ class TorchBackend(Backend):
         primals: Sequence[Array],
         *,
         number: int,
+        index: tuple[int, ...],
         nan: bool,
         cotangents: Sequence[Array | None] | None = None,
         tangents: Sequence[Array | None] | None = None,
     ) -> str | None:
         if tangents is not None:
-            return nonfinite.in_tangents(fun, primals, number, tangents, nan)
+            return nonfinite.in_tangents(fun, primals, number, index, tangents, nan)
         if cotangents is not None:
-            return nonfinite.in_backward_pass(fun, primals, number, cotangents, nan)
-        return nonfinite.in_forward_run(fun, primals, number, nan)
+            return nonfinite.in_backward_pass(fun, primals, number, index, cotangents, nan)
+        return nonfinite.in_forward_run(fun, primals, number, index, nan)
 
     def find_nonfinite_in_map(
-        self, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None], *, number: int, nan: bool
+        self,
+        linear_map: Pullback | Pushforward,
+        vectors: Sequence[Array | None],
+        *,
+        number: int,
+        index: tuple[int, ...],
+        nan: bool,
     ) -> str | None:
         if not isinstance(linear_map, differentiation.GraphPullback):  # a pushforward is the pullback of a pullback
             return None
-        return nonfinite.in_pullback(linear_map, number, vectors, nan)
+        return nonfinite.in_pullback(linear_map, number, index, vectors, nan)
 
     def rows_at_once(self, width: int) -> int:
         """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch.

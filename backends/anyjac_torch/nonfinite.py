@@ -2,6 +2,8 @@
 
 Both are followed back from where they were found to an operator that was given none. Where there are several ways that
 end in different operators, or where the way is lost (a tensor was changed through a view of it, say), nothing is said.
+Nor is anything where the number that was found stays what it is when finite numbers are put in the place of those that
+this operator made, so that it comes from elsewhere.
 """
 
 from __future__ import annotations
@@ -19,59 +21,124 @@ from anyjac_plugins import Array, FlatFunction
 from . import forward
 from .differentiation import GraphPullback
 
+Index = tuple[int, ...]
 
-def in_forward_run(fun: FlatFunction, primals: Sequence[Array], number: int, nan: bool) -> str | None:
-    """Return the function that made the NaN (or infinity) in output `number`."""
-    with torch.no_grad(), _Record(partial(_has, nan=nan)) as record:
-        outputs, _ = fun(*(primal.detach().clone() for primal in primals))
-    step = record.origin(_Version.of(outputs[number]))
-    return None if step is None else f"{step.name!r} of the forward run"
+
+def in_forward_run(fun: FlatFunction, primals: Sequence[Array], number: int, index: Index, nan: bool) -> str | None:
+    """Return the function that made the NaN (or infinity) in an element of output `number`."""
+
+    def run() -> Array:
+        return fun(*(primal.detach().clone() for primal in primals))[0][number]
+
+    with torch.no_grad():
+        with _Record(partial(_has, nan=nan)) as record:
+            found = run()
+        step = record.origin(_Version.of(found))
+        if step is None:
+            return None
+        with _Mend(step.call, _finite):
+            mended = run()
+    return f"{step.name!r} of the forward run" if bool(torch.isfinite(mended[index])) else None
 
 
 def in_tangents(
-    fun: FlatFunction, primals: Sequence[Array], number: int, tangents: Sequence[Array | None], nan: bool
+    fun: FlatFunction,
+    primals: Sequence[Array],
+    number: int,
+    index: Index,
+    tangents: Sequence[Array | None],
+    nan: bool,
 ) -> str | None:
-    """Return the function whose tangent is the first with the NaN (or infinity) in the tangent of output `number`."""
-    steps: list[_Step | None] = []
+    """Return the function whose tangent is the first with the NaN (or infinity) in that of an element of an output."""
 
-    def recorded(*arrays: Array) -> tuple[Sequence[Array], Sequence[Array]]:
-        with _Record(partial(_has_with_tangent, nan=nan)) as record:
-            outputs, aux = fun(*arrays)
-        steps.append(record.origin(_Version.of(outputs[number])))
-        return outputs, aux
+    def push(mode: _Record | _Mend) -> tuple[Array, _Version]:
+        found: list[_Version] = []
 
-    forward.jvp(recorded, primals, tangents)
-    step = steps[-1]
-    return None if step is None else f"the tangent of {step.name!r}"
+        def watched(*arrays: Array) -> tuple[Sequence[Array], Sequence[Array]]:
+            with mode:
+                outputs, aux = fun(*arrays)
+            found.append(_Version.of(outputs[number]))
+            return outputs, aux
+
+        tangent = forward.jvp(watched, primals, tangents)[1][number]
+        assert tangent is not None  # it is not finite
+        return tangent, found[-1]
+
+    record = _Record(partial(_has_with_tangent, nan=nan))
+    step = record.origin(push(record)[1])
+    if step is None:
+        return None
+    mended, _ = push(_Mend(step.call, _finite_with_tangent))
+    return f"the tangent of {step.name!r}" if bool(torch.isfinite(mended[index])) else None
 
 
-def in_pullback(pullback: GraphPullback, number: int, cotangents: Sequence[Array | None], nan: bool) -> str | None:
+def in_pullback(
+    pullback: GraphPullback, number: int, index: Index, cotangents: Sequence[Array | None], nan: bool
+) -> str | None:
     """Return the node of a pullback's graph that made the NaN (or infinity) in what is pulled back to a primal."""
-    watched = _Pass(pullback.begins(cotangents), nan)
-    try:
-        pullback(cotangents)
-    finally:
-        watched.end()
-    node = watched.origin(pullback.root(number))
+    node = _origin_of(
+        pullback.begins(cotangents), pullback.root(number), index, lambda: pullback(cotangents)[number], nan
+    )
     return None if node is None else f"{node.name()!r} of the derivative"
 
 
 def in_backward_pass(
-    fun: FlatFunction, primals: Sequence[Array], number: int, cotangents: Sequence[Array | None], nan: bool
+    fun: FlatFunction,
+    primals: Sequence[Array],
+    number: int,
+    index: Index,
+    cotangents: Sequence[Array | None],
+    nan: bool,
 ) -> str | None:
-    """Return the node of the graph that made the NaN (or infinity) in the gradient for primal `number`."""
+    """Return the node of the graph that made the NaN (or infinity) in an element of the gradient for a primal."""
     with torch.enable_grad():
         roots = [primal.detach().clone().requires_grad_() for primal in primals]
         outputs, _ = fun(*roots)
         pairs = zip(outputs, cotangents, strict=True)
         begins = [(y, c.detach().conj()) for y, c in pairs if c is not None and y.grad_fn is not None]
-        watched = _Pass([y.grad_fn for y, _ in begins], nan)
+
+    def gradient() -> Array | None:
+        ends, seeds = [y for y, _ in begins], [c for _, c in begins]
+        return torch.autograd.grad(ends, roots, seeds, allow_unused=True, retain_graph=True)[number]
+
+    node = _origin_of([y.grad_fn for y, _ in begins], roots[number], index, gradient, nan)
+    return None if node is None else f"{node.name()!r} of the backward pass"
+
+
+def _origin_of(ends: Sequence[Any], root: Array, index: Index, gradient: Callable[[], Array | None], nan: bool) -> Any:
+    """Return the node that made the NaN (or infinity) in an element of a gradient, which is computed when called."""
+    watched = _Pass(ends, nan)
     try:
-        torch.autograd.grad([y for y, _ in begins], roots, [c for _, c in begins], allow_unused=True)
+        gradient()
     finally:
         watched.end()
-    node = watched.origin(roots[number])
-    return None if node is None else f"{node.name()!r} of the backward pass"
+    node = watched.origin(root)
+    if node is None:
+        return None
+    handle = node.register_hook(lambda returned, _: tuple(None if g is None else _finite(g) for g in returned))
+    try:
+        mended = gradient()
+    finally:
+        handle.remove()
+    return node if mended is None or bool(torch.isfinite(mended[index])) else None
+
+
+def _finite(tensor: Array) -> Array:
+    """Return a tensor with ones in the place of what is not finite."""
+    with torch._C.DisableTorchFunction():
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            return tensor
+        return torch.where(torch.isfinite(tensor), tensor, torch.ones_like(tensor))
+
+
+def _finite_with_tangent(tensor: Array) -> Array:
+    """Return a dual tensor with ones in the place of what is not finite in it, and in its tangent."""
+    with torch._C.DisableTorchFunction():
+        bare, tangent = forward_ad.unpack_dual(tensor)  # type: ignore[no-untyped-call]
+        if tangent is None:
+            return _finite(bare)
+        dual: Array = forward_ad.make_dual(_finite(bare), _finite(tangent))  # type: ignore[no-untyped-call]
+        return dual
 
 
 def _has(tensor: Array, nan: bool) -> bool:
@@ -104,9 +171,10 @@ class _Version(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A function that returned what was looked for, and those of its arguments that held it already."""
+    """A function that returned what was looked for, its place among all calls, and what had it already."""
 
     name: str
+    call: int
     faulty: list[_Version]
 
 
@@ -116,10 +184,12 @@ class _Record(TorchFunctionMode):
     def __init__(self, has: Callable[[Array], bool]) -> None:
         super().__init__()
         self._has = has
+        self._calls = 0
         self._made: dict[_Version, _Step] = {}
         self._kept: list[Array] = []  # no tensor may go, and leave its identity to another
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._calls += 1
         given = list(_tensors((args, kwargs or {})))
         faulty = [_Version.of(tensor) for tensor in given if self._has(tensor)]
         result = func(*args, **(kwargs or {}))
@@ -130,7 +200,7 @@ class _Record(TorchFunctionMode):
             self._kept.append(tensor)
             made = _Version.of(tensor)
             if made not in self._made and made not in faulty and self._has(tensor):
-                self._made[made] = _Step(str(resolve_name(func) or getattr(func, "__name__", func)), faulty)
+                self._made[made] = _Step(_name_of(func), self._calls, faulty)
         return result
 
     def origin(self, found: _Version) -> _Step | None:
@@ -148,6 +218,37 @@ class _Record(TorchFunctionMode):
             return ends[version]
 
         return end_of(found)
+
+
+class _Mend(TorchFunctionMode):
+    """Puts finite numbers in the place of what one of the calls of functions of PyTorch returns."""
+
+    def __init__(self, call: int, finite: Callable[[Array], Array]) -> None:
+        super().__init__()
+        self._remaining = call
+        self._finite = finite
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._remaining -= 1
+        result = func(*args, **(kwargs or {}))
+        if self._remaining:
+            return result
+        given = {id(tensor) for tensor in _tensors((args, kwargs or {}))}
+
+        def mended(leaf: Any) -> Any:
+            if not isinstance(leaf, torch.Tensor):
+                return leaf
+            finite = self._finite(leaf)
+            if id(leaf) not in given:
+                return finite
+            with torch._C.DisableTorchFunction():  # it was changed in place
+                return leaf.copy_(finite)
+
+        return torch.utils._pytree.tree_map(mended, result)
+
+
+def _name_of(func: Any) -> str:
+    return str(resolve_name(func) or getattr(func, "__name__", func))
 
 
 def _leaves(tree: Any) -> Iterator[Any]:

@@ -245,12 +245,14 @@ class _Program:
         self._device = device
         self._explicit = explicit
         self._resolve = resolve
+        settings = settings_of(resolve())
+        self._compiles = backend.supports(JIT) and not (settings is not None and settings.debug_nan)
         self._reads: dict[Static, tuple[Place, ...]] = {}
         self._staged: dict[Static, StagedFunction] = {}
 
     def run(self, scope: Scope, given: Given) -> Noted:
         """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
-        if not self._backend.supports(JIT):
+        if not self._compiles:
             return self._run_as_it_is(scope, given)
         while True:
             read = self._reads.get(given.static, ())
@@ -289,7 +291,7 @@ class _Program:
         backend, read = self._backend, self._reads.get(static, ())
         leaves, tree = (args, None) if all(map(backend.is_array, args)) else flatten(args)
         values = [variable._value for variable in read]
-        if not backend.supports(JIT) or self._device is not None or note.written is None:
+        if not self._compiles or self._device is not None or note.written is None:
             return _nothing_known
         if current_scope() is not None or not (named or chosen_in_context() is None):
             return _nothing_known

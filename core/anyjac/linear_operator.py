@@ -18,6 +18,7 @@ from anyjac_plugins.jacobian import chunks
 
 from .inputs import opener_of
 from .linearisation import Linearisation, OutputLeaf
+from .nonfinite import refuse_host_vectors
 from .trees import TreeDef, flatten
 
 Matrix = np.ndarray[Any, Any]
@@ -253,19 +254,30 @@ class JacobianOperator(LinearOperator):  # type: ignore[misc]
         return found
 
     def _push_chunk(self, vectors: Matrix) -> Matrix:
+        source = self._source
         tangents = list(self._cut(vectors, self._given))
-        products = self._apply(self._transposed, tangents, self._source.primals)
+        self._look(tangents, source.primal_labels, "tangent of")
+        products = self._apply(self._transposed, tangents, source.primals)
+        self._look(products, source.output_labels, "tangent of", len(vectors))
         return self._beside_constants(products, len(vectors))
 
     def _pull_chunk(self, vectors: Matrix) -> Matrix:
         source = self._source
         pieces = zip(source.leaves, self._cut(vectors, [leaf.shape for leaf in source.leaves]), strict=True)
         cotangents = [piece for leaf, piece in pieces if leaf.index is not None]
+        self._look(cotangents, source.output_labels, "cotangent of")
         gradients = self._apply(source.linear_map, cotangents, source.outputs)
+        self._look(gradients, source.primal_labels, "gradient for", len(vectors))
         return np.concatenate(
             [_flat_rows(gradient, len(vectors), shape) for gradient, shape in zip(gradients, self._given, strict=True)],
             axis=1,
         )
+
+    def _look(self, arrays: Sequence[Matrix | None], labels: Sequence[str], what: str, count: int = 0) -> None:
+        """Refuse what is not finite, with ``debug_nan=True``; of a `count` of one there is no axis that counts."""
+        if self._source.settings.debug_nan:
+            batches = [None if array is None else array[None] if count == 1 else array for array in arrays]
+            refuse_host_vectors(batches, labels, what)
 
     def _beside_constants(self, products: Sequence[Matrix | None], count: int) -> Matrix:
         def product(leaf: OutputLeaf) -> Matrix | None:

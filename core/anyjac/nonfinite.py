@@ -17,7 +17,7 @@ from anyjac_plugins import Array, Backend, Pullback, Pushforward
 from anyjac_plugins.errors import NonFiniteError
 from anyjac_plugins.jacobian import FORWARD
 
-from .places import array_labels, element, primal_labels
+from .places import array_labels, element, leaf_labels, primal_labels
 from .trees import flatten
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Index = tuple[int, ...]
 
-MapOrigin = Callable[[int, bool], "str | None"]
-"""Tells where in a linear map a number of one of its results comes from; the flag says whether it is NaN."""
+MapOrigin = Callable[[int, Index, bool], "str | None"]
+"""Tells where in a linear map an element of one of its results comes from; the flag says whether it is NaN."""
 
 
 def refuse_inputs(backend: Backend, settings: Settings, inputs: Inputs) -> None:
@@ -72,11 +72,14 @@ class Look:
         NonFiniteError
             Naming the output, the element and, where the backend knows it, the operator.
         """
-        for number, output in enumerate(outputs):
+        carried = self._run.output
+        remaining = iter(enumerate(outputs))
+        for label, leaf, is_array in zip(leaf_labels(carried), carried.leaves, carried.is_array, strict=True):
+            number, output = next(remaining) if is_array else (None, leaf)
             found = _first(self._backend, output)
             if found is not None:
-                where = element(array_labels(self._run.output)[number], found[0])
-                raise self._error(where, found[1], self._origin(number=number))
+                origin = _unknown if number is None else self._origin(number=number, index=found[0])
+                raise self._error(element(label, found[0]), found[1], origin)
 
     def at_blocks(
         self, outputs: Sequence[Array], blocks: Sequence[Sequence[Array]], mode: str, *, summed: bool = False
@@ -114,7 +117,7 @@ class Look:
             found = None if tangent is None else _first(self._backend, tangent)
             if found is not None:
                 where = f"the tangent of {element(array_labels(self._run.output)[number], found[0])}"
-                raise self._error(where, found[1], self._origin(number=number, tangents=given))
+                raise self._error(where, found[1], self._origin(number=number, index=found[0], tangents=given))
 
     def _refuse_block(
         self,
@@ -134,12 +137,12 @@ class Look:
         if mode == FORWARD:
             tangents: list[Array | None] = [None] * len(self._inputs.primals)
             tangents[primal] = _one_hot(backend, self._inputs.primals[primal], index[rank:])
-            origin = self._origin(number=number, tangents=tangents)
+            origin = self._origin(number=number, index=index[:rank], tangents=tangents)
         else:
             cotangents = [backend.zeros(output.shape, output) + 1 if summed else None for output in outputs]
             if not summed:
                 cotangents[number] = _one_hot(backend, outputs[number], index[:rank])
-            origin = self._origin(number=primal, cotangents=cotangents)
+            origin = self._origin(number=primal, index=index[rank:], cotangents=cotangents)
         raise self._error(f"the derivative of {label} with respect to {to}", value, origin)
 
     def _error(self, where: str, value: str, origin: Callable[[bool], str | None]) -> NonFiniteError:
@@ -166,7 +169,9 @@ class Look:
         ):
             leaves, tree = flatten(value)
             for leaf, path in zip(leaves, tree.paths(), strict=True):
-                found = _first(self._backend, leaf)
+                found = None
+                with contextlib.suppress(Exception):  # it may be anything, such as a key of random numbers
+                    found = _first(self._backend, leaf)
                 if found is not None:
                     yield f"{element(label + path, found[0])}, which is not differentiated, is {found[1]}"
 
@@ -191,7 +196,7 @@ def refuse_vectors(
     for number, (array, label) in enumerate(zip(arrays, labels, strict=True)):
         found = None if array is None else _first(backend, array)
         if found is not None:
-            phrase = origin(number, "nan" in found[1]) if origin is not None else None
+            phrase = origin(number, found[0], "nan" in found[1]) if origin is not None else None
             raise _error_at(f"the {what} {element(label, found[0])}", found[1], phrase)
 
 
@@ -213,7 +218,7 @@ def refuse_rows(
             at = tuple(int(i) for i in np.unravel_index(start + row, shape)) if shape else ()
             cotangents: list[Array | None] = [None] * len(source.outputs)
             cotangents[output] = _one_hot(backend, source.outputs[output], at)
-            phrase = origin_in_map(backend, source.linear_map, cotangents)(number, "nan" in value)
+            phrase = origin_in_map(backend, source.linear_map, cotangents)(number, tuple(index), "nan" in value)
             where = f"the derivative of {element(label, at)} with respect to {element(to, tuple(index))}"
             raise _error_at(where, value, phrase)
 
@@ -221,9 +226,9 @@ def refuse_rows(
 def origin_in_map(backend: Backend, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None]) -> MapOrigin:
     """Return what asks the backend where in a linear map a number comes from."""
 
-    def ask(number: int, nan: bool) -> str | None:
+    def ask(number: int, index: Index, nan: bool) -> str | None:
         with contextlib.suppress(Exception):  # what cannot be found out is not said
-            return backend.find_nonfinite_in_map(linear_map, vectors, number=number, nan=nan)
+            return backend.find_nonfinite_in_map(linear_map, vectors, number=number, index=index, nan=nan)
         return None
 
     return ask
@@ -234,15 +239,32 @@ def _error_at(where: str, value: str, phrase: str | None, others: str = "") -> N
     return NonFiniteError(f"{where} is {value}{came}{others}", place=where, value=value, operator=phrase)
 
 
+def refuse_host_vectors(batches: Sequence[np.ndarray[Any, Any] | None], labels: Sequence[str], what: str) -> None:
+    """Refuse vectors on the host that are not finite; their first axis counts them, and is not named.
+
+    Raises
+    ------
+    NonFiniteError
+        Naming the place and the element.
+    """
+    for batch, label in zip(batches, labels, strict=True):
+        found = None if batch is None else _first_on_host(batch)
+        if found is not None:
+            raise _error_at(f"the {what} {element(label, found[0][1:])}", found[1], None)
+
+
+def _unknown(nan: bool) -> None:
+    """Say nothing of where a number comes from."""
+
+
 def _first(backend: Backend, array: Any) -> tuple[Index, str] | None:
     """Return index and text of the first element that is not finite; None where there is none, or no number at all."""
     if isinstance(array, (float, complex)):
-        return None if np.isfinite(array) else ((), repr(array))
+        return None if np.isfinite(array) else ((), str(array))
     if isinstance(array, np.ndarray) and array.dtype.kind in "fc":
         return _first_on_host(array)
-    if not backend.is_array(array) or backend.is_traced(array):
-        return None
-    if "floating" not in backend.dtype_kind(array.dtype) or not math.prod(array.shape):
+    array = backend.concrete(array) if backend.is_array(array) else None
+    if array is None or "floating" not in backend.dtype_kind(array.dtype) or not math.prod(array.shape):
         return None
     xp = backend.namespace
     if bool(xp.all(xp.isfinite(array))):

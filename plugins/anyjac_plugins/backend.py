@@ -272,6 +272,7 @@ class Backend(ABC):
         primals: Sequence[Array],
         *,
         number: int,
+        index: tuple[int, ...],
         nan: bool,
         cotangents: Sequence[Array | None] | None = None,
         tangents: Sequence[Array | None] | None = None,
@@ -287,6 +288,8 @@ class Backend(ABC):
         number
             Which result it was found in: with `cotangents` the gradient for ``primals[number]``, otherwise the output
             of that number, or with `tangents` its tangent.
+        index
+            Which element of it.
         nan
             Whether it was NaN, and not infinity.
         cotangents, tangents
@@ -295,7 +298,13 @@ class Backend(ABC):
         return None
 
     def find_nonfinite_in_map(
-        self, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None], *, number: int, nan: bool
+        self,
+        linear_map: Pullback | Pushforward,
+        vectors: Sequence[Array | None],
+        *,
+        number: int,
+        index: tuple[int, ...],
+        nan: bool,
     ) -> str | None:
         """Return the operator within a pullback or pushforward in which NaN or infinity first appears, as above.
 
@@ -307,8 +316,8 @@ class Backend(ABC):
             What `vjp` or `linearize` returned.
         vectors
             What it was called with.
-        number
-            Which of its results it was found in.
+        number, index
+            Which element of which of its results it is.
         nan
             Whether it was NaN, and not infinity.
         """
@@ -350,6 +359,13 @@ class Backend(ABC):
     def is_traced(self, value: Array) -> bool:
         """Tell whether `value` belongs to a trace or graph and so must not be stored in a Variable."""
         return False
+
+    def concrete(self, value: Array) -> Array | None:
+        """Return an array with the numbers that `value` holds now; None if it has none, since a program is recorded.
+
+        The default takes whatever is traced for an array without numbers.
+        """
+        return None if self.is_traced(value) else value
 
     def copy(self, array: Array) -> Array:
         """Return an array that later in-place changes of `array` do not reach; differentiable.

@@ -195,6 +195,36 @@ def test_several_operators_that_may_have_made_it_leave_it_open(name: str) -> Non
     assert "log" in (caught(lambda: one(np.array([-1.0, 3.0]))).operator or "")
 
 
+ELSEWHERE: dict[str, Callable[[Any, Any], Any]] = {
+    "another element": lambda xp, x: xp.sqrt(xp.log(x) - 5.0)[1],
+    "another branch": lambda xp, x: xp.acos(xp.where(x > 0, 3.0 * x, xp.log(x)))[1],
+    "a product with infinity": lambda xp, x: (xp.log(x) * xp.asarray([1.0, np.inf], dtype=x.dtype))[1:],
+}
+
+
+@pytest.mark.parametrize("function", ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_an_operator_that_made_another_element_is_not_blamed(name: str, function: Callable[[Any, Any], Any]) -> None:
+    xp = anyjac.get_backend(name).namespace
+    transform = anyjac.jacrev(lambda x: function(xp, x), backend=name, debug_nan=True)
+    assert caught(lambda: transform(np.array([-1.0, 1.0]))).operator is None
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_an_operator_of_the_derivative_that_made_another_element_is_not_blamed(name: str) -> None:
+    xp = anyjac.get_backend(name).namespace
+
+    def f(x: Any) -> Any:  # backwards infinity comes from the root at 0, and then NaN from 0 times that
+        return xp.sum(xp.sqrt(x * xp.asarray([1.0, 0.0], dtype=x.dtype)))
+
+    error = caught(lambda: anyjac.grad(f, backend=name, debug_nan=True)(np.array([1.0, 2.0])))
+    assert (error.place, error.value) == (
+        "the derivative of the output with respect to element [1] of argument 0",
+        "nan",
+    )
+    assert error.operator in ("'MulBackward0' of the backward pass", "the primitive 'mul' of the derivative")
+
+
 def test_compiled_functions_of_jax_are_looked_into() -> None:
     jax = pytest.importorskip("jax")
     inner = jax.jit(lambda x: jax.numpy.log(x) * 2.0)
@@ -223,6 +253,74 @@ def test_a_tensor_of_pytorch_that_was_changed_through_a_view_is_not_followed() -
 
     error = caught(lambda: anyjac.jacrev(through_a_view, debug_nan=True)(torch.tensor([1.0, 2.0])))
     assert (error.place, error.operator) == ("element [0] of the output", None)
+
+
+# ---- what is looked at ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY if name != "value_and_grad"])
+def test_tensors_that_belong_to_a_graph_of_the_user_are_looked_at(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    scale = torch.nn.Parameter(torch.tensor(1.0))
+    caught(lambda: FAMILY[name](lambda x: torch.sqrt(x) * scale, debug_nan=True)(torch.tensor(0.0)))
+    caught(lambda: FAMILY[name](torch.sqrt, debug_nan=True)(torch.nn.Parameter(torch.tensor(0.0))))
+
+
+def test_rows_that_belong_to_a_graph_of_the_user_are_looked_at() -> None:
+    torch = pytest.importorskip("torch")
+    scale = torch.nn.Parameter(torch.tensor(1.0))
+    rows = anyjac.jacrev(lambda x: torch.sqrt(x) * scale, debug_nan=True).rows(torch.tensor(POINT))
+    caught(lambda: list(rows))
+
+
+def test_numbers_among_the_outputs_are_looked_at(array: Any) -> None:
+    error = caught(lambda: anyjac.jacrev(lambda x: {"y": x, "loss": [float("nan")]}, debug_nan=True)(array(POINT)))
+    assert (error.place, error.value, error.operator) == ("output['loss'][0]", "nan", None)
+
+
+def test_a_number_of_numpy_is_shown_as_a_number() -> None:
+    error = caught(lambda: anyjac.grad(lambda x: x / 0.0, debug_nan=True)(1.0))
+    assert (error.value, str(error)) == ("inf", "the output is inf")
+
+
+def test_products_of_a_linear_operator_are_looked_at(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    operator = anyjac.jacrev(lambda x: {"y": xp.sqrt(x)}, debug_nan=True).as_linear_operator(array(POINT))
+    error = caught(lambda: operator @ np.array([0.0, 1.0]))
+    assert error.place == "the tangent of element [1] of output['y']"
+    error = caught(lambda: operator.H @ np.array([0.0, 1.0]))
+    assert error.place == "the gradient for element [1] of argument 0"
+    error = caught(lambda: operator @ np.eye(2))
+    assert error.place == "the tangent of element [1] of output['y']"
+    error = caught(lambda: operator @ np.array([np.nan, 1.0]))
+    assert error.place == "the tangent of element [0] of argument 0"
+    error = caught(lambda: operator.H @ np.array([np.inf, 1.0]))
+    assert error.place == "the cotangent of element [0] of output['y']"
+
+
+def test_what_is_no_array_of_numbers_beside_it_is_passed_over(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    others: dict[str, Callable[[], Any]] = {
+        "autograd": lambda: np.array(["text", None], dtype=object),
+        "jax": lambda: pytest.importorskip("jax").random.key(0),
+        "torch": lambda: pytest.importorskip("torch").eye(2).to_sparse(),
+    }
+    log = anyjac.grad(lambda x, other: xp.log(x), debug_nan=True)
+    assert caught(lambda: log(array(0.0), others[backend.name]())).place == "the output"
+
+
+def test_a_transform_that_looks_is_not_compiled(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    looking = anyjac.jit(anyjac.grad(lambda x: xp.sqrt(x), debug_nan=True))
+    for _ in range(3):
+        assert float(looking(array(4.0))) == 0.25
+        caught(lambda: looking(array(0.0)))
+
+
+def test_a_transform_that_looks_within_a_compiled_function_is_left_alone(backend: Backend, array: Any) -> None:
+    xp = backend.namespace
+    compiled = anyjac.jit(lambda x: 2.0 * anyjac.grad(lambda x: xp.sqrt(x), debug_nan=True)(x))
+    assert float(compiled(array(4.0))) == 0.5
 
 
 # ---- state, settings -----------------------------------------------------------------------------------------------
