@@ -3,7 +3,8 @@
 Nothing here does anything when it runs: the functions stay what they are to help(), to inspect and to pickle. A flag
 whose value is not known gives Any. In each Protocol all overloads that take the same function say so by the same type,
 since mypy otherwise takes them for ambiguous where the function is not annotated; and the fewer flags one needs, the
-earlier it comes, since mypy takes the first one for a partial that names none.
+earlier it comes, since mypy takes the first one for a partial that names none. NumPy's ufuncs come before all others,
+since of the overloads of an overloaded function type checkers know the first one only, which is for numbers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from typing import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from anyjac_plugins import Backend
 
     from .linear_maps import Pullback, Pushforward
@@ -99,6 +102,10 @@ class Named(Protocol):
 class Positional(Named, Protocol):
     """`jacrev`, whose flags have places of their own too."""
 
+    @overload
+    def __call__(
+        self, func: np.ufunc, grad_vars: Any = None, argnums: Argnums = None, *flags: bool, **options: Any
+    ) -> GradientTransform[..., Any]: ...
     @overload
     def __call__(
         self,
@@ -302,6 +309,10 @@ class Packed(Named, Protocol[G, Flag, Chunk, Mode]):
 
     @overload
     def __call__(
+        self, func: np.ufunc, grad_vars: Any = None, argnums: Argnums = None, *flags: bool, **options: Any
+    ) -> GradientTransform[..., Any]: ...
+    @overload
+    def __call__(
         self,
         func: Callable[P, Y],
         grad_vars: Any = None,
@@ -450,6 +461,10 @@ class ValueFirst(Named, Protocol):
 
     @overload
     def __call__(
+        self, func: np.ufunc, grad_vars: Any = None, argnums: Argnums = None, *flags: bool, **options: Any
+    ) -> GradientTransform[..., tuple[Any, Any]]: ...
+    @overload
+    def __call__(
         self,
         func: Callable[P, Y],
         grad_vars: Any = None,
@@ -523,6 +538,10 @@ class ValueFirst(Named, Protocol):
 class Along(Named, Protocol):
     """`jvp` and `hvp`, whose transforms take a direction and then the arguments."""
 
+    @overload
+    def __call__(
+        self, func: np.ufunc, grad_vars: Any = None, argnums: Argnums = None, *flags: bool, **options: Any
+    ) -> Directional[..., Any]: ...
     @overload
     def __call__(
         self,

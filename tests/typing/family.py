@@ -174,6 +174,11 @@ anyjac.grad(untyped, has_aux=True, return_value=True)(1.0, 2)  # some checkers i
 assert_type(anyjac.grad(anyjac.grad(energy))(1.0), Any)
 assert_type(anyjac.jacrev(anyjac.jit(energy), return_value=True)(1.0), tuple[Any, float])
 
+assert_type(anyjac.vector_grad(np.square)(np.array([1.0, 2.0])), Any)
+assert_type(anyjac.jacrev(np.sin, return_value=True)(np.array([1.0, 2.0])), Any)
+assert_type(anyjac.value_and_grad(np.sin)(np.array(1.0)), tuple[Any, Any])
+assert_type(anyjac.jvp(np.sin)(1.0, np.array(1.0)), Any)
+
 # ---- compiled, and mapped --------------------------------------------------------------------------------------------
 
 
