@@ -1,7 +1,7 @@
 """BrainState as a library of models: its nodes, by the paths to their states, and the `State` by itself.
 
-While a function runs, its values stand in the states. What a state holds is read in a way that transformations of
-BrainState around a call notice, and a state counts as made in the trace where its value is shown, so that it may be
+While a function runs, its values stand in the states. A state that a call reads or writes is announced to the
+transformations of BrainState around it, and counts as made in the trace where its value is shown, so that it may be
 written there. BrainState tells its transformations of each state that is read or written; a call of ours listens too,
 so that states take part in it whether they were named or not.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from brainstate import ParamState, State, StateTraceStack, graph
-from brainstate._state import TRACE_CONTEXT, NewStateCatcher, record_state_value_read, record_state_value_write
+from brainstate._state import TRACE_CONTEXT, NewStateCatcher, record_state_value_write
 
 from anyjac_plugins import Adopt, Holder, ModelLibrary, Session, hookimpl
 
@@ -70,8 +70,13 @@ class StateHolder(Holder):
         return self._trained
 
     def content(self) -> Any:
-        record_state_value_read(self.anchor)  # by which transformations of BrainState learn of it
         return self.anchor._value
+
+    def announce(self, *, running: bool) -> None:
+        stack = TRACE_CONTEXT.state_stack
+        ours = [place for place, trace in enumerate(stack) if isinstance(trace, _Watch)]
+        for trace in stack[self.anchor.stack_level : ours[-1] if running and ours else None]:
+            trace.read_its_value(self.anchor)
 
     def put(self, content: Any) -> None:
         self.anchor._write_value(content)

@@ -20,7 +20,7 @@ from anyjac_plugins.models import libraries
 
 from . import ownership
 from .selection import NUMPY, kind_of
-from .showing import Showing
+from .showing import NOTHING, Showing
 from .trees import flatten
 
 
@@ -194,6 +194,7 @@ class Scope:
         """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
         if variable._holder is not None:
             self._take_models_of(variable)
+            variable._holder.announce(running=self._runs)
         ownership.acquire(self.owner, variable)
         outside = variable.committed() if self.parent is None else self.parent.read(variable)
         if variable.backend is self.backend and self.device is None:
@@ -224,6 +225,8 @@ class Scope:
             outside = self.value_at_entry(variable)
             entry = self._entries.setdefault(id(variable), Entry(variable, self._copy(outside), outside))
             self._show(entry)
+        elif self._runs and self._showing is not None and variable._holder is not None:
+            self._see(self._showing, entry)
         return entry.value
 
     def peek(self, variable: Place) -> Any:
@@ -306,6 +309,9 @@ class Scope:
         """Make a place part of the call, if it holds what can be."""
         from .bound import bind_place  # which is built upon scopes
 
+        innermost = current_scope()
+        if innermost is not self and innermost is not None and innermost.backend is self.backend:
+            return True  # the one within, which is told too, asks for it
         value = holder.value(holder.content())
         if not all(self.backend.is_array(leaf) or _is_number(leaf) for leaf in flatten(value)[0]):
             return False
@@ -337,6 +343,13 @@ class Scope:
         self._take_models_of(variable)
         if self._runs and self._showing is not None:
             self._showing.show(variable, entry.value)
+
+    def _see(self, showing: Showing, entry: Entry) -> None:
+        """Take over what a model's code has put into a place meanwhile, for those who read it in the call."""
+        content = showing.seen(entry.variable)
+        if content is not NOTHING:
+            entry.value, entry.written = content, True
+            self._make_arrays(entry)
 
     def _hide_models(self, showing: Showing) -> None:
         """Put back what models held, and take what their code has written there."""

@@ -82,6 +82,17 @@ class Showing:
         shown.value = value
         self._session(variable.library).show(holder, value)
 
+    def seen(self, variable: Any) -> Any:
+        """Return what the model's code has put in the place of what was shown, once; NOTHING where it has not."""
+        shown = self._shown.get(id(variable))
+        if shown is None:
+            return NOTHING
+        content = variable._holder.content()
+        if content is shown.value:
+            return NOTHING
+        shown.value = content
+        return content
+
     def check(self, outputs: list[Any]) -> None:
         """Refuse outputs that were not computed from what is shown."""
         for session in self._sessions.values():

@@ -68,6 +68,12 @@ class Holder(ABC):
     def put(self, content: Any) -> None:
         """Let the place hold `content`, traced or not, whatever checks the library makes of users' writes."""
 
+    def announce(self, *, running: bool) -> None:  # noqa: B027 - optional
+        """Let transformations of the library that run around a call know that the call is about to read the place.
+
+        `running` says whether the function of the call runs already, so that those within it are not meant.
+        """
+
     def value(self, content: Any) -> Any:
         """Return the array, or the pytree of arrays, in a content, linked to no graph; by default the content."""
         return content

@@ -319,3 +319,84 @@ def test_a_write_in_a_map_is_refused(adds, total):
 def test_a_mapping_of_brainstate_is_a_dict_with_its_keys(cell, inputs):
     found = anyjac.grad(lambda x: loss_of(cell, x), grad_vars=cell.states(brainstate.ParamState))(inputs)
     assert sorted(found) == [("mix",), ("readout", "both")]
+
+
+def test_a_state_that_is_named_in_a_loop_of_brainstate_is_carried_by_it(inputs):
+    weight, rate = brainstate.ParamState(jnp.asarray([1.0, -1.0])), 0.1
+
+    def loss(x):
+        return (weight.value * x).sum() ** 2
+
+    def descend(x):
+        gradient = anyjac.grad(loss, grad_vars=weight)(x)
+        weight.value = weight.value - rate * gradient
+        return loss(x)
+
+    def train(xs):
+        return brainstate.transform.for_loop(descend, xs).sum()
+
+    def native(start, xs):
+        total = 0.0
+        for x in xs:
+            start = start - rate * 2 * (start * x).sum() * x
+            total = total + (start * x).sum() ** 2
+        return total
+
+    start = weight.value
+    np.testing.assert_allclose(train(inputs), native(start, inputs), rtol=1e-5)
+    for transform in (anyjac.grad, anyjac.jacfwd):
+        weight.value = start
+        found = transform(train, grad_vars=weight)(inputs)
+        np.testing.assert_allclose(found, jax.grad(native)(start, inputs), rtol=1e-4)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, anyjac.jit], ids=["plain", "compiled"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_within_a_loop_of_brainstate_leaves_no_tracer_in_a_state_that_nobody_named(total, error, wrap):
+    def fails(x):
+        def step(i):
+            total.value = total.value + i
+            brainstate.random.normal()
+            raise error
+
+        return brainstate.transform.for_loop(step, jnp.arange(2.0)).sum() + x.sum()
+
+    with pytest.raises(error):
+        wrap(anyjac.grad(fails))(jnp.ones(2))
+    assert float(total.value) == 0.0
+    assert np.isfinite(float(brainstate.random.normal()))  # whose key is a state too
+
+
+AROUND = {
+    "plain": lambda f: anyjac.grad(f),
+    "compiled": lambda f: anyjac.jit(anyjac.grad(f)),
+    "within brainstate": lambda f: brainstate.transform.jit(anyjac.grad(f)),
+}
+
+
+@pytest.mark.parametrize("wrap", AROUND.values(), ids=AROUND)
+def test_a_state_that_is_first_met_in_a_loop_of_brainstate_takes_part(total, wrap):
+    def counted(x):
+        def step(_):
+            total.value = total.value + 1.0
+            return total.value * x.sum()
+
+        return brainstate.transform.for_loop(step, jnp.arange(3)).sum()
+
+    transform = wrap(counted)
+    for call in range(4):
+        np.testing.assert_allclose(transform(jnp.ones(2)), np.full(2, 9.0 * call + 6.0))
+        assert float(total.value) == 3.0 * (call + 1)
+
+
+def test_a_call_within_a_call_sees_what_the_code_of_the_model_has_written_before(cell, inputs):
+    def twice():
+        cell(inputs[0])
+        return anyjac.grad(lambda: cell(inputs[1]), grad_vars=cell)()["mix"].sum()
+
+    twin = Recurrent()
+    twin(inputs[0])
+    expected = anyjac.grad(lambda: twin(inputs[1]), grad_vars=twin)()["mix"].sum()
+    _, found = anyjac.grad(twice, grad_vars=cell, return_value=True)()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert int(cell.steps.value) == 2

@@ -169,3 +169,16 @@ def test_no_library_is_imported_before_its_models_are_there():
         "assert not {'torch', 'jax', 'flax', 'equinox', 'brainstate', 'anyjac_torch.models'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, anyjac.jit], ids=["plain", "compiled"])
+def test_a_call_within_a_call_sees_what_the_code_of_the_model_has_written_before(reservoir, wrap):
+    def twice(inflow):
+        reservoir.step(inflow)  # level 0.5, 1.0 and the inflow
+        first = anyjac.grad(reservoir.step, grad_vars=anyjac.variables(reservoir)["rate"])(inflow)
+        return first + anyjac.variables(reservoir)["level"].value.sum()
+
+    inflow = np.array([1.0, 2.0])
+    found = wrap(lambda x: anyjac.grad(twice, grad_vars=reservoir, return_value=True)(x)[1])(inflow)
+    assert float(found) == 4.5 + (0.75 + 1.0 + 1.5 + 2.0)
+    np.testing.assert_allclose(reservoir.cells["level"], [1.75, 3.5])
