@@ -96,6 +96,8 @@ def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> In
     gather = _Gatherer(settings, scope.backend, scope.device, scope.converts)
     known: dict[int, Input] = {}
     variables = []
+    for variable in settings.companions:
+        scope.take_models_of(variable)
     for index, variable in enumerate(settings.variables):
         if id(variable) not in known:
             label = partial(settings.variable_label, index)

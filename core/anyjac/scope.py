@@ -193,7 +193,7 @@ class Scope:
     def value_at_entry(self, variable: Place) -> Any:
         """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
         if variable._holder is not None:
-            self._take_models_of(variable)
+            self.take_models_of(variable)
             variable._holder.announce(running=self._runs)
         ownership.acquire(self.owner, variable)
         outside = variable.committed() if self.parent is None else self.parent.read(variable)
@@ -279,7 +279,7 @@ class Scope:
         if self._showing is not None:
             self._showing.check(list(outputs))
 
-    def _take_models_of(self, variable: Place) -> None:
+    def take_models_of(self, variable: Place) -> None:
         """Own all parts of the models that a Variable is a part of, since their code may read and write any."""
         if variable.backend is not self.backend:
             raise MixedBackendsError(
@@ -340,7 +340,7 @@ class Scope:
         variable: Any = entry.variable
         if variable._holder is None:
             return
-        self._take_models_of(variable)
+        self.take_models_of(variable)
         if self._runs and self._showing is not None:
             self._showing.show(variable, entry.value)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ class Settings:
         Positions to differentiate, as given (negative ones count from the end); empty for no argument.
     single_argument
         Whether ``argnums`` was one int, so that its Jacobian comes back bare and not in a tuple.
+    named
+        What ``grad_vars`` was before the models in it were resolved to their parts; None where it names none.
+    companions
+        A part of each named model of which nothing is differentiated, and which takes part all the same.
     """
 
     variables: tuple[Variable, ...]
@@ -45,6 +50,33 @@ class Settings:
     device: Any
     chunk_size: int | None
     debug_nan: bool = False
+    named: Named | None = None
+    companions: tuple[Variable, ...] = ()
+
+    def now(self) -> Settings:
+        """Return the settings with the parts that the models named in ``grad_vars`` have at present."""
+        if self.named is None:
+            return self
+        variables, tree, companions = self.named.resolve()
+        if tree == self.variables_tree and all(a is b for a, b in zip(variables, self.variables, strict=True)):
+            return self
+        argnums, single = _default_argnums(variables) if self.named.default else (self.argnums, self.single_argument)
+        return replace(
+            self,
+            variables=variables,
+            variables_tree=tree,
+            argnums=argnums,
+            single_argument=single,
+            companions=companions,
+        )
+
+    def copied(self, memo: dict[int, Any]) -> Settings:
+        """Return the settings with deep copies of the Variables and models."""
+        named = self.named
+        if named is not None:
+            named = replace(named, leaves=copy.deepcopy(named.leaves, memo))
+        variables, companions = copy.deepcopy((self.variables, self.companions), memo)
+        return replace(self, variables=variables, companions=companions, named=named)
 
     def positions(self, passed: int) -> tuple[int, ...]:
         """Return `argnums` as positions among `passed` positional arguments.
@@ -85,6 +117,29 @@ class Settings:
         return "".join(f", {name}={text}" for name, text in shown.items())
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What ``grad_vars`` names, where that is not Variables alone: models, whose parts may be replaced by others.
+
+    Attributes
+    ----------
+    leaves, tree
+        The leaves of ``grad_vars``, models among them, and its structure.
+    default
+        Whether ``argnums`` was left out, so that it goes by whether there are Variables.
+    """
+
+    leaves: tuple[Any, ...]
+    tree: TreeDef
+    default: bool
+
+    def resolve(self) -> tuple[tuple[Variable, ...], TreeDef | None, tuple[Variable, ...]]:
+        """Return the Variables, their structure, and a part of each model of which none is differentiated."""
+        companions: list[Variable] = []
+        leaves, tree = flatten(_resolve(self.leaves, self.tree, "", companions))
+        return tuple(leaves), tree if leaves else None, tuple(companions)
+
+
 class _Shown:
     """A Variable as it stands in a transform's repr: its name, not its value."""
 
@@ -114,11 +169,18 @@ def make_settings(
     InputTypeError, InputValueError
         Naming the value and the argument.
     """
-    variables, tree = _flatten_variables(grad_vars)
+    leaves, tree = flatten(grad_vars)
+    named = None
+    variables: tuple[Variable, ...] = tuple(leaves)
+    variables_tree = tree if leaves else None
+    companions: tuple[Variable, ...] = ()
+    if not all(isinstance(leaf, Variable) for leaf in leaves):
+        named = Named(tuple(leaves), tree, argnums is None)
+        variables, variables_tree, companions = named.resolve()
     positions, single = _default_argnums(variables) if argnums is None else _check_argnums(argnums)
     return Settings(
         variables=variables,
-        variables_tree=tree,
+        variables_tree=variables_tree,
         argnums=positions,
         single_argument=single,
         has_aux=_check_flag("has_aux", False if has_aux is None else has_aux),
@@ -129,25 +191,19 @@ def make_settings(
         device=device,
         chunk_size=check_chunk_size(chunk_size),
         debug_nan=_check_flag("debug_nan", debug_nan),
+        named=named,
+        companions=companions,
     )
 
 
-def _flatten_variables(grad_vars: Any) -> tuple[tuple[Variable, ...], TreeDef | None]:
-    leaves, tree = flatten(grad_vars)
-    if not all(isinstance(leaf, Variable) for leaf in leaves):
-        leaves, tree = flatten(_resolve(grad_vars, ""))
-    return tuple(leaves), tree if leaves else None
-
-
-def _resolve(grad_vars: Any, path: str) -> Any:
-    """Put Variables in the place of all that stands for them."""
-    leaves, tree = flatten(grad_vars)
+def _resolve(leaves: Sequence[Any], tree: TreeDef, path: str, companions: list[Variable]) -> Any:
+    """Return a tree with Variables in the place of all that stands for them, and add companions of these."""
     models = [None if isinstance(leaf, Variable) else bound_variables(leaf) for leaf in leaves]  # before their parts
     places = zip(leaves, models, tree.paths(), strict=True)
-    return tree.unflatten([_as_variables(leaf, model, path + step) for leaf, model, step in places])
+    return tree.unflatten([_as_variables(leaf, model, path + step, companions) for leaf, model, step in places])
 
 
-def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str) -> Any:
+def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, companions: list[Variable]) -> Any:
     """Return the Variable that something in ``grad_vars`` stands for, or those of a whole model by their paths.
 
     A mapping that is no dict, such as libraries collect states in, becomes one.
@@ -155,12 +211,15 @@ def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str) 
     if isinstance(leaf, Variable):
         return leaf
     if model is not None:
-        return {place: variable for place, variable in model.items() if variable.trainable}
+        found = {place: variable for place, variable in model.items() if variable.trainable}
+        companions += [] if found else list(model.values())[:1]
+        return found
     variable = bound_variable(leaf)
     if variable is not None:
         return variable
     if isinstance(leaf, Mapping):
-        return _resolve(dict(leaf), path)
+        leaves, tree = flatten(dict(leaf))
+        return _resolve(leaves, tree, path, companions)
     mend = "make it a list" if isinstance(leaf, Iterator) else "wrap it in anyjac.Variable"
     raise InputTypeError(
         f"grad_vars{path} is {_short(leaf)}, not a Variable; {mend}, or differentiate an argument with argnums"

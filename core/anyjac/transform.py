@@ -6,7 +6,6 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from anyjac_plugins.errors import MissingExtraError, NotSupportedError
@@ -61,7 +60,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
             self.__signature__ = shown.replace(parameters=[first, *shown.parameters.values()])
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        result: R = self._derivative.apply(Request(self.__wrapped__, self._settings, args, kwargs, self._take))
+        result: R = self._derivative.apply(Request(self.__wrapped__, self._settings.now(), args, kwargs, self._take))
         return result
 
     def rows(self, *args: P.args, **kwargs: P.kwargs) -> Rows:
@@ -123,7 +122,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
             raise NotSupportedError(
                 f"{self._derivative.name} has no {asked}: what it returns is no Jacobian; take jacrev of the function"
             )
-        return self._derivative.operand(self.__wrapped__, self._settings)
+        return self._derivative.operand(self.__wrapped__, self._settings.now())
 
     def as_linear_operator(self, *args: P.args, **kwargs: P.kwargs) -> JacobianOperator:
         """Return the Jacobian as a linear operator of SciPy, so that solvers run without the matrix.
@@ -194,7 +193,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
     def __deepcopy__(self, memo: dict[int, Any]) -> GradientTransform[P, R]:
         func, settings = copy.deepcopy(self.__wrapped__, memo), self._settings
         if func is not self.__wrapped__:  # a plain function is not copied, and goes on using its Variables
-            settings = replace(settings, variables=copy.deepcopy(settings.variables, memo))
+            settings = settings.copied(memo)
         return GradientTransform(func, self._derivative, settings)
 
     def __repr__(self) -> str:
@@ -205,7 +204,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
 
 def settings_of(func: Callable[..., Any]) -> Settings | None:
     """Return what a transform was asked for, None for any other function."""
-    return func._settings if isinstance(func, GradientTransform) else None
+    return func._settings.now() if isinstance(func, GradientTransform) else None
 
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], GradientTransform[..., Any]]

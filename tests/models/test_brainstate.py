@@ -400,3 +400,10 @@ def test_a_call_within_a_call_sees_what_the_code_of_the_model_has_written_before
     _, found = anyjac.grad(twice, grad_vars=cell, return_value=True)()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert int(cell.steps.value) == 2
+
+
+def test_a_state_that_another_replaces_on_the_node_is_seen_by_the_next_call(cell, inputs):
+    gradient = anyjac.grad(lambda x: (cell.mix.value * x.sum()).sum(), grad_vars=cell)
+    gradient(inputs)
+    cell.mix = brainstate.ParamState(jnp.ones((2, 2)))
+    np.testing.assert_allclose(gradient(inputs)["mix"], np.full((2, 2), inputs.sum()), rtol=1e-5)

@@ -254,3 +254,21 @@ def test_the_refusal_of_nnx_to_write_a_module_that_nobody_named_says_what_to_do(
     _, gradient = anyjac.grad(lambda x: squares(model, x), grad_vars=model, argnums=0)(batch)
     assert gradient.shape == batch.shape
     assert int(model.calls[...]) == 1
+
+
+def test_a_part_that_another_replaces_on_the_module_is_seen_by_the_next_call(batch):
+    layer = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
+    gradient = anyjac.grad(lambda x: layer(x).sum(), grad_vars=layer)
+    gradient(batch)
+    layer.bias = nnx.Param(jnp.zeros(1))
+    np.testing.assert_allclose(gradient(batch)["bias"], [8.0])
+
+
+def test_a_module_without_parameters_and_streams_of_random_numbers_take_part_if_they_are_named(batch):
+    layer, drop, rngs = nnx.Linear(2, 2, rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(1)), nnx.Rngs(2)
+    anyjac.grad(lambda x: drop(x).sum(), grad_vars=drop)(batch)
+    assert int(drop.rngs.count[...]) == 1
+    inner = nnx.Dropout(0.5)
+    found = anyjac.grad(lambda x: inner(layer(x), rngs=rngs).sum(), grad_vars=[layer, rngs])(batch)
+    assert [sorted(part) for part in found] == [["bias", "kernel"], []]
+    assert int(rngs.default.count[...]) == 1

@@ -550,3 +550,50 @@ def test_lazy_modules_and_scripts_are_refused():
 def test_a_plain_tensor_is_no_variable():
     with pytest.raises(anyjac.InputTypeError, match="not a Variable"):
         anyjac.grad(lambda: 0.0, grad_vars=torch.ones(2))
+
+
+def test_a_part_that_another_replaces_on_the_module_is_seen_by_the_next_call():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    gradient = anyjac.grad(lambda x: net(x).sum(), grad_vars={"net": net, "scale": nn.Parameter(torch.ones(1))})
+    x = torch.ones(3, 2)
+    gradient(x)
+    net[1] = nn.Linear(2, 1)
+    assert gradient(x)["net"]["1.bias"].tolist() == [3.0]
+    net.append(nn.Linear(1, 1))
+    assert list(gradient(x)["net"]) == [name for name, _ in net.named_parameters()]
+    net.requires_grad_(False)
+    assert gradient(x)["net"] == {}
+
+
+def test_a_transform_that_is_copied_with_its_model_follows_the_copy():
+    class Model:
+        def __init__(self):
+            self.net = nn.Sequential(nn.Linear(2, 1))
+            self.gradient = anyjac.grad(self.loss, grad_vars=self.net)
+
+        def loss(self, x):
+            return self.net(x).sum()
+
+    model = Model()
+    twin = copy.deepcopy(model)
+    twin.net[0] = nn.Linear(2, 1)
+    x = torch.ones(3, 2)
+    for each in (model, twin):
+        assert each.gradient(x)["0.bias"].tolist() == [3.0]
+
+
+@pytest.mark.parametrize("grad_vars", [lambda bn: bn, lambda bn: [bn]], ids=["alone", "in a list"])
+def test_a_module_of_which_nothing_is_trained_takes_part_all_the_same(grad_vars):
+    bn = nn.BatchNorm1d(3).requires_grad_(False)
+    x = torch.randn(4, 3)
+
+    def fails(x):
+        bn(x)
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - of no message
+        anyjac.grad(fails, grad_vars=grad_vars(bn), argnums=0)(x)
+    assert int(bn.num_batches_tracked) == 0
+    gradient = anyjac.grad(lambda x: (bn(x) ** 3).sum(), grad_vars=grad_vars(bn))(x)  # by the argument, then
+    assert gradient.shape == x.shape
+    assert int(bn.num_batches_tracked) == 1
