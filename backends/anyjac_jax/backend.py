@@ -32,6 +32,7 @@ from anyjac_plugins import (
 )
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.jacobian import AUTO, REVERSE, cheaper_mode
+from anyjac_plugins.jacobian import FORWARD as COLUMNS
 
 from . import differentiation, indexing, nonfinite, programs, staging
 from .compiled import CompiledJacobians, may_compile, recorded_jacobian
@@ -154,7 +155,10 @@ class JaxBackend(Backend):
         self, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
     ) -> Jacobian:
         if mode == AUTO:
-            mode = cheaper_mode(self, program.output_shapes(), primals)
+            if cheaper_mode(self, program.output_shapes(), primals) == COLUMNS:
+                with contextlib.suppress(Exception):  # a rule for rows need not be one for columns
+                    return self._jacobian_of_program(program, primals, chunk_size, COLUMNS)
+            mode = REVERSE
         compiled = self._compiled.find(self, program, chunk_size, mode, at_once=self.forced_path == "compiled")
         if compiled is not None:
             with contextlib.suppress(Exception):  # arrays on several devices, say: nothing has been lost by trying

@@ -7,6 +7,7 @@ arrays the function captured. What cannot be recorded, keyed or compiled is comp
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -176,8 +177,11 @@ def recorded_jacobian(
         outputs, pullback, aux = vjp(fun, primals)
     else:
         outputs, pushforward, aux = linearize(fun, primals)
-        if mode == FORWARD or cheaper_mode(backend, outputs, primals) == FORWARD:
+        if mode == FORWARD:
             return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD)
+        if cheaper_mode(backend, outputs, primals) == FORWARD:
+            with contextlib.suppress(TypeError):  # a rule for rows need not be one for columns
+                return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD)
         pullback = transposed(pushforward, outputs, primals)
     blocks = [_blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
     return Jacobian(outputs, blocks, aux, REVERSE)

@@ -63,6 +63,8 @@ class Derivative:
         What its repr says beside the settings.
     picks
         Whether it picks its mode itself, so that the repr says which it took.
+    implies_value
+        Whether it returns the value without being asked for it.
     direction
         What the first argument of its transforms is called, where it stands before those of the function.
     """
@@ -72,6 +74,7 @@ class Derivative:
     operand: Operand | None = None
     options: str = ""
     picks: bool = False
+    implies_value: bool = False
     direction: str = ""
 
 

@@ -88,7 +88,7 @@ def _blocks_of_scalar(
 
 GRAD: Final = Derivative("grad", partial(gradient, name="grad"), itself)
 VALUE_AND_GRAD: Final = Derivative(
-    "value_and_grad", partial(gradient, name="value_and_grad", table=VALUE_FIRST), itself
+    "value_and_grad", partial(gradient, name="value_and_grad", table=VALUE_FIRST), itself, implies_value=True
 )
 VECTOR_GRAD: Final = Derivative("vector_grad", partial(differentiate, evaluate=_blocks_of_sum, summed=True))
 DERIVATIVE: Final = Derivative("derivative", partial(differentiate, evaluate=_blocks_of_scalar), itself)

@@ -22,7 +22,7 @@ from .staging import Given, Identity, Note, Static, UndiscoveredError, flat_func
 from .transform import settings_of
 from .trees import LEAF, TreeDef, flatten
 from .variable import Variable
-from .wrapper import Wrapper, bind, name_of
+from .wrapper import Deferred, Wrapper, bind, name_of
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -97,7 +97,8 @@ def jit(
     (2.0, Variable(array(1.5)))
     """
     if func is None:
-        return lambda func: Jitted(func, check_backend(backend), device)
+        text = _described(check_backend(backend), device).removeprefix(", ")
+        return Deferred(lambda func: Jitted(func, backend, device), f"jit({text})")
     return Jitted(func, check_backend(backend), device)
 
 
@@ -203,12 +204,15 @@ class Jitted(Wrapper, Generic[P, R]):
         return Jitted(bound, *self._given, compiled)
 
     def __repr__(self) -> str:
-        backend, device = self._given
-        options = "".join(f", {name}={value!r}" for name, value in (("backend", backend), ("device", device)) if value)
-        return f"jit({name_of(self.__wrapped__)}{options})"
+        return f"jit({name_of(self.__wrapped__)}{_described(*self._given)})"
 
     def _options(self) -> tuple[Any, ...]:
         return self._given
+
+
+def _described(backend: str | Backend | None, device: Any) -> str:
+    """Return the options that were given, as they would be written."""
+    return "".join(f", {name}={value!r}" for name, value in (("backend", backend), ("device", device)) if value)
 
 
 class _Compiled:

@@ -24,7 +24,7 @@ from .settings import check_backend, check_chunk_size, is_int
 from .transform import settings_of
 from .trees import NAMESPACE, TreeDef, flatten
 from .variable import without_variables
-from .wrapper import Wrapper, name_of
+from .wrapper import Deferred, Wrapper, name_of
 
 R = TypeVar("R", covariant=True)
 
@@ -146,7 +146,7 @@ def vmap(
     axes = _Axes(_checked(in_axes, "in_axes", optional=True), _checked(out_axes, "out_axes", optional=False))
     options = _Options(axes, backend, device, chunk_size)
     if func is None:
-        return lambda func: Mapped(func, options)
+        return Deferred(lambda func: Mapped(func, options), f"vmap({options.describe().removeprefix(', ')})")
     return Mapped(func, options)
 
 

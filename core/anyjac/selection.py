@@ -247,8 +247,13 @@ def named_backend() -> Backend | None:
 
 def select_device(backend: Backend, device: Any) -> Any:
     """Return the backend's object for `device` or for ``ANYJAC_DEVICE``; None where neither is given."""
-    wanted = environment.read(environment.DEVICE) if device is None else device
-    return None if wanted is None else backend.resolve_device(wanted)
+    if device is not None:
+        return backend.resolve_device(device)
+    wanted = environment.read(environment.DEVICE)
+    if wanted is None:
+        return None
+    with _from(environment.DEVICE):
+        return backend.resolve_device(wanted)
 
 
 def kind_of(value: Any) -> str | None:
@@ -315,11 +320,25 @@ def _default_backend() -> Backend:
 
 
 def _named(backend: str | Backend | None) -> Selection | None:
-    wanted = backend if backend is not None else _in_context.get() or environment.read(environment.BACKEND)
+    wanted = backend if backend is not None else _in_context.get()
     if wanted is None:
-        return None
+        wanted = environment.read(environment.BACKEND)
+        if wanted is None:
+            return None
+        with _from(environment.BACKEND):
+            return Selection(registry.get(wanted), explicit=True)
     if isinstance(wanted, Backend):
         return Selection(wanted, explicit=True)
     if not isinstance(wanted, str):
         raise InputTypeError(f"backend must be a name or a Backend, not {wanted!r}")
     return Selection(registry.get(wanted), explicit=True)
+
+
+@contextlib.contextmanager
+def _from(variable: str) -> Iterator[None]:
+    """Say of an error that what it is about was found in the environment."""
+    try:
+        yield
+    except AnyjacError as error:
+        error.add_note(f"it is the environment variable {variable} that asks for it")
+        raise

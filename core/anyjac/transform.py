@@ -6,6 +6,7 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from anyjac_plugins.errors import MissingExtraError, NotSupportedError
@@ -14,7 +15,7 @@ from .family import Derivative, Request
 from .linearisation import linearise
 from .rows import Rows
 from .settings import Settings
-from .wrapper import Wrapper, name_of
+from .wrapper import Deferred, Wrapper, name_of
 
 if TYPE_CHECKING:
     from .linear_operator import JacobianOperator
@@ -199,12 +200,19 @@ class GradientTransform(Wrapper, Generic[P, R]):
     def __repr__(self) -> str:
         derivative = self._derivative
         taken = f" (took {self._taken!r})" if self._taken is not None else ""
-        return f"{derivative.name}({name_of(self.__wrapped__)}{self._settings.describe()}{derivative.options}){taken}"
+        return f"{derivative.name}({name_of(self.__wrapped__)}{_described(derivative, self._settings)}){taken}"
 
 
 def settings_of(func: Callable[..., Any]) -> Settings | None:
     """Return what a transform was asked for, None for any other function."""
     return func._settings.now() if isinstance(func, GradientTransform) else None
+
+
+def _described(derivative: Derivative, settings: Settings) -> str:
+    """Return what was asked for besides the function, as it would be written."""
+    if derivative.implies_value:
+        settings = replace(settings, return_value=False)
+    return f"{settings.describe()}{derivative.options}"
 
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], GradientTransform[..., Any]]
@@ -215,5 +223,6 @@ def made_by(
 ) -> GradientTransform[..., Any] | Decorator:
     """Return the transform of a function, or where there is none yet, the decorator that makes it."""
     if func is None:
-        return lambda func: GradientTransform(func, derivative, settings)
+        text = _described(derivative, settings).removeprefix(", ")
+        return Deferred(lambda func: GradientTransform(func, derivative, settings), f"{derivative.name}({text})")
     return GradientTransform(func, derivative, settings)

@@ -107,6 +107,33 @@ def _are_same(one: object, other: object) -> bool:
     )
 
 
+class Deferred:
+    """The decorator that a maker of wrappers returns where it is given no function yet.
+
+    Parameters
+    ----------
+    make
+        Wraps a function.
+    text
+        How it was made, as it would be written.
+    """
+
+    def __init__(self, make: Callable[[Callable[..., Any]], Wrapper], text: str):
+        self._make = make
+        self._text = text
+
+    def __call__(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            raise InputTypeError(
+                f"{self._text} is a decorator: it takes the function alone, and what it returns takes the arguments, "
+                f"as in {self._text}(f)(x)"
+            )
+        return self._make(func)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 def bind(func: Callable[..., Any], instance: object | None, owner: type | None) -> Callable[..., Any]:
     """Return a function as an attribute of an object or of its class; the function itself where it does not bind."""
     binds = getattr(type(func), "__get__", None)

@@ -61,9 +61,11 @@ def forced_path(backend: str, paths: Collection[str]) -> str | None:
     Raises
     ------
     InputValueError
-        If it is none of `paths`.
+        If it is none of `paths`, or if the variable is not made of ``backend=path``.
     """
-    entries = (entry.partition("=") for entry in (read(FORCE_PATH) or "").split(","))
+    entries = [entry.partition("=") for entry in (read(FORCE_PATH) or "").split(",") if entry.strip()]
+    if not all(sign for _, sign, _ in entries):
+        raise InputValueError(f"{FORCE_PATH} is {read(FORCE_PATH)!r}; it has to be like 'jax=native,torch=rows'")
     path = {name.strip(): path.strip() for name, _, path in entries}.get(backend)
     if path is not None and path not in paths:
         raise InputValueError(f"{FORCE_PATH} asks backend {backend!r} for path {path!r}; it has {', '.join(paths)}")
@@ -89,7 +91,7 @@ def in_use() -> dict[str, str]:
 def misspelled() -> dict[str, str | None]:
     """Return the unknown ``ANYJAC_*`` variables, each with the known name that it resembles most, if any."""
     unknown = [name for name in in_use() if name not in KNOWN]
-    return {name: next(iter(difflib.get_close_matches(name, KNOWN, n=1)), None) for name in unknown}
+    return {name: next(iter(difflib.get_close_matches(name.upper(), KNOWN, n=1, cutoff=0.8)), None) for name in unknown}
 
 
 def warn_about_misspelled() -> None:

@@ -1,7 +1,7 @@
 """Every exception that anyjac raises on its own account.
 
-They stand on the ground floor, so that backends can raise them too; `anyjac` exports them again. Each one also
-subclasses the builtin that a user would catch. This module reads nothing else of ours.
+They stand on the ground floor, so that backends can raise them too; `anyjac` and `anyjac_conformance` export them
+again. Each one also subclasses the builtin that a user would catch. This module reads nothing else of ours.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ and packing are dealt with above.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -68,18 +69,21 @@ def plain_jacobian(
 ) -> Jacobian:
     """Run `fun` once and compute its Jacobian in the given mode.
 
-    Where that is `AUTO`, the run is made for rows, and columns are computed by `Backend.transpose` if they are cheaper.
+    Where that is `AUTO`, the run is made for rows, and columns are computed by `Backend.transpose` if they are cheaper,
+    and if there are any: a function may have a rule for its pullback and none by which that could be transposed.
     """
     if mode == REVERSE:
         return reverse_jacobian(backend, fun, primals, chunk_size)
     if mode == FORWARD:
         outputs, pushforward, aux = backend.linearize(fun, primals)
-    else:
-        outputs, pullback, aux = backend.vjp(fun, primals)
-        if cheaper_mode(backend, outputs, primals) == REVERSE:
-            return _by_rows(backend, outputs, pullback, aux, primals, chunk_size)
-        pushforward = backend.transpose(pullback, outputs, primals)
-    return Jacobian(outputs, blocks_by_columns(backend, pushforward, outputs, primals, chunk_size), aux, FORWARD)
+        return Jacobian(outputs, blocks_by_columns(backend, pushforward, outputs, primals, chunk_size), aux, FORWARD)
+    outputs, pullback, aux = backend.vjp(fun, primals)
+    if cheaper_mode(backend, outputs, primals) == FORWARD:
+        with contextlib.suppress(Exception):
+            pushforward = backend.transpose(pullback, outputs, primals)
+            blocks = blocks_by_columns(backend, pushforward, outputs, primals, chunk_size)
+            return Jacobian(outputs, blocks, aux, FORWARD)
+    return _by_rows(backend, outputs, pullback, aux, primals, chunk_size)
 
 
 def cheaper_mode(backend: Backend, outputs: Sequence[Any], primals: Sequence[Any]) -> str:

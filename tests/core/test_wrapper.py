@@ -142,3 +142,23 @@ def test_another_transform_of_a_decorated_method_is_not_pickled_as_what_it_is_no
     with pytest.raises(pickle.PicklingError, match=r"cannot pickle jacrev.*'cubed' of Decorated is another one, grad"):
         pickle.dumps(anyjac.jacrev(plain))
     assert float(anyjac.jacrev(plain)(1.0)) == 6.0
+
+
+DEFERRED: dict[str, Callable[[], Any]] = {
+    "grad(argnums=1, has_aux=True)": lambda: anyjac.grad(argnums=1, has_aux=True),
+    "jacobian(mode='rev')": lambda: anyjac.jacobian(mode="rev"),
+    "value_and_grad()": lambda: anyjac.value_and_grad(),
+    "jit(backend='jax')": lambda: anyjac.jit(backend="jax"),
+    "vmap(in_axes=1)": lambda: anyjac.vmap(in_axes=1),
+}
+
+
+@pytest.mark.parametrize("text", DEFERRED)
+def test_a_decorator_says_what_it_is_and_takes_a_function_alone(text: str) -> None:
+    decorator = DEFERRED[text]()
+    assert repr(decorator) == text
+    with pytest.raises(anyjac.InputTypeError) as caught:
+        decorator(doubled, 1.0)
+    assert str(caught.value).startswith(f"{text} is a decorator: it takes the function alone")
+    name, _, options = text.partition("(")
+    assert repr(decorator(doubled)) == f"{name}(doubled{', ' if len(options) > 1 else ''}{options}"

@@ -138,9 +138,13 @@ def test_a_default_that_cannot_be_used_is_told_as_such() -> None:
         ("ANYJAC_BACKND", "did you mean ANYJAC_BACKEND?"),
         ("ANYJAC_DEVICES", "did you mean ANYJAC_DEVICE?"),
         ("ANYJAC_DISABLE_PLUGIN", "did you mean ANYJAC_DISABLE_PLUGINS?"),
-        (
-            "ANYJAC_QQQQ",
-            "known are ANYJAC_BACKEND, ANYJAC_DEVICE, ANYJAC_COMPILE, ANYJAC_DISABLE_PLUGINS, ANYJAC_FORCE_PATH",
+        ("ANYJAC_backend", "did you mean ANYJAC_BACKEND?"),
+        *(
+            (
+                name,
+                "known are ANYJAC_BACKEND, ANYJAC_DEVICE, ANYJAC_COMPILE, ANYJAC_DISABLE_PLUGINS, ANYJAC_FORCE_PATH",
+            )
+            for name in ("ANYJAC_QQQQ", "ANYJAC_FOO")
         ),
     ],
 )

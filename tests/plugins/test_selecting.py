@@ -16,6 +16,7 @@ from fakes import printed, run_python
 
 import anyjac
 from anyjac import DeviceError, InputTypeError, MixedBackendsError, Variable, jacrev
+from anyjac_plugins import environment
 
 NAMES = ("autograd", "jax", "torch")
 
@@ -281,3 +282,21 @@ def test_nothing_is_cached_of_the_environment(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("ANYJAC_BACKEND", name)
         seen.append(maker(transform(3.0)))
     assert seen == ["jax", "torch", "autograd"]
+
+
+@pytest.mark.parametrize(("variable", "value"), [("ANYJAC_BACKEND", "tourch"), ("ANYJAC_DEVICE", "cpu:77")])
+def test_an_error_about_what_the_environment_says_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(anyjac.AnyjacError, match=value) as caught:
+        anyjac.grad(lambda x: x)(1.0)
+    assert caught.value.__notes__ == [f"it is the environment variable {variable} that asks for it"]
+
+
+def test_a_forced_path_has_to_name_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYJAC_FORCE_PATH", "loop")
+    with pytest.raises(anyjac.InputValueError, match=r"ANYJAC_FORCE_PATH is 'loop'; it has to be like 'jax=native"):
+        environment.forced_path("autograd", ["loop"])
+    monkeypatch.setenv("ANYJAC_FORCE_PATH", "jax=native, autograd=loop")
+    assert environment.forced_path("autograd", ["loop"]) == "loop"
