@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from brainstate import ParamState, State, StateTraceStack, graph
-from brainstate._state import TRACE_CONTEXT, NewStateCatcher, record_state_value_write
+from brainstate._state import _INVALIDATED_TRACE_VALUE, TRACE_CONTEXT, NewStateCatcher, record_state_value_write
 
 from anyjac_plugins import Adopt, Holder, ModelLibrary, Session, hookimpl
 
@@ -39,13 +39,18 @@ class BrainStateModels(ModelLibrary):
         found: dict[str, Holder] = {}
         seen: set[int] = set()
         for path, state in graph.iter_leaf(obj):
-            if isinstance(state, State) and id(state) not in seen:
+            if isinstance(state, State) and id(state) not in seen and not _is_invalid(state):
                 seen.add(id(state))
                 found[_path(path)] = _holder(state)
         return found
 
     def session(self) -> Session:
         return StateSession()
+
+
+def _is_invalid(state: State[Any]) -> bool:
+    """Tell whether a state was made in a trace that has ended, so that it has no value until it is given one."""
+    return state._value is _INVALIDATED_TRACE_VALUE
 
 
 def _path(steps: tuple[Any, ...]) -> str:

@@ -368,9 +368,9 @@ def test_an_error_within_a_loop_of_brainstate_leaves_no_tracer_in_a_state_that_n
 
 
 AROUND = {
-    "plain": lambda f: anyjac.grad(f),
-    "compiled": lambda f: anyjac.jit(anyjac.grad(f)),
-    "within brainstate": lambda f: brainstate.transform.jit(anyjac.grad(f)),
+    "plain": anyjac.grad,
+    "compiled": lambda f, **settings: anyjac.jit(anyjac.grad(f, **settings)),
+    "within brainstate": lambda f, **settings: brainstate.transform.jit(anyjac.grad(f, **settings)),
 }
 
 
@@ -407,3 +407,39 @@ def test_a_state_that_another_replaces_on_the_node_is_seen_by_the_next_call(cell
     gradient(inputs)
     cell.mix = brainstate.ParamState(jnp.ones((2, 2)))
     np.testing.assert_allclose(gradient(inputs)["mix"], np.full((2, 2), inputs.sum()), rtol=1e-5)
+
+
+class Initialised(brainstate.nn.Module):
+    """A cell whose hidden state is made for each batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = brainstate.ParamState(jnp.asarray([[0.5, -0.3], [0.1, 0.7]]))
+
+    def init_state(self):
+        self.hidden = brainstate.HiddenState(jnp.zeros(2))
+
+    def __call__(self, x):
+        self.hidden.value = jnp.tanh(self.hidden.value @ self.mix.value + x)
+        return self.hidden.value
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "by an argument"])
+@pytest.mark.parametrize("wrap", AROUND.values(), ids=AROUND)
+def test_states_that_are_initialised_in_the_function_are_made_anew_in_each_call(inputs, wrap, named):
+    cell, twin = Initialised(), Initialised()
+
+    def over_time(each):
+        def function(xs):
+            brainstate.nn.init_all_states(each)
+            return (brainstate.transform.for_loop(each, xs) ** 2).sum()
+
+        return function
+
+    settings = {"grad_vars": cell} if named else {}
+    native = brainstate.transform.grad(
+        over_time(twin), **({"grad_states": {"mix": twin.mix}} if named else {"argnums": 0})
+    )
+    transform = wrap(over_time(cell), **settings)
+    for _ in range(4):
+        assert_same(transform(inputs), native(inputs))
