@@ -10,6 +10,7 @@ from typing import Any
 from anyjac_plugins import Array, Backend
 
 from .directions import cotangents_of, tangents_of
+from .dtypes import float0
 from .linearisation import Linearisation
 from .nonfinite import origin_in_map, refuse_vectors
 from .outputs import Carried
@@ -167,4 +168,6 @@ def tangent_tree(backend: Backend, output: Carried, outputs: Sequence[Array], ta
 
 def _zero(backend: Backend, constant: Any) -> Array:
     """Return zeros like a number, or an array of NumPy, that a function returned."""
-    return backend.import_array(constant * 0) if hasattr(constant, "dtype") else backend.asarray(0.0)
+    if not hasattr(constant, "dtype"):
+        return backend.asarray(0.0)
+    return constant if constant.dtype == float0 else backend.import_array(constant * 0)

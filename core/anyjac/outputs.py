@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
+
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.errors import OutputError
 
-from .dtypes import check_output
+from .dtypes import check_output, float0
 from .selection import NUMPY, kind_of
 from .trees import LEAF, NodeOpener, TreeDef, flatten
 
@@ -50,11 +52,16 @@ NOTHING: Final = Carried(None, flatten(None)[1], [], [], [])
 
 def carry(backend: Backend, opener: NodeOpener | None, value: Any) -> Carried:
     """Take a pytree apart into the backend's arrays and the rest."""
-    if backend.is_array(value):
+    if backend.is_array(value) and not _is_trivial(value):
         return Carried(value, LEAF, [value], [True], [value])
     leaves, tree = flatten(value, opener)
-    is_array = [backend.is_array(leaf) for leaf in leaves]
+    is_array = [backend.is_array(leaf) and not _is_trivial(leaf) for leaf in leaves]
     return Carried(value, tree, leaves, is_array, [leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes])
+
+
+def _is_trivial(leaf: Any) -> bool:
+    """Tell whether a leaf is a derivative by integers, which is no array to compute with."""
+    return type(leaf) is np.ndarray and leaf.dtype == float0
 
 
 def refuse_coroutine(result: Any) -> None:
@@ -114,6 +121,8 @@ def _check_constant(backend: Backend, leaf: Any, where: partial[str], holomorphi
             f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array of {backend.name}; return it "
             f"as aux data"
         )
+    if _is_trivial(leaf):  # which is differentiated once more
+        return
     check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic)
 
 

@@ -331,6 +331,24 @@ def of_a_holomorphic_function(lab: Lab) -> Any:
     return hessian(lambda z: z**3, holomorphic=True)(lab.array(1 + 2j, "complex128"))
 
 
+@scenario(
+    "hessian/blocks",
+    answer=(
+        {
+            "n": {"n": np.zeros((2, 2), float0), "x": np.zeros((2, 3), float0)},
+            "x": {"n": np.zeros((3, 2), float0), "x": 2 * np.eye(3)},
+        },
+        {"n": np.zeros(2, float0), "x": np.array([2.0, 0.0, -2.0])},
+    ),
+    requires=("nested", "forward"),
+)
+def those_by_integers_are_trivial(lab: Lab) -> Any:
+    point = {"n": lab.array([1, 2], "int32"), "x": lab.array([1.0, 2.0, 3.0])}
+    f, v = (lambda d: lab.xp.sum(d["x"] ** 2)), lab.array([1.0, 0.0, -1.0])
+    along = hvp(f, allow_int=True)({"n": np.zeros(2, float0), "x": v}, point)
+    return hessian(f, allow_int=True)(point), along
+
+
 # d/dx of x0^2 x1: an asymmetry would show
 @scenario("hessian/blocks", answer=np.array([[4.0, 2.0], [2.0, 0.0]]), requires=("nested",))
 def it_is_symmetric(lab: Lab) -> Any:
