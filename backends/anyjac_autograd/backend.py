@@ -64,6 +64,17 @@ class AutogradBackend(Backend):
     def copy(self, array: Array) -> Array:
         return array if isbox(array) else np.array(array)
 
+    def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
+        owners = {id(_owner(other)) for other in others if type(other) is np.ndarray}
+        found: list[Array | None] = []
+        for array in arrays:
+            if type(array) is np.ndarray:
+                if id(_owner(array)) in owners:
+                    array = array.copy()
+                owners.add(id(_owner(array)))
+            found.append(array)
+        return found
+
     def changed_in_place(self, copy: Array, original: Array) -> bool:
         return not isbox(copy) and bool(copy.tobytes() != np.asarray(original).tobytes())
 
@@ -148,3 +159,8 @@ class AutogradBackend(Backend):
 
     def adopt_variable_type(self, cls: type, view: type) -> None:
         variables.adopt(cls)
+
+
+def _owner(array: np.ndarray[Any, Any]) -> Any:
+    """Return the array whose memory an array looks at."""
+    return array if array.base is None else array.base

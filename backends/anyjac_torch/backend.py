@@ -71,6 +71,19 @@ class TorchBackend(Backend):
     def copy(self, array: Array) -> Array:
         return array.clone()
 
+    def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
+        if staging.is_recording() or transformed.is_transformed():
+            return list(arrays)
+        taken = {_memory_of(other) for other in others if other is not None}
+        found: list[Array | None] = []
+        for array in arrays:
+            if array is not None:
+                if _memory_of(array) in taken:
+                    array = array.clone()
+                taken.add(_memory_of(array))
+            found.append(array)
+        return found
+
     def constant(self, array: Array) -> Array:
         return array.detach().clone()
 
@@ -293,3 +306,10 @@ def _generates_code() -> bool:
 
 def _power_of_two_below(number: int) -> int:
     return 1 << max(0, number.bit_length() - 1)
+
+
+def _memory_of(tensor: Array) -> int:
+    """Return where the memory of a tensor begins; those without elements, and sparse ones, have their own."""
+    if tensor.layout is not torch.strided:
+        return -id(tensor)
+    return tensor.untyped_storage().data_ptr() or -id(tensor)

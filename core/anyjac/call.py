@@ -124,9 +124,17 @@ class FlatRun:
         for name, value in self._kwargs.items():
             yield f"argument {name}", value
 
+    def untraced_output(self, outputs: Sequence[Array]) -> Any:
+        """Return the value, of whose arrays none is that of a Variable or an argument."""
+        return self.output.around(self._unshared(outputs))
+
     def untraced_aux(self, carried: Sequence[Array]) -> Any:
-        """Return the aux data, given the arrays that travelled beside the outputs."""
-        return self.aux.around(carried[: len(self.aux.arrays)])
+        """Return the aux data, given the arrays that travelled beside the outputs, in the same way."""
+        return self.aux.around(self._unshared(carried[: len(self.aux.arrays)]))
+
+    def _unshared(self, arrays: Sequence[Array]) -> list[Any]:
+        unshared, primals = self._scope.backend.unshared, self._inputs.primals
+        return [unshared([array], primals)[0] for array in arrays]  # with each other they may share what they like
 
     def untraced_writes(self, carried: Sequence[Array]) -> list[Write]:
         """Return what was written to Variables, given the arrays that travelled beside the outputs."""

@@ -111,7 +111,7 @@ def differentiate(
             g = pack_gradient(settings, inputs, blocks[0])
         else:
             g = pack_jacobian(scope.backend, settings, inputs, run.output, outputs, blocks)
-        value = run.output.around(outputs) if settings.return_value else None
+        value = run.untraced_output(outputs) if settings.return_value else None
         return table[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux
 
     def _evaluated(backend: Backend, run: FlatRun, primals: Sequence[Array]) -> Jacobian:

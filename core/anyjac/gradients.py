@@ -54,6 +54,8 @@ def _blocks_of_sum(backend: Backend, fun: FlatFunction, primals: Sequence[Array]
     """Compute one row for all elements of all outputs: the pullback of ones is the gradient of their sum."""
     summed = _Summed(backend, fun)
     _, blocks, carried, mode = backend.jacobian(summed, primals, chunk_size)
+    if not summed.outputs:  # numbers alone, which are constants
+        blocks = [[backend.zeros(primal.shape, primal) for primal in primals]]
     return Jacobian(list(carried[: summed.outputs]), blocks, list(carried[summed.outputs :]), mode)
 
 

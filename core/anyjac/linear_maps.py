@@ -87,6 +87,7 @@ class Pullback(_LinearMap):
             refuse_vectors(backend, seeds, source.output_labels, "cotangent of")
             origin = origin_in_map(backend, source.linear_map, seeds)
             refuse_vectors(backend, gradients, source.primal_labels, "gradient for", origin)
+        gradients = backend.unshared(gradients, [*seeds, *source.primals])
         return source.pack(_filled(backend, gradients, source.primals), ())
 
     def __repr__(self) -> str:
@@ -144,6 +145,7 @@ class Pushforward(_LinearMap):
             refuse_vectors(backend, given, source.primal_labels, "tangent of")
             origin = origin_in_map(backend, source.linear_map, given)
             refuse_vectors(backend, found, source.output_labels, "tangent of", origin)
+        found = backend.unshared(found, [*given, *source.primals])
         return tangent_tree(backend, source.output, source.outputs, found)
 
     def __repr__(self) -> str:

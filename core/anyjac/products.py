@@ -52,8 +52,8 @@ def along(request: Request) -> Any:
             pushed = [None for _ in outputs]
         if settings.debug_nan:
             Look(scope, settings, inputs, run).at_tangents(outputs, pushed, tangents)
-        g = tangent_tree(backend, run.output, outputs, pushed)
-        value = run.output.around(outputs) if settings.return_value else None
+        g = tangent_tree(backend, run.output, outputs, backend.unshared(pushed, [*tangents, *inputs.primals]))
+        value = run.untraced_output(outputs) if settings.return_value else None
         return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux
 
     return call(func, settings, tuple(args), kwargs, finish)

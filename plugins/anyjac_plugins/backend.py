@@ -374,6 +374,13 @@ class Backend(ABC):
         """
         return array
 
+    def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
+        """Return arrays that a user may change in place without changing each other, or any of `others`.
+
+        The default suits immutable arrays. Traced ones are returned as they are.
+        """
+        return list(arrays)
+
     def constant(self, array: Array) -> Array:
         """Return a copy of an untraced `array` without any link to where it came from, as a Variable stores it."""
         return self.copy(array)

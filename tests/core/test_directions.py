@@ -108,3 +108,25 @@ def test_a_bare_vector_of_another_shape_is_named_by_what_it_is() -> None:
         anyjac.InputValueError, match=re.escape("cotangents['y'] has shape (2,), and its output has ()")
     ):
         vjp_of_a_tree({"y": np.ones(2), "z": 1.0})
+
+
+@pytest.mark.parametrize("name", ["autograd", "torch"])
+def test_results_can_be_changed_in_place_without_changing_each_other_or_what_was_given(name: str) -> None:
+    backend = anyjac.get_backend(name)
+
+    def array(*values: float) -> Any:
+        return backend.asarray(np.array(values))
+
+    x, given = array(1.0, 2.0), array(3.0, 4.0)
+    of_a, of_b = anyjac.vjp(lambda a, b: a + b, argnums=(0, 1))(x, x)(given)
+    of_a *= 0.0
+    for result in (
+        anyjac.vjp(lambda a: a)(x)(given),
+        anyjac.jvp(lambda a: a)(given, x),
+        anyjac.linearize(lambda a: a[:1])(x)(given),
+    ):
+        result *= 0.0
+    assert [np.asarray(each).tolist() for each in (of_b, given, x)] == [[3.0, 4.0], [3.0, 4.0], [1.0, 2.0]]
+    first, second = anyjac.jvp(lambda a: (a, a))(given, x)
+    first *= 0.0
+    assert np.asarray(second).tolist() == [3.0, 4.0]

@@ -403,3 +403,9 @@ def test_the_hessian_of_several_outputs_is_that_of_jax(backend: Backend) -> None
     for mine, theirs in zip(ours, leaves, strict=True):
         np.testing.assert_allclose(host(backend, mine), theirs, rtol=1e-12)
         assert tuple(mine.shape) == theirs.shape
+
+
+def test_the_gradient_of_numbers_alone_is_zero(backend: Backend) -> None:
+    x = made(backend, [1.0, 2.0])
+    for output in (1.5, {"a": 1.5, "b": np.ones(2)} if backend.name != "autograd" else (1.5, 2.5)):
+        np.testing.assert_array_equal(host(backend, anyjac.vector_grad(lambda x, y=output: y)(x)), [0.0, 0.0])

@@ -179,3 +179,27 @@ def test_without_naming_a_backend_a_variable_of_another_framework_is_refused() -
         jacrev(lambda x: x * v.value)(x)
     with pytest.raises(anyjac.MixedBackendsError, match="jax, torch"):
         jacrev(lambda x: x * v.value, v)(x)
+
+
+@pytest.mark.parametrize("view", [lambda array: array, lambda array: array[:1]], ids=["itself", "a view of it"])
+@pytest.mark.parametrize("name", ["autograd", "jax", "torch"])
+def test_what_a_transform_returns_is_not_the_array_of_a_variable(name: str, view: Any) -> None:
+    backend = anyjac.get_backend(name)
+    xp = backend.namespace
+
+    def array(values: list[float]) -> Any:
+        return backend.asarray(np.array(values))
+
+    v = Variable(array([1.0, 2.0]), backend=name)
+    transforms = [
+        jacrev(lambda: view(v.value), v, return_value=True),
+        anyjac.grad(lambda: (xp.sum(v.value**2), view(v.value)), v, has_aux=True),
+        lambda: anyjac.jvp(lambda: view(v.value), v, return_value=True)(array([1.0, 1.0])),
+        lambda: anyjac.jvp(lambda: (xp.sum(v.value), view(v.value)), v, has_aux=True)(array([1.0, 1.0])),
+        lambda: anyjac.linearize(lambda: view(v.value), v, return_value=True)(),
+    ]
+    for transform in transforms:
+        _, returned = transform()
+        if name != "jax":  # whose arrays cannot be changed
+            returned *= 0.0
+        np.testing.assert_array_equal(np.asarray(v), [1.0, 2.0])
