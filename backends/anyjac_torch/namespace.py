@@ -21,6 +21,7 @@ def build_namespace() -> types.ModuleType:
         setattr(namespace, name, getattr(compat, name))
     for function in (asarray, can_cast, floor_divide, full, full_like, linspace, std, *UNIQUE):
         setattr(namespace, function.__name__, function)
+    namespace.moveaxis = torch.movedim  # type: ignore[attr-defined]
     return namespace
 
 

@@ -204,3 +204,17 @@ def test_where_the_framework_maps_the_function_runs_once(name: str) -> None:
 
     vmap(f)(made(backend, BATCH))
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize("member", [anyjac.jacfwd, anyjac.jacrev, anyjac.hessian])
+def test_derivatives_of_vectors_are_mapped(backend: Backend, array: Any, member: Any) -> None:
+    batch = array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    found = anyjac.vmap(member(lambda x: x**2))(batch)
+    for row, each in zip(batch, found, strict=True):
+        np.testing.assert_array_equal(np.asarray(each), np.asarray(member(lambda x: x**2)(row)))
+
+
+def test_maps_nest_over_other_axes(array: Any) -> None:
+    batch = array(np.arange(12.0).reshape(2, 3, 2))
+    doubled = anyjac.vmap(anyjac.vmap(lambda y: y * 2.0, in_axes=1, out_axes=1))(batch)
+    np.testing.assert_array_equal(np.asarray(doubled), np.asarray(batch) * 2.0)
