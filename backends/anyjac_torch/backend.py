@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import SUPPORTED_NODES
 
 from anyjac_plugins import (
     BFLOAT16,
@@ -289,6 +290,15 @@ class TorchBackend(Backend):
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)
+
+    # ---- trees -----------------------------------------------------------------------------------------------------
+
+    def flatten_node(self, node: object) -> tuple[list[Any], Callable[[Sequence[Any]], Any]] | None:
+        registered = SUPPORTED_NODES.get(type(node))
+        if registered is None:
+            return None
+        children, context = registered.flatten_fn(node)
+        return list(children), lambda children: registered.unflatten_fn(list(children), context)
 
 
 LARGE = 2**20

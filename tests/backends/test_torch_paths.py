@@ -372,3 +372,21 @@ def test_a_map_of_gradients_is_right_within_a_function_that_dynamo_compiles() ->
     compiled = torch.compile(lambda w, x: 2.0 * mapped(w, x), backend="eager")
     for _ in range(2):
         torch.testing.assert_close(compiled(w, x), 2.0 * x * (1.0 - torch.tanh(w * x) ** 2))
+
+
+class Outputs(dict[str, Any]):
+    """What a model returns, as libraries of models register it with PyTorch: a dict with attributes."""
+
+
+def test_containers_that_are_registered_with_pytorch_are_trees() -> None:
+    register = torch.utils._pytree.register_pytree_node
+    register(Outputs, lambda d: (list(d.values()), list(d)), lambda v, k: Outputs(zip(k, v, strict=True)))
+    x = torch.tensor([1.0, 2.0])
+    loss, aux = anyjac.grad(lambda x: ((x * x).sum(), Outputs(logits=2.0 * x, name="a")), has_aux=True)(x)
+    assert type(aux) is Outputs
+    assert aux["name"] == "a"
+    assert aux["logits"].grad_fn is None
+    jacobian = anyjac.jacrev(lambda d: Outputs(y=d["x"] * 2.0))(Outputs(x=x))
+    assert (type(jacobian), type(jacobian["y"])) == (Outputs, Outputs)
+    np.testing.assert_array_equal(jacobian["y"]["x"], 2.0 * np.eye(2))
+    assert loss.tolist() == [2.0, 4.0]
