@@ -250,4 +250,24 @@ class GraphPullback:
         gradients: tuple[Array | None, ...] = autograd_graph._engine_run_backward(
             tuple(outputs), tuple(seeds), True, traced, self._roots, allow_unreachable=True, accumulate_grad=False
         )
+        if self.differentiable and not all(g is None or g.requires_grad for g in gradients):
+            self._refuse_hidden()
         return gradients
+
+    def _refuse_hidden(self) -> None:
+        """Refuse a gradient that belongs to no graph although a user's own backward has computed it from what does.
+
+        It would be taken for a constant, as if its own derivative were zero. PyTorch refuses to differentiate it, too.
+
+        Raises
+        ------
+        NotSupportedError
+            If there is such a backward.
+        """
+        rules = (node for node in nodes_behind(self._outputs) if isinstance(node, _OfUsers))
+        if any(saved is not None and saved.requires_grad for node in rules for saved in node.saved_tensors):
+            raise NotSupportedError(
+                "backend 'torch' cannot differentiate the backward of a torch.autograd.Function in this computation: "
+                "what it returns belongs to no graph, though it has saved tensors that do; compute it by "
+                "differentiable operators of PyTorch"
+            )

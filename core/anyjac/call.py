@@ -15,7 +15,7 @@ from anyjac_plugins.interrupts import run_and_end
 from .bound import add_advice
 from .inputs import Inputs, gather_inputs, opener_of
 from .nonfinite import refuse_inputs
-from .outputs import NOTHING, Carried, carry, check_outputs, refuse_coroutine, split_aux
+from .outputs import NOTHING, Carried, carry, check_outputs, opener_of_objects, refuse_coroutine, split_aux
 from .scope import Scope, Write, current_scope
 from .selection import Selection, kind_of, select, select_device
 from .settings import Settings
@@ -110,7 +110,7 @@ class FlatRun:
             raise
         finally:
             self._scope.deactivate()
-        self.aux = carry(backend, opener, aux) if self._settings.has_aux else NOTHING
+        self.aux = carry(backend, opener_of_objects(backend, opener), aux) if self._settings.has_aux else NOTHING
         self._writes = [(write, carry(backend, None, write.value)) for write in self._scope.writes()]
         carried = [*self.aux.arrays, *(array for _, content in self._writes for array in content.arrays)]
         return self.output.arrays, carried

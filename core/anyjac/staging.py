@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from anyjac_plugins import Array, Backend, Noted, StagedFunction
-from anyjac_plugins.errors import InputTypeError
+from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.models import libraries
 
 from .inputs import opener_of
-from .outputs import Carried, carry, refuse_coroutine
+from .linearisation import Linearisation
+from .outputs import Carried, carry, opener_of_objects, refuse_coroutine
 from .scope import Place, Scope, Write
 from .selection import kind_of
 from .trees import LEAF, NodeOpener, TreeDef, flatten
@@ -293,10 +294,27 @@ def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static
     try:
         result = func(*args, **kwargs)
         refuse_coroutine(result)
-        output = carry(backend, opener, without_variables(result))
+        output = carry(backend, opener_of_objects(backend, opener), without_variables(result))
+        _refuse_linear_maps(output)
     finally:
         scope.deactivate()
     writes = [(write.variable, carry(backend, None, write.value)) for write in scope.writes() if not write.created]
     results = [*output.arrays, *(array for _, content in writes for array in content.arrays)]
     note = Note(_Skeleton(output), [(variable, _Skeleton(content)) for variable, content in writes])
     return Noted(note, results)
+
+
+def _refuse_linear_maps(output: Carried) -> None:
+    """Refuse what belongs to one run of the function, and would be that of the first run ever after.
+
+    Raises
+    ------
+    OutputError
+        Naming it.
+    """
+    for leaf in output.leaves:
+        if isinstance(getattr(leaf, "_source", None), Linearisation):
+            raise OutputError(
+                f"a compiled function returned {leaf!r}, which holds what one run of it has computed; apply it in the "
+                f"function, and return what comes out"
+            )

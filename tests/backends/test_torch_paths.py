@@ -390,3 +390,34 @@ def test_containers_that_are_registered_with_pytorch_are_trees() -> None:
     assert (type(jacobian), type(jacobian["y"])) == (Outputs, Outputs)
     np.testing.assert_array_equal(jacobian["y"]["x"], 2.0 * np.eye(2))
     assert loss.tolist() == [2.0, 4.0]
+
+
+class HiddenSquare(torch.autograd.Function):
+    """A square whose backward computes with NumPy, of which PyTorch knows nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return torch.from_numpy(2.0 * gradient.detach().numpy() * x.detach().numpy())
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda f, x: anyjac.hessian(f)(x),
+        lambda f, x: anyjac.jacrev(anyjac.grad(f))(x),
+        lambda f, x: anyjac.hvp(f)(x, x),
+    ],
+    ids=["hessian", "rows of the gradient", "product"],
+)
+def test_the_derivative_of_a_backward_that_hides_what_it_computes_is_no_zero(second: Any) -> None:
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    f = lambda x: HiddenSquare.apply(x).sum()  # noqa: E731
+    np.testing.assert_array_equal(anyjac.grad(f)(x), [2.0, 4.0])
+    with pytest.raises(anyjac.NotSupportedError, match=r"backward of a torch\.autograd\.Function"):
+        second(f, x)

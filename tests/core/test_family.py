@@ -1,9 +1,11 @@
 """The family of derivatives: what users see of it besides the scenarios, and what its members are to one another."""
 
 import copy
+import dataclasses
 import pickle
 import re
 import threading
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -409,3 +411,38 @@ def test_the_gradient_of_numbers_alone_is_zero(backend: Backend) -> None:
     x = made(backend, [1.0, 2.0])
     for output in (1.5, {"a": 1.5, "b": np.ones(2)} if backend.name != "autograd" else (1.5, 2.5)):
         np.testing.assert_array_equal(host(backend, anyjac.vector_grad(lambda x, y=output: y)(x)), [0.0, 0.0])
+
+
+class Bag(dict[str, Any]):
+    """A dict of a kind that no tree library knows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    loss: Any
+    name: str = "report"
+    rest: Any = None
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, anyjac.jit], ids=["plain", "compiled"])
+def test_aux_data_in_objects_that_no_tree_library_knows_comes_back_untraced(backend: Backend, wrap: Any) -> None:
+    xp, x = backend.namespace, made(backend, [1.0, 2.0])
+    kept = Report(1.0)
+
+    def f(x: Any) -> Any:
+        return xp.sum(x * x), [Bag(a=x), Report(2.0 * x, rest=Report(x)), types.SimpleNamespace(y=x, n="a"), kept]
+
+    _, (bag, report, space, same) = wrap(anyjac.grad(f, has_aux=True))(x)
+    arrays = [bag["a"], report.loss, report.rest.loss, space.y]
+    assert [type(bag), type(report), report.name, space.n] == [Bag, Report, "report", "a"]
+    for array, factor in zip(arrays, (1, 2, 1, 1), strict=True):
+        assert backend.is_array(array)
+        assert not backend.is_traced(array)
+        np.testing.assert_array_equal(host(backend, array), factor * np.array([1.0, 2.0]))
+    assert same is kept
+
+
+def test_aux_data_that_holds_itself_comes_back_as_it_was() -> None:
+    ring = types.SimpleNamespace(n=1.0)
+    ring.ring = [ring]
+    assert anyjac.grad(lambda x: (x * x, ring), has_aux=True)(np.array(1.0))[1] is ring

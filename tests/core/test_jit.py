@@ -7,6 +7,7 @@ import gc
 import inspect
 import pickle
 import threading
+import types
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -1217,3 +1218,18 @@ def test_a_call_that_was_compiled_makes_no_cycle(compiling: Backend, without_col
     references = [weakref.ref(each) for each in (x, before, found["y"])]
     del x, before, found
     assert [reference() for reference in references] == [None] * 3
+
+
+@pytest.mark.parametrize("member", [anyjac.vjp, anyjac.linearize])
+def test_a_linear_map_is_no_result_of_a_compiled_function(array: Any, member: Any) -> None:
+    with pytest.raises(
+        anyjac.OutputError, match="which holds what one run of it has computed"
+    ):
+        anyjac.jit(member(lambda x: x * x))(array([1.0, 2.0]))
+
+
+def test_an_object_around_arrays_is_a_result_of_a_compiled_function(array: Any) -> None:
+    compiled = anyjac.jit(lambda x: types.SimpleNamespace(y=[x * x], name="a"))
+    for factor in (1.0, 2.0):
+        found = compiled(array([factor, 2.0]))
+        assert (found.name, np.asarray(found.y[0]).tolist()) == ("a", [factor**2, 4.0])
