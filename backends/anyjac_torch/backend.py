@@ -35,6 +35,7 @@ from anyjac_plugins.origin import Remembered
 
 from . import blocks, differentiation, forward, nonfinite, staging, transformed
 from .namespace import build_namespace
+from .transposing import Transposed
 
 
 class TorchBackend(Backend):
@@ -179,7 +180,7 @@ class TorchBackend(Backend):
         """
         transposed = super().transpose(pullback, outputs, primals)
         differentiation.check_transpose(pullback, transposed, outputs, primals)
-        return transposed
+        return Transposed(transposed, pullback, outputs, primals)
 
     def find_nonfinite(
         self,
@@ -207,7 +208,9 @@ class TorchBackend(Backend):
         index: tuple[int, ...],
         nan: bool,
     ) -> str | None:
-        if not isinstance(linear_map, differentiation.GraphPullback):  # a pushforward is the pullback of a pullback
+        if isinstance(linear_map, Transposed):  # which is the pullback of a pullback
+            linear_map = linear_map.transposed
+        if not isinstance(linear_map, differentiation.GraphPullback):
             return None
         return nonfinite.in_pullback(linear_map, number, index, vectors, nan)
 

@@ -31,13 +31,14 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
 
 def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None] | None:
     """Pull back a batch of cotangents at once; None where an operator, or a user's backward, cannot be batched."""
-    assert isinstance(pullback, GraphPullback | LevelPullback)
-    if pullback.refuses_batches:
+    batched: Any = pullback
+    if batched.refuses_batches:
         return None
     try:
-        return pullback.batch(cotangents)
+        rows: list[Array | None] = batched.batch(cotangents)
+        return rows
     except RuntimeError:  # a real error comes again when the rows are pulled back one by one
-        pullback.refuses_batches = True
+        batched.refuses_batches = True
         return None
 
 

@@ -604,3 +604,39 @@ def test_a_push_inside_and_around_transforms_of_jax() -> None:
     assert jax.vmap(along)(x).tolist() == (3 * x**2).tolist()
     assert np.allclose(jax.grad(lambda x: along(x).sum())(x), 6 * x)
     assert np.allclose(grad(lambda x: jax.jvp(lambda y: y**3, (x,), (x,))[1].sum())(x), 9 * x**2)
+
+
+# ---- where a backward formula is not differentiable, though linear ---------------------------------------------------
+
+LINEAR_BUT_WRITTEN_OTHERWISE: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "sinc at zero": (lambda x: torch.sinc(x), [0.0, 0.5]),
+    "std of equal numbers": (lambda x: torch.std(x), [1.0, 1.0, 1.0]),
+    "logcumsumexp": (lambda x: torch.logcumsumexp(x, 0), [0.1, 0.2, 0.3]),
+    "modulus of a spectrum": (lambda x: torch.fft.rfft(x).abs(), [1.0, -1.0, 1.0, -0.5]),
+    "an infinite derivative": (lambda x: torch.sqrt(x), [0.0]),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR_BUT_WRITTEN_OTHERWISE)
+def test_columns_are_finite_on_pytorch_where_rows_are(name: str) -> None:
+    function, values = LINEAR_BUT_WRITTEN_OTHERWISE[name]
+    x = torch.tensor(values, dtype=torch.float64)
+    rows = anyjac.jacrev(function)(x)
+    for found in (
+        anyjac.jacfwd(function)(x),
+        anyjac.jacfwd(function, chunk_size=1)(x),
+        torch.stack([anyjac.jvp(function)(column, x) for column in torch.eye(len(x), dtype=x.dtype)], -1),
+        anyjac.jacfwd(lambda x: {"y": function(x), "rest": x[0]})(x)["y"],
+    ):
+        torch.testing.assert_close(found, rows, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["logcumsumexp", "modulus of a spectrum"])
+def test_second_derivatives_are_finite_on_pytorch_by_columns_too(name: str) -> None:
+    function, values = LINEAR_BUT_WRITTEN_OTHERWISE[name]
+    x = torch.tensor(values, dtype=torch.float64)
+    total = lambda x: function(x).square().sum()  # noqa: E731
+    expected = anyjac.jacrev(anyjac.jacrev(total))(x)
+    direction = torch.ones_like(x)
+    torch.testing.assert_close(anyjac.hessian(total)(x), expected)
+    torch.testing.assert_close(anyjac.hvp(total)(direction, x), expected @ direction)

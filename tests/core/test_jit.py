@@ -1222,9 +1222,7 @@ def test_a_call_that_was_compiled_makes_no_cycle(compiling: Backend, without_col
 
 @pytest.mark.parametrize("member", [anyjac.vjp, anyjac.linearize])
 def test_a_linear_map_is_no_result_of_a_compiled_function(array: Any, member: Any) -> None:
-    with pytest.raises(
-        anyjac.OutputError, match="which holds what one run of it has computed"
-    ):
+    with pytest.raises(anyjac.OutputError, match="which holds what one run of it has computed"):
         anyjac.jit(member(lambda x: x * x))(array([1.0, 2.0]))
 
 

@@ -1,0 +1,109 @@
+"""Tangents by the transpose of a pullback, and by its rows where the transpose gives NaN or infinity.
+
+The formulas of backward passes are linear in the gradients that they are given, but not always written so: where they
+divide by one, take its logarithm or mask it, their own derivative is NaN although the row is finite. Then the rows of
+the elements in question are pulled back, and multiplied by the tangents.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+
+from anyjac_plugins import Array, Pullback
+
+from . import staging
+from .differentiation import batched_rows
+from .transformed import is_transformed
+
+ROWS: Final = 1024
+"""How many elements that are not finite are looked into; more would take longer than they are worth."""
+PRODUCTS: Final = 2**22
+"""Up to how many products are summed one by one, where a row is not finite itself."""
+
+
+class Transposed:
+    """The linear map from tangents of primals to those of outputs, for `pullback_rows` too, as a pullback is."""
+
+    def __init__(self, transposed: Pullback, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]):
+        self.transposed = transposed
+        self.refuses_batches = False
+        self._pullback = pullback
+        self._outputs = outputs
+        self._primals = primals
+
+    def __call__(self, tangents: Sequence[Array | None]) -> list[Array | None]:
+        found = self.transposed(tangents)
+        if not self._are_suspect(found):
+            return list(found)
+        given = [None if tangent is None else tangent[None] for tangent in tangents]
+        mended = [None if part is None else self._mended(index, part[None], given) for index, part in enumerate(found)]
+        return [None if part is None else part[0] for part in mended]
+
+    def batch(self, tangents: Sequence[Array | None]) -> list[Array | None]:
+        """Push a batch of tangents forward; None and errors as in `differentiation.batched_rows`."""
+        found = batched_rows(self.transposed, tangents)
+        if found is None:
+            raise RuntimeError("an operator cannot be batched")
+        if not self._are_suspect(found):
+            return found
+        return [None if part is None else self._mended(index, part, tangents) for index, part in enumerate(found)]
+
+    def _are_suspect(self, found: Sequence[Array | None]) -> bool:
+        """Tell whether any tangent is not finite, if there are numbers to look at."""
+        if staging.is_recording() or is_transformed():
+            return False
+        return not all(part is None or bool(torch.isfinite(part.detach()).all()) for part in found)
+
+    def _mended(self, index: int, batch: Array, tangents: Sequence[Array | None]) -> Array:
+        """Return a batch of tangents of one output with the elements that are not finite computed by rows."""
+        flat = batch.reshape(len(batch), -1)
+        wrong = (~torch.isfinite(flat.detach())).any(0).nonzero()[:, 0]
+        if not 0 < len(wrong) <= ROWS:
+            return batch
+        if flat.requires_grad:  # the whole of it, lest its own derivative go through the NaN
+            wrong = torch.arange(flat.shape[1], device=flat.device)
+            if len(wrong) > ROWS:
+                return batch
+        products = self._by_rows(index, wrong, tangents, len(batch))
+        if products is None:
+            return batch
+        columns = products.to(flat.dtype).T
+        mended = columns if len(wrong) == flat.shape[1] else flat.index_copy(1, wrong, columns)
+        return mended.reshape(batch.shape)
+
+    def _by_rows(self, index: int, elements: Array, tangents: Sequence[Array | None], count: int) -> Array | None:
+        """Return, for some elements of an output, the products of their rows with each tangent of a batch."""
+        output = self._outputs[index]
+        seeds = torch.zeros((len(elements), output.numel()), dtype=output.dtype, device=output.device)
+        seeds[torch.arange(len(elements), device=seeds.device), elements] = 1
+        cotangents: list[Array | None] = [None] * len(self._outputs)
+        cotangents[index] = seeds.reshape(len(elements), *output.shape)
+        rows = batched_rows(self._pullback, cotangents)
+        if rows is None:
+            each = [self._pullback([None if c is None else c[k] for c in cotangents]) for k in range(len(elements))]
+            rows = [None if parts[0] is None else torch.stack(parts) for parts in zip(*each, strict=True)]
+        total = torch.zeros((len(elements), count), dtype=output.dtype, device=output.device)
+        for row, tangent, primal in zip(rows, tangents, self._primals, strict=True):
+            if row is not None and tangent is not None and primal.numel():
+                product = _product(row.reshape(len(elements), -1), tangent.reshape(count, -1))
+                total = total + (product if output.is_complex() else product.real).to(output.dtype)
+        return total
+
+
+def _product(rows: Array, tangents: Array) -> Array:
+    """Return rows times tangents, in which nothing comes of an infinite element along which there is no tangent."""
+    finite = torch.isfinite(rows.detach())
+    if bool(finite.all()):
+        return rows @ tangents.T
+    found = torch.where(finite, rows, 0) @ tangents.T
+    meets = ((~finite).to(torch.float32) @ (tangents != 0).to(torch.float32).T) > 0
+    which = meets.nonzero()
+    if len(which) * math.prod(rows.shape[1:]) > PRODUCTS:
+        return torch.where(meets, math.nan, found)
+    row, tangent = rows[which[:, 0]], tangents[which[:, 1]]
+    sums = torch.where(tangent == 0, 0, row * tangent).sum(1)
+    return found.index_put((which[:, 0], which[:, 1]), sums)
