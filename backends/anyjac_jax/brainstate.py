@@ -8,7 +8,7 @@ so that states take part in it whether they were named or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from brainstate import ParamState, State, StateTraceStack, graph
@@ -122,7 +122,9 @@ class StateSession(Session):
         for state, made_in in self._made_in.values():
             vars(state)["_trace_state"] = made_in
         self._made_in.clear()
-        return None if self._watch is None else self._watch.end()
+        refusal = None if self._watch is None else self._watch.end()
+        self._watch = None
+        return refusal
 
 
 class _Watch(StateTraceStack[Any]):
@@ -134,12 +136,11 @@ class _Watch(StateTraceStack[Any]):
         self._met: dict[int, State[Any]] = {}
         self._made: dict[int, State[Any]] = {}
         self._refused: dict[int, tuple[State[Any], Any]] = {}
-        self._catcher = _Catcher(self.meet_new)
 
     def begin(self) -> None:
         """Be told from now on, after those that are there."""
         TRACE_CONTEXT.state_stack.append(self)
-        TRACE_CONTEXT.new_state_catcher.append(self._catcher)
+        TRACE_CONTEXT.new_state_catcher.append(_Catcher(self))
 
     def read_its_value(self, state: State[Any]) -> None:
         """Have a state adopted that is met for the first time."""
@@ -163,7 +164,7 @@ class _Watch(StateTraceStack[Any]):
         """Leave the transformations of BrainState, and no traced value in any state. May be repeated."""
         stack, catchers = TRACE_CONTEXT.state_stack, TRACE_CONTEXT.new_state_catcher
         stack[:] = [other for other in stack if other is not self]
-        catchers[:] = [other for other in catchers if other is not self._catcher]
+        catchers[:] = [other for other in catchers if not (isinstance(other, _Catcher) and other.watch is self)]
         for key, state in list(self._made.items()):
             # As if it had been made outside, so that others are told of it later.
             state.decrease_stack_level()  # type: ignore[no-untyped-call]
@@ -183,12 +184,12 @@ class _Watch(StateTraceStack[Any]):
 
 
 class _Catcher(NewStateCatcher):
-    """Passes on each state that is made."""
+    """Passes on each state that is made; its watch does not keep it, so that both are let go at the end of a call."""
 
-    def __init__(self, meet: Callable[[State[Any]], None]):
+    def __init__(self, watch: _Watch):
         super().__init__("anyjac")
-        self._meet = meet
+        self.watch = watch
 
     def append(self, state: State[Any]) -> None:
         """Pass it on."""
-        self._meet(state)
+        self.watch.meet_new(state)

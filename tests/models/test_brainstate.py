@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -443,3 +445,19 @@ def test_states_that_are_initialised_in_the_function_are_made_anew_in_each_call(
     transform = wrap(over_time(cell), **settings)
     for _ in range(4):
         assert_same(transform(inputs), native(inputs))
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "by an argument"])
+def test_a_call_keeps_no_state_alive_though_the_collector_never_runs(inputs, named):
+    def run():
+        cell = Recurrent()
+        gradient = anyjac.grad(lambda x: loss_of(cell, x), **({"grad_vars": cell} if named else {}))
+        gradient(inputs)
+        return weakref.ref(cell), weakref.ref(cell.hidden)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert [reference() for reference in run()] == [None, None]
+    finally:
+        gc.enable()
