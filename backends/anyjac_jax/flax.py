@@ -1,21 +1,22 @@
 """Flax NNX as a library of models: modules and other objects of `flax.nnx`, and the `nnx.Variable` by itself.
 
-While a function runs, its values stand in the Variables of NNX as their raw values. NNX lets a Variable be written only
-by code of the trace that it was made in; for that time it counts as made in the one where its value is shown.
+While a function runs, its values stand in the Variables of NNX as their raw values, and in the attributes of objects
+that hold arrays without a Variable. What else a function does to a model is undone, and refused: see `nnx_objects`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 from flax import nnx
 from flax.errors import TraceContextError
-from flax.nnx.tracers import TraceState
 
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import NotSupportedError
 
+from .nnx_objects import Kept, KeptObject, KeptVariable, Place, arrays_of, objects_in, path_of
 from .traces import in_same_traces
 
 
@@ -34,15 +35,24 @@ class NnxModels(ModelLibrary):
     def holders(self, obj: object) -> Mapping[str, Holder] | None:
         if not isinstance(obj, nnx.Pytree):
             return None
-        nodes = [(path, node) for path, node in nnx.iter_graph(obj) if isinstance(node, nnx.Variable)]
-        return {_path(path): _holder(node) for path, node in nodes}
+        found: dict[str, Holder] = {}
+        for steps, node in nnx.iter_graph(obj):
+            if isinstance(node, nnx.Variable):
+                found[path_of(steps)] = _holder(node)
+            elif isinstance(node, nnx.Pytree):
+                found.update({path_of((*steps, step)): _ArrayHolder(node, name) for step, name in arrays_of(node)})
+        return found
+
+    def objects(self, model: object) -> Sequence[object]:
+        return objects_in(model) if isinstance(model, nnx.Pytree) else ()
 
     def advice(self, error: Exception) -> str | None:
         if not isinstance(error, TraceContextError):
             return None
         return (
             "In a transform of anyjac, name the module in grad_vars, with argnums for the arguments that are to be "
-            "differentiated: then its Variables take part in the call and may be written."
+            "differentiated: then its Variables take part in the call and may be written. Within jax.lax.scan and the "
+            "like no module from outside may be; take nnx.scan and the like, and pass them the module."
         )
 
     def session(self) -> Session:
@@ -56,10 +66,6 @@ def _holder(variable: nnx.Variable[Any]) -> Holder:
             f"it without ref=True and hijax=True"
         )
     return _VariableHolder(variable)
-
-
-def _path(steps: tuple[Any, ...]) -> str:
-    return "".join(f".{step}" if isinstance(step, str) else f"[{step!r}]" for step in steps).removeprefix(".")
 
 
 class _VariableHolder(Holder):
@@ -84,22 +90,77 @@ class _VariableHolder(Holder):
         return in_same_traces(self.content(), traced)
 
 
+class _ArrayHolder(Holder):
+    """An attribute that holds an array, or a list, tuple or dict of arrays."""
+
+    backend = "jax"
+
+    def __init__(self, obj: nnx.Pytree, name: str):
+        self.anchor: nnx.Pytree = obj
+        self.slot: str = name
+
+    @property
+    def trainable(self) -> bool:
+        return False
+
+    def content(self) -> Any:
+        return vars(self.anchor).get(self.slot)
+
+    def put(self, content: Any) -> None:
+        vars(self.anchor)[self.slot] = content
+
+    def takes(self, traced: Any) -> bool:
+        return in_same_traces(self.content(), traced)
+
+
 class _Session(Session):
-    """Lets the code of the current trace write the Variables that are shown in it."""
+    """Lets the code of the current trace write and change what is shown in it, and puts back what is no value."""
 
     def __init__(self) -> None:
-        self._made_in: dict[int, tuple[nnx.Variable[Any], TraceState]] = {}
+        self._variables: dict[int, KeptVariable] = {}
+        self._objects: dict[int, KeptObject] = {}
+        self._attributes: set[Place] = set()
+        self._trees: dict[Place, tuple[list[Any], Any]] = {}
+
+    def attach(self, model: object) -> None:
+        assert isinstance(model, nnx.Pytree)
+        for obj in objects_in(model):
+            if id(obj) not in self._objects:
+                kept = self._objects[id(obj)] = KeptObject(obj, model)
+                kept.begin()
 
     def show(self, holder: Holder, value: Any) -> None:
-        assert isinstance(holder, _VariableHolder)
-        variable = holder.anchor
-        if id(variable) not in self._made_in:
-            self._made_in[id(variable)] = variable, variable._trace_state
-            object.__setattr__(variable, "_trace_state", TraceState())  # type: ignore[no-untyped-call]
+        anchor = holder.anchor
+        place = id(anchor), holder.slot
+        if not isinstance(anchor, nnx.Variable):
+            self._attributes.add(place)
+        elif id(anchor) not in self._variables:
+            kept = self._variables[id(anchor)] = KeptVariable(anchor)
+            kept.begin()
+        if not isinstance(value, jax.Array):
+            self._trees[place] = jax.tree.flatten(value)
         holder.put(value)
 
+    def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
+        """Look into a container, which is written by putting something into it, as `nnx.capture` does."""
+        shown = self._trees.get((id(holder.anchor), holder.slot))
+        if shown is None:
+            return False
+        leaves, tree = jax.tree.flatten(value)
+        return bool(tree != shown[1]) or any(leaf is not was for leaf, was in zip(leaves, shown[0], strict=True))
+
     def end(self) -> str | None:
-        for variable, state in self._made_in.values():
-            object.__setattr__(variable, "_trace_state", state)
-        self._made_in.clear()
-        return None
+        kept: Sequence[Kept] = (*self._objects.values(), *self._variables.values())
+        try:
+            changes = [done for done in (each.changed(self._attributes) for each in kept) if done is not None]
+        finally:
+            for each in kept:
+                each.restore()
+        self._objects.clear()
+        self._variables.clear()
+        if not changes:
+            return None
+        return (
+            f"the function {changes[0]}, and a transform stores the values of Variables and arrays alone; let the "
+            f"model have its final attributes before, by a first call outside of it, say"
+        )

@@ -19,6 +19,7 @@ from anyjac_plugins.errors import MixedBackendsError, TracerLeakError, VariableW
 from anyjac_plugins.models import libraries
 
 from . import ownership
+from .instances import PerInstance
 from .selection import NUMPY, kind_of
 from .showing import NOTHING, Showing
 from .trees import flatten
@@ -59,6 +60,19 @@ class Place(Protocol):
         """Return how messages call it."""
         ...
 
+
+class _Object:
+    """Stands for an object of a model, besides its places, that one call at a time may use."""
+
+    def __init__(self, kind: str):
+        self._kind = kind
+
+    def label(self) -> str:
+        """Return how messages call it."""
+        return f"a {self._kind}"
+
+
+_objects: PerInstance[_Object] = PerInstance()
 
 _current: ContextVar[Scope | None] = ContextVar("anyjac_scope", default=None)
 
@@ -289,14 +303,27 @@ class Scope:
             )
         for library, model in variable.models():
             if id(model) not in self._models:
+                if self.parent is not None:  # which puts back last what was there first
+                    self.parent._take_models_of(variable)
                 parts = variable.parts_of(model)
                 for part in parts:
                     ownership.acquire(self.owner, part)
+                for obj in library.objects(model):
+                    self._own_object(obj, variable)
                 self._models[id(model)] = library, model, parts
                 if self._runs:
                     self._show_parts(library, model, parts)
         if self._showing is None:
             self._showing = Showing()
+
+    def _own_object(self, obj: object, variable: Place) -> None:
+        """Own an object of a Variable's model; where a call that must not wait cannot, it has missed the Variable."""
+        try:
+            ownership.acquire(self.owner, _objects.of(obj, lambda _: _Object(type(obj).__name__)))
+        except ownership.BusyError:
+            assert self.owner.missed is not None
+            self.owner.missed[-1] = variable
+            raise
 
     def _discover(self, libraries_: Sequence[ModelLibrary]) -> None:
         """Let libraries look out for places that the function uses and nobody named."""
@@ -372,7 +399,9 @@ class Scope:
 
     def _make_arrays(self, entry: Entry) -> None:
         leaves, tree = flatten(entry.value)
-        if not leaves:
+        if not leaves and entry.original is not None and tree == flatten(entry.original)[1]:
+            entry.written = False  # one empty container stands for another
+        elif not leaves:
             raise VariableWriteError(
                 f"{entry.variable.label()} was given {entry.value!r} by the code of its model; what can be stored "
                 f"after a transform is an array of {self.backend.name}"

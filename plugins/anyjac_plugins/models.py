@@ -178,6 +178,13 @@ class ModelLibrary(ABC):
         The order is the one in which concurrent calls wait for them.
         """
 
+    def objects(self, model: object) -> Sequence[object]:
+        """Return what a session changes besides the places of a model, so that one call at a time may use each of them.
+
+        The default is that there are none.
+        """
+        return ()
+
     def holds_back(self, leaf: object) -> bool:
         """Tell whether a leaf of a model that is given as an argument is no parameter of it.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import itertools
 import pickle
 import threading
 
@@ -56,13 +58,17 @@ def content_of(module):
     return found
 
 
+def path_of(steps):
+    return "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in steps).removeprefix(".")
+
+
 def assert_same_content(module, expected):
     for name, array in content_of(module).items():
         np.testing.assert_allclose(array, expected[name], atol=1e-6, err_msg=name)
 
 
 def assert_same_gradients(found, expected):
-    flat = {".".join(map(str, path)): variable.get_value() for path, variable in nnx.to_flat_state(expected)}
+    flat = {path_of(path): variable.get_value() for path, variable in nnx.to_flat_state(expected)}
     assert found.keys() == flat.keys()
     for name, gradient in flat.items():
         np.testing.assert_allclose(found[name], gradient, atol=1e-5, err_msg=name)
@@ -272,3 +278,351 @@ def test_a_module_without_parameters_and_streams_of_random_numbers_take_part_if_
     found = anyjac.grad(lambda x: inner(layer(x), rngs=rngs).sum(), grad_vars=[layer, rngs])(batch)
     assert [sorted(part) for part in found] == [["bias", "kernel"], []]
     assert int(rngs.default.count[...]) == 1
+
+
+# ---- transformations of NNX inside -----------------------------------------------------------------------------------
+
+INSIDE = {
+    "jit": lambda m, x: nnx.jit(lambda m, x: (m(x) ** 2).sum())(m, x),
+    "remat": lambda m, x: nnx.remat(lambda m, x: (m(x) ** 2).sum())(m, x),
+    "cond": lambda m, x: nnx.cond(x.sum() > 0, lambda m, x: m(x).sum(), lambda m, x: 2 * m(x).sum(), m, x),
+    "fori_loop": lambda m, x: nnx.fori_loop(0, 2, lambda _, c: (c[0], c[1] + c[0](x).sum()), (m, jnp.zeros(())))[1],
+    "scan": lambda m, x: nnx.scan(
+        lambda carry, m, row: (carry + m(row[None]).sum(), None), in_axes=(nnx.Carry, None, 0)
+    )(0.0, m, x)[0],
+    "vmap": lambda m, x: nnx.vmap(lambda m, row: m(row[None]).sum(), in_axes=(None, 0))(m, x).sum(),
+    "grad": lambda m, x: sum((g[...] ** 2).sum() for g in jax.tree.leaves(
+        nnx.grad(lambda m: (m(x) ** 2).sum())(m), is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
+    )),
+    "split and merge": lambda m, x: nnx.merge(*nnx.split(m))(x).sum(),
+    "update": lambda m, x: (nnx.update(m, nnx.state(m)), m(x).sum())[1],
+}  # fmt: skip
+
+
+class TwoLayers(nnx.Module):
+    """Two layers, shared and in a list, with a function, a dropout that has no random numbers, and an array."""
+
+    def __init__(self, rngs):
+        self.layers = nnx.List([nnx.Linear(2, 3, rngs=rngs), nnx.Linear(3, 1, rngs=rngs)])
+        self.first = self.layers[0]
+        self.between = jnp.tanh
+        self.drop = nnx.Dropout(0.0)
+        self.scale = nnx.data(jnp.asarray(2.0))
+
+    def __call__(self, x):
+        return self.layers[1](self.drop(self.between(self.first(x)))) * self.scale
+
+
+def attributes_of(module):
+    """Return the very objects that a module and all in it hold, with the traces that they count as made in."""
+    found = {}
+    for path, node in nnx.iter_graph(module):
+        if isinstance(node, nnx.Pytree):
+            found[path] = list(vars(node)), list(map(id, vars(node).values()))
+            assert node._pytree__state.trace_state.is_valid(), path
+        elif isinstance(node, nnx.Variable):
+            found[path] = id(node._trace_state), id(node._var_metadata), dict(node._var_metadata)
+            assert node._trace_state.is_valid(), path
+    return found
+
+
+def use(module, x):
+    """Do with a module what NNX allows in the trace alone that it was made in."""
+    nnx.grad(lambda m: m(x).sum())(module)
+    nnx.scan(lambda carry, m, row: (carry + m(row[None]).sum(), None), in_axes=(nnx.Carry, None, 0))(0.0, module, x)
+    module.note = "set"
+    del module.note
+    for _, node in nnx.iter_graph(module):
+        if isinstance(node, nnx.Variable):
+            node[...] = node[...]
+
+
+@pytest.mark.parametrize(
+    ("around", "inside"),
+    [*(("grad", name) for name in INSIDE), *itertools.product(["jacfwd", "jit", "nnx.jit"], ["jit", "scan"])],
+)
+def test_transformations_of_nnx_take_a_named_module_inside_and_leave_it_as_it_was(batch, inside, around):
+    module = TwoLayers(nnx.Rngs(0))
+    before = attributes_of(module)
+    run = INSIDE[inside]
+
+    def gradient(module, x):
+        transform = anyjac.jacfwd if around == "jacfwd" else anyjac.grad
+        return transform(lambda x: run(module, x), grad_vars=module)(x)
+
+    calls = {
+        "jit": anyjac.jit(anyjac.grad(lambda x: run(module, x), grad_vars=module)),
+        "nnx.jit": lambda x: nnx.jit(gradient)(module, x),
+    }
+    expected = nnx.grad(lambda m: run(m, batch))(nnx.clone(module))
+    for _ in range(2):
+        assert_same_gradients(calls.get(around, lambda x: gradient(module, x))(batch), expected)
+    if around != "nnx.jit":  # which itself gives the module other objects
+        assert attributes_of(module) == before
+    use(module, batch)
+
+
+def test_an_rnn_of_nnx_has_the_gradients_and_the_state_of_nnx_grad(batch):
+    class Reader(nnx.Module):
+        def __init__(self, rngs):
+            self.rnn = nnx.RNN(nnx.LSTMCell(2, 3, rngs=rngs))
+            self.drop = nnx.Dropout(0.5, rngs=rngs)
+            self.out = nnx.Linear(3, 1, rngs=rngs)
+
+        def __call__(self, x):
+            return self.out(self.drop(self.rnn(x[None])))
+
+    model = Reader(nnx.Rngs(0))
+    twin = nnx.clone(model)
+    gradient = anyjac.grad(lambda x: squares(model, x), grad_vars=model)
+    for call in (gradient, anyjac.jit(gradient)):
+        assert_same_gradients(call(batch), nnx.grad(squares)(twin, batch))
+        assert_same_content(model, content_of(twin))
+
+
+@pytest.mark.parametrize("inside", ["jit", "scan"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_after_an_error_a_module_that_transformations_were_handed_is_as_it_was(batch, inside, error):
+    module = TwoLayers(nnx.Rngs(0))
+    before = attributes_of(module)
+
+    def fails(x):
+        INSIDE[inside](module, x)
+        module.note, module.first = "set", None
+        del module.between
+        raise error
+
+    for transform in (anyjac.grad(fails, grad_vars=module), anyjac.jit(anyjac.grad(fails, grad_vars=module))):
+        with pytest.raises(error):
+            transform(batch)
+        assert attributes_of(module) == before
+    use(module, batch)
+
+
+def test_a_function_that_is_started_again_finds_the_module_as_it_was(batch):
+    module = TwoLayers(nnx.Rngs(0))
+    before, runs = attributes_of(module), []
+
+    def branches(x):
+        runs.append(vars(module)["scale"])
+        loss = INSIDE["jit"](module, x)
+        module.scale = module.scale * 1.0
+        return loss if loss > 0 else -loss  # which no recorded program can tell
+
+    found = anyjac.grad(branches, grad_vars=module)(batch)
+    assert len(runs) == 2
+    after = attributes_of(module)
+    assert after.keys() == before.keys()
+    assert all(after[path] == before[path] for path in before if path)  # all but the module that has the scale
+    assert_same_gradients(found, nnx.grad(lambda m: INSIDE["jit"](m, batch))(module))
+
+
+def test_transforms_within_transforms_hand_the_module_back_to_one_another(batch):
+    module = TwoLayers(nnx.Rngs(0))
+    before = attributes_of(module)
+
+    def penalty(x):
+        gradients = anyjac.grad(lambda x: INSIDE["scan"](module, x), grad_vars=module)(x)
+        return INSIDE["jit"](module, x) + sum((gradient**2).sum() for gradient in gradients.values())
+
+    def natively(module):
+        gradients = nnx.grad(lambda m: INSIDE["scan"](m, batch))(module)
+        return INSIDE["jit"](module, batch) + sum((g**2).sum() for g in jax.tree.leaves(gradients))
+
+    assert_same_gradients(anyjac.grad(penalty, grad_vars=module)(batch), nnx.grad(natively)(nnx.clone(module)))
+    assert attributes_of(module) == before
+    use(module, batch)
+
+
+# ---- what a function may do to a module, and what not ----------------------------------------------------------------
+
+
+class Sowing(nnx.Module):
+    def __init__(self, rngs):
+        self.inner = nnx.Linear(2, 1, rngs=rngs)
+
+    def __call__(self, x):
+        y = self.inner(x)
+        self.sow(nnx.Intermediate, "seen", y.sum())
+        return y
+
+
+@pytest.mark.filterwarnings("ignore:.*sow:DeprecationWarning")
+def test_a_variable_that_is_made_in_the_function_is_refused_by_name_until_the_model_has_it(batch):
+    model = Sowing(nnx.Rngs(0))
+    before = attributes_of(model)
+    for call in (anyjac.grad, anyjac.jacfwd, lambda f, grad_vars: anyjac.jit(anyjac.grad(f, grad_vars=grad_vars))):
+        with pytest.raises(
+            anyjac.VariableWriteError, match=r"set 'seen' of the Sowing, .* by a first call outside of it"
+        ):
+            call(lambda x: model(x).sum(), grad_vars=model)(batch)
+        assert attributes_of(model) == before
+    model(batch)
+    gradient = anyjac.grad(lambda x: model(x).sum(), grad_vars=model)
+    assert gradient(batch)["inner.bias"] == 8.0
+    assert [float(seen) for seen in model.seen.get_value()] == [pytest.approx(float(model.inner(batch).sum()))] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda m: setattr(m.drop, "deterministic", True), "set 'deterministic' of the Dropout 'drop'"),
+        (lambda m: delattr(m, "between"), "set 'between' of the TwoLayers,"),
+        (lambda m: setattr(m.layers[0], "bias", nnx.Param(jnp.zeros(3))), "set 'bias' of the Linear 'first'"),
+        (lambda m: m.layers.append(nnx.Linear(1, 1, rngs=nnx.Rngs(0))), "set '_length', '2' of the List 'layers'"),
+        (lambda m: m.first.bias.set_metadata(unit="mV"), "set the metadata 'unit' of a Param"),
+        (lambda m: setattr(m, "scale", None), "'scale' of a TwoLayers was given None by the code of its model"),
+    ],
+)
+def test_what_is_no_value_is_undone_and_refused(batch, change, said):
+    module = TwoLayers(nnx.Rngs(0))
+    before = attributes_of(module)
+
+    def changes(x):
+        change(module)
+        return x.sum()
+
+    with pytest.raises(anyjac.VariableWriteError, match=said):
+        anyjac.grad(changes, grad_vars=module)(batch)
+    assert attributes_of(module) == before
+
+
+def test_an_attribute_may_be_set_to_what_it_is(batch):
+    module = TwoLayers(nnx.Rngs(0))
+    module.eval()
+
+    def evaluates(x):
+        module.eval()
+        return module(x).sum()
+
+    assert anyjac.grad(evaluates, grad_vars=module)(batch).keys() == anyjac.train_vars(module).keys()
+
+
+class Running(nnx.Module):
+    """Keeps arrays without Variables around them, which NNX calls data."""
+
+    def __init__(self):
+        self.weight = nnx.Param(jnp.asarray([1.0, 2.0]))
+        self.mean = nnx.data(jnp.zeros(2))
+        self.history = nnx.data([jnp.zeros(2), {"step": jnp.asarray(0)}])
+
+    def __call__(self, x):
+        self.mean = 0.5 * self.mean + x
+        self.history[0] = self.mean * self.weight
+        self.history[1]["step"] = self.history[1]["step"] + 1
+        return (self.weight * self.mean).sum()
+
+
+def test_arrays_that_are_no_variables_are_written_once_after_success_and_listed_with_them():
+    module, twin = Running(), Running()
+    assert list(anyjac.train_vars(module)) == ["weight"]
+    assert set(anyjac.variables(module)) == {"weight", "mean", "history"}
+    x = jnp.asarray([3.0, 4.0])
+    gradient = anyjac.grad(module, grad_vars=module)
+    for call in (gradient, gradient, anyjac.jit(gradient), anyjac.jit(gradient)):
+        assert_same_gradients(call(x), nnx.grad(lambda m: m(x))(twin))
+        np.testing.assert_allclose(module.mean, twin.mean)
+        np.testing.assert_allclose(module.history[0], twin.history[0])
+    assert int(module.history[1]["step"]) == 4
+    before = module.mean, list(module.history), dict(module.history[1])
+
+    def fails(x):
+        module(x)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        anyjac.grad(fails, grad_vars=module)(x)
+    assert (module.mean, list(module.history), dict(module.history[1])) == before
+
+
+def test_what_holds_no_array_goes_through_transformations_of_nnx(batch):
+    module = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
+    module.empty, module.nothing = nnx.Variable({}), nnx.Variable(None)
+    module.mixed = nnx.data({"some": jnp.ones(2), "none": None})
+    before = attributes_of(module)
+    gradient = anyjac.grad(lambda x: INSIDE["jit"](module, x), grad_vars=module)(batch)
+    assert_same_gradients(gradient, nnx.grad(lambda m: INSIDE["jit"](m, batch))(nnx.clone(module)))
+    after = attributes_of(module)
+    assert (after["empty",], after["nothing",], after["kernel",]) == (
+        before["empty",],
+        before["nothing",],
+        before["kernel",],
+    )
+    assert (module.empty.get_value(), module.mixed["none"]) == ({}, None)
+
+
+def test_a_compiled_gradient_sees_an_array_that_was_set_since():
+    module = Running()
+    x = jnp.asarray([3.0, 4.0])
+    gradient = anyjac.jit(anyjac.grad(lambda x: (module.weight * module.mean * x).sum(), grad_vars=module))
+    for mean in (1.0, 2.0):
+        module.mean = jnp.full(2, mean)
+        np.testing.assert_allclose(gradient(x)["weight"], mean * x)
+
+
+def test_an_array_of_a_module_can_be_differentiated():
+    module = Running()
+    mean = anyjac.variables(module)["mean"]
+    found = anyjac.grad(lambda: (module.weight * module.mean).sum(), grad_vars=mean)()
+    np.testing.assert_allclose(found, [1.0, 2.0])
+
+
+def test_what_nnx_captures_around_and_inside_is_there(batch):
+    model = Sowing(nnx.Rngs(0))
+
+    def captured(model, x):
+        return anyjac.grad(lambda x: model(x).sum(), grad_vars=model)(x)
+
+    expected = float(model.inner(batch).sum())
+    _, seen = nnx.capture(captured, nnx.Intermediate)(model, batch)
+    assert [float(value) for value in seen["seen"].get_value()] == [pytest.approx(expected)]
+
+    def captures(x):
+        y, seen = nnx.capture(model, nnx.Intermediate)(x)
+        return y.sum(), seen["seen"].get_value()
+
+    _, seen = anyjac.grad(captures, grad_vars=model, has_aux=True)(batch)
+    assert [float(value) for value in seen] == [pytest.approx(expected)]
+    assert not hasattr(model, "__captures__")
+
+
+def test_models_that_share_an_object_without_variables_wait_for_each_other(batch):
+    shared = nnx.Dropout(0.0)
+
+    def model(seed):
+        return nnx.Sequential(nnx.Linear(2, 1, rngs=nnx.Rngs(seed)), shared)
+
+    models = [model(seed) for seed in range(2)]
+    before = [attributes_of(model) for model in models]
+    inside, errors = threading.Barrier(2), []
+
+    def run(model):
+        def loss(x):
+            with contextlib.suppress(threading.BrokenBarrierError):  # which is broken where one waits for the other
+                inside.wait(0.5)
+            return INSIDE["scan"](model, x)
+
+        try:
+            anyjac.grad(loss, grad_vars=model)(batch)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(model,)) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert [attributes_of(model) for model in models] == before
+    for each in models:
+        use(each, batch)
+
+
+def test_the_refusal_in_the_midst_of_a_scan_of_jax_names_that_of_nnx(model, batch):
+    def scanned(x):
+        return jax.lax.scan(lambda c, row: (c + model(row[None]).sum(), None), 0.0, x)[0]
+
+    with pytest.raises(TraceContextError) as refused:
+        anyjac.grad(scanned, grad_vars=model)(batch)
+    (note,) = refused.value.__notes__
+    assert "nnx.scan" in note

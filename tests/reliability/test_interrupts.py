@@ -187,3 +187,40 @@ def test_an_interrupt_of_a_call_that_waits_for_a_variable_leaves_it_to_its_owner
         assert float(v) == 2.0
         assert float(in_another_thread(lambda: jacrev(wait)(2.0))) == 1.0
         assert float(v) == 4.0
+
+
+def test_an_interrupt_at_any_line_leaves_a_module_of_nnx_as_it_was_or_written() -> None:
+    nnx = pytest.importorskip("flax.nnx")
+    models = pytest.importorskip("anyjac_jax.flax")
+    files = (
+        *(str(CORE / name) for name in ("scope.py", "showing.py")),
+        *_files_of(models.NnxModels, models.KeptObject),
+    )
+    x = anyjac.get_backend("jax").asarray(np.asarray(1.0))
+    module = nnx.Linear(1, 1, rngs=nnx.Rngs(0))
+    module.calls = nnx.Variable(0 * x)
+
+    def step(x: Any) -> Any:
+        module.calls[...] += x
+        return nnx.remat(lambda module, x: module(x).sum())(module, x[None])
+
+    gradient = anyjac.grad(step, grad_vars=module)
+    for _ in range(CALLS_TO_SETTLE):
+        gradient(x)
+    counter = Interrupter(files, "line")
+    assert not counter.interrupts(lambda: gradient(x))
+    outcomes = set()
+    for point in range(0, counter.count, 1 + counter.count // 60):
+        module.calls[...] = 0 * x
+        attributes, made_in = dict(vars(module)), module.calls._trace_state
+        Interrupter(files, "line", point).interrupts(lambda: gradient(x))
+        assert list(map(id, vars(module).values())) == list(map(id, attributes.values()))
+        assert (list(vars(module)), module.calls._trace_state) == (list(attributes), made_in)
+        outcomes.add(float(module.calls[...]))
+    assert outcomes <= {0.0, 1.0}
+    assert 0.0 in outcomes
+    assert_nothing_open(*anyjac.variables(module).values())
+
+
+def _files_of(*classes: type) -> list[str]:
+    return [str(sys.modules[cls.__module__].__file__) for cls in classes]

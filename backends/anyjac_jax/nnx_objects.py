@@ -1,0 +1,177 @@
+"""Objects of Flax NNX while a call shows other values in them: what they were before, and are again afterwards.
+
+NNX lets an object be changed, or handed to its transformations, by code of the trace that it was made in alone; and its
+transformations give the objects that they were handed new attributes, which count as made in the trace of the call. So
+an object counts as made in that trace for as long as the call runs, and then has the very attributes that it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Container, Hashable, Iterator, Mapping
+from types import FunctionType
+from typing import Any, Final, Protocol
+
+import jax
+import numpy as np
+from flax import nnx
+from flax.nnx.tracers import TraceState
+
+Place = tuple[int, Hashable]
+"""An object, by its identity, and the name of an attribute."""
+
+_LEAVES: Final = (str, int, float, complex, type(None), type, FunctionType, jax.Array, nnx.Variable)
+"""What has no objects in it, and is met often."""
+
+_STATE: Final = "_pytree__state"
+"""The attribute in which NNX keeps the trace that an object was made in."""
+
+_KINDS: Final = "_pytree__nodes"
+"""The attribute in which NNX keeps what the others hold; it changes when there is a new one."""
+
+
+def path_of(steps: tuple[Any, ...]) -> str:
+    """Return where something is in a model, as Python would reach it."""
+    return "".join(f".{step}" if isinstance(step, str) else f"[{step!r}]" for step in steps).removeprefix(".")
+
+
+def objects_in(model: nnx.Pytree) -> list[nnx.Pytree]:
+    """Return an object and all that are in it, each once."""
+    found: dict[int, nnx.Pytree] = {}
+    waiting: list[Any] = [model]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, nnx.Pytree):
+            if id(value) not in found:
+                found[id(value)] = value
+                waiting += reversed(vars(value).values())
+        elif not isinstance(value, _LEAVES):
+            waiting += [leaf for leaf in jax.tree.leaves(value, is_leaf=_is_part) if isinstance(leaf, nnx.Pytree)]
+    return list(found.values())
+
+
+def arrays_of(obj: nnx.Pytree) -> Iterator[tuple[str | int, str]]:
+    """Yield the attributes that hold arrays with no Variable around: the step from `obj` to each, and its name."""
+    attributes = vars(obj)
+    kinds = attributes.get(_KINDS, {})
+    for name, value in attributes.items():
+        if _holds_arrays(value) and (kinds.get(name, False) or not obj._pytree__is_pytree):
+            yield int(name) if obj._pytree__has_int_keys and name.isdigit() else name, name
+
+
+def _holds_arrays(value: Any) -> bool:
+    if isinstance(value, jax.Array):
+        return True
+    leaves = _leaves(value)
+    return bool(leaves) and all(map(_is_array, leaves))
+
+
+def _leaves(value: Any) -> list[Any]:
+    """Return what is in containers of Python, in which a Variable of anyjac can hold arrays too."""
+    if isinstance(value, dict) and type(value) in (dict, OrderedDict):
+        value = list(value.values())
+    if type(value) in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        return [leaf for part in value for leaf in _leaves(part) if leaf is not None]
+    return [value]
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc")
+
+
+class Kept(Protocol):
+    """Something of NNX that counts as made in the current trace from `begin` to `restore`."""
+
+    def begin(self) -> None:
+        """Let it count as made here."""
+
+    def changed(self, others: Container[Place]) -> str | None:
+        """Return what was done to it, as words for a message, but for the attributes that `others` look after."""
+
+    def restore(self) -> None:
+        """Give it what it had; may be repeated."""
+
+
+class KeptObject:
+    """The attributes of an object, of which no value is put back elsewhere."""
+
+    def __init__(self, obj: nnx.Pytree, model: nnx.Pytree):
+        self._obj = obj
+        self._model = model
+        self._before = dict(vars(obj))
+
+    def begin(self) -> None:
+        state = self._before.get(_STATE)
+        if state is not None:  # not changed itself, for a copy of the object may share it
+            vars(self._obj)[_STATE] = type(state)(state.initializing, state.is_setup)
+
+    def changed(self, others: Container[Place]) -> str | None:
+        names = _changed(self._before, vars(self._obj))
+        names = [name for name in names if (id(self._obj), name) not in others]
+        if not names:
+            return None
+        shown = ", ".join(repr(name) for name in names if name not in (_STATE, _KINDS)) or "attributes"
+        steps = next((steps for steps, node in nnx.iter_graph(self._model) if node is self._obj), ())
+        return f"set {shown} of the {type(self._obj).__name__}" + (f" {path_of(steps)!r}" if steps else "")
+
+    def restore(self) -> None:
+        now = vars(self._obj)
+        if list(now) != list(self._before):  # for a mapping of NNX has its items in this order
+            now.clear()
+        now.update(self._before)
+
+
+class KeptVariable:
+    """All of a Variable but its value."""
+
+    def __init__(self, variable: nnx.Variable[Any]):
+        self._variable = variable
+        self._made_in = variable._trace_state
+        self._metadata = variable._var_metadata
+        self._before = dict(self._metadata)
+
+    def begin(self) -> None:
+        object.__setattr__(self._variable, "_trace_state", TraceState())  # type: ignore[no-untyped-call]
+
+    def changed(self, others: Container[Place]) -> str | None:
+        names = _changed(self._before, self._variable._var_metadata)
+        return f"set the metadata {', '.join(map(repr, names))} of a {type(self._variable).__name__}" if names else None
+
+    def restore(self) -> None:
+        if _changed(self._before, self._metadata):
+            self._metadata.clear()
+            self._metadata.update(self._before)
+        object.__setattr__(self._variable, "_var_metadata", self._metadata)
+        object.__setattr__(self._variable, "_trace_state", self._made_in)
+
+
+_MISSING: Final = object()
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [name for name in {**before, **now} if not _same(before.get(name, _MISSING), now.get(name, _MISSING))]
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Tell whether two things are the same, or equal where neither is an array, an object or a Variable of NNX."""
+    if before is now:
+        return True
+    with contextlib.suppress(Exception):  # they may be anything
+        (leaves, tree), (others, other) = (_flat(before), _flat(now))
+        return bool(tree == other) and all(map(_same_leaf, leaves, others))
+    return False
+
+
+def _flat(value: Any) -> tuple[list[Any], Any]:
+    return jax.tree.flatten(value, is_leaf=_is_part)
+
+
+def _same_leaf(before: Any, now: Any) -> bool:
+    if before is now:
+        return True
+    return type(before) is type(now) and not (_is_part(now) or isinstance(now, jax.Array)) and bool(before == now)
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, (nnx.Pytree, nnx.Variable))
