@@ -304,7 +304,7 @@ class Scope:
         for library, model in variable.models():
             if id(model) not in self._models:
                 if self.parent is not None:  # which puts back last what was there first
-                    self.parent._take_models_of(variable)
+                    self.parent.take_models_of(variable)
                 parts = variable.parts_of(model)
                 for part in parts:
                     ownership.acquire(self.owner, part)

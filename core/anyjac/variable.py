@@ -343,7 +343,7 @@ class Variable(ArrayOperators):
         return np.array(host, dtype=dtype, copy=copy)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("_") or name == "value":  # whose own AttributeError would be asked for without end
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         try:
             return getattr(self.value, name)
