@@ -34,6 +34,7 @@ from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.origin import Remembered
 
 from . import blocks, differentiation, forward, nonfinite, staging, transformed
+from .inference import copied
 from .namespace import build_namespace
 from .transposing import Transposed
 
@@ -71,7 +72,7 @@ class TorchBackend(Backend):
         return None if transformed.is_wrapped(value) or staging.is_recording() else value.detach()
 
     def copy(self, array: Array) -> Array:
-        return array.clone()
+        return copied(array)
 
     def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
         if staging.is_recording() or transformed.is_transformed():
@@ -87,7 +88,7 @@ class TorchBackend(Backend):
         return found
 
     def constant(self, array: Array) -> Array:
-        return array.detach().clone()
+        return copied(array.detach())
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
         return bool(copy._version > 0)

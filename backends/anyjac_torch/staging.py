@@ -18,6 +18,8 @@ from anyjac_plugins import Array, Noted, StagedFunction
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
+from .inference import copied
+
 Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
 """Compiles a graph for tensors like those of an example."""
 
@@ -168,7 +170,7 @@ def _tensors(arrays: Sequence[Any]) -> list[Array]:
 
 def _twin(tensor: Array) -> Array:
     """Return a tensor of the same contents and strides in memory of its own, since the function may write to it."""
-    twin: Array = tensor.clone()
+    twin: Array = copied(tensor)
     if twin.stride() == tensor.stride():
         return twin
     memory = tensor.untyped_storage().clone()

@@ -20,6 +20,7 @@ from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import run_and_end
 
 from .cotangents import conjugated
+from .inference import outside_inference_mode
 
 _functorch = torch._C._functorch
 
@@ -144,6 +145,9 @@ class _RecordedPullback(LevelPullback):
         self._roots = tuple(roots)
 
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        if torch.is_inference_mode_enabled():  # in which no operator can be given back the result that it has saved
+            with outside_inference_mode():
+                return self(cotangents)
         begins = [
             (output, conjugated(cotangent))
             for output, cotangent in zip(self._outputs, cotangents, strict=True)

@@ -132,6 +132,44 @@ def test_in_inference_mode_derivatives_are_not_zero() -> None:
     assert torch.equal(jacobian, torch.diag(tensor([2.0, 4.0])))
 
 
+OF_SAVED_RESULTS = [torch.tanh, torch.exp, torch.sqrt, torch.relu, torch.sigmoid, torch.nn.Softmax(dim=0)]
+
+
+@pytest.mark.parametrize("operator", OF_SAVED_RESULTS)
+@pytest.mark.parametrize("chunk_size", [None, 1])
+def test_operators_that_save_their_results_are_differentiated_in_inference_mode(
+    operator: Any, chunk_size: int | None
+) -> None:
+    x = tensor([0.5, 1.5])
+    expected = jacrev(operator)(x), anyjac.hessian(lambda x: operator(x)[0])(x)
+    with torch.inference_mode():
+        for point in (x, x.clone()):
+            torch.testing.assert_close(jacrev(operator, chunk_size=chunk_size)(point), expected[0])
+        torch.testing.assert_close(anyjac.hessian(lambda x: operator(x)[0])(x), expected[1])
+        mapped = anyjac.vmap(anyjac.grad(lambda x: operator(x)[0]))(torch.stack([x, x]))
+        torch.testing.assert_close(mapped[1], expected[0][0])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_variables_are_read_and_written_in_inference_mode(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TorchBackend, "compile", lambda self, fun: torch.compile(fun, backend="aot_eager"))
+    v, unused = Variable(tensor([1.0, 2.0])), Variable(tensor(3.0))
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        v.value.mul_(2)
+        return (torch.tanh(x * v.value) * unused.value).sum()
+
+    run = anyjac.jit(anyjac.grad(f)) if compiled else anyjac.grad(f)
+    with torch.inference_mode():
+        for factor in (2.0, 4.0):
+            weights = factor * tensor([1.0, 2.0])
+            expected = 3.0 * weights / torch.cosh(0.5 * weights) ** 2
+            torch.testing.assert_close(run(tensor([0.5, 0.5])), expected)
+        assert anyjac.vmap(lambda x: x * unused.value)(tensor([1.0, 2.0])).tolist() == [3.0, 6.0]
+    assert v.value.tolist() == [4.0, 8.0]
+    assert not v.value.is_inference()
+
+
 def test_a_tensor_that_was_made_in_inference_mode_is_differentiated() -> None:
     with torch.inference_mode():
         x = tensor([1.0, 2.0])

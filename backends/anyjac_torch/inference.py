@@ -1,0 +1,29 @@
+"""Inference mode, where tensors of PyTorch have neither graphs nor versions: what needs those is done outside of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from anyjac_plugins import Array
+
+
+@contextlib.contextmanager
+def outside_inference_mode() -> Iterator[None]:
+    """Leave inference mode, if it is on; whether gradients are recorded stays as it is."""
+    if not torch.is_inference_mode_enabled():
+        yield
+        return
+    recorded = torch.is_grad_enabled()
+    with torch.inference_mode(False), torch.set_grad_enabled(recorded):
+        yield
+
+
+def copied(array: Array) -> Array:
+    """Return a copy that has a version, by which it is seen to be written."""
+    if not torch.is_inference_mode_enabled():
+        return array.clone()
+    with outside_inference_mode():
+        return array.clone()
