@@ -29,6 +29,9 @@ _RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
 _STATISTICS = ("running_mean", "running_var")
 """Arguments of batch normalisation, which writes to them, and does not say so."""
 
+_CASTING = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia")
+"""Kinds of devices that have an autocast of their own."""
+
 _DOUBLE = (torch.float64, torch.complex128)
 
 
@@ -79,6 +82,7 @@ class Staged:
         kind = (
             torch.is_grad_enabled(),
             torch.get_default_dtype(),
+            _casts() if torch._C._is_any_autocast_enabled() else None,
             *[(type(t), t.shape, t.stride(), t.dtype, t.device, t.is_conj(), t.is_neg()) for t in tensors],
         )
         found = self._compiled.get(kind)
@@ -101,17 +105,21 @@ class Staged:
         def compiled() -> Noted:
             if not lock.acquire(blocking=False):
                 return self._fun(*tensors)
-            twins = list(map(_twin, tensors))
-            graph, noted = self._record(twins, tensors)
-            if graph.changes_what_it_holds():  # which the recorded run has changed, and is not to be changed once more
-                results: Sequence[Array] = noted.arrays
-                _copy_changed(twins, tensors)
-            else:
-                results = graph(*tensors)  # which compiles it
-            self._compiled[kind] = graph, noted.note
-            return Noted(noted.note, results)
+            return self._recorded_call(kind, tensors)
 
         return run_and_end(compiled, partial(release, lock))
+
+    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
+        """Make a call and keep what is compiled of it."""
+        twins = list(map(_twin, tensors))
+        graph, noted = self._record(twins, tensors)
+        if graph.changes_what_it_holds():  # which the recorded run has changed, and is not to be changed once more
+            results: Sequence[Array] = noted.arrays
+            _copy_changed(twins, tensors)
+        else:
+            results = graph(*tensors)  # which compiles it
+        self._compiled[kind] = graph, noted.note
+        return Noted(noted.note, results)
 
     def _record(self, twins: Sequence[Array], tensors: Sequence[Array]) -> tuple[_Graph, Noted]:
         runs: list[Noted] = []
@@ -121,17 +129,26 @@ class Staged:
             return list(runs[-1].arrays)
 
         recorded: Any = make_fx(flat)(*twins)
-        return _Graph(recorded, self._compile(recorded, tensors)), runs[0]
+        with torch._C._DisableAutocast():  # whose casts are steps of the graph
+            compiled = self._compile(recorded, tensors)
+        return _Graph(recorded, compiled), runs[0]
 
 
 class _Graph:
-    """A recorded function and what was compiled of it."""
+    """A recorded function and what was compiled of it; autocast, if it was on, is part of it and not done again."""
 
     def __init__(self, recorded: Any, compiled: Callable[..., Sequence[Array]]):
         self._recorded = recorded
         self._compiled = compiled
+        self._casts = torch._C._is_any_autocast_enabled()
 
     def __call__(self, *tensors: Array) -> Sequence[Array]:
+        if not self._casts:
+            return self._run(tensors)
+        with torch._C._DisableAutocast():
+            return self._run(tensors)
+
+    def _run(self, tensors: Sequence[Array]) -> Sequence[Array]:
         try:
             return self._compiled(*tensors)
         except RuntimeError as error:
@@ -156,6 +173,11 @@ class _Graph:
                 if alias is not None:
                     views.add(node)
         return False
+
+
+def _casts() -> Hashable:
+    """Return to which dtypes operators are cast by autocast, for each kind of device where they are."""
+    return tuple((kind, torch.get_autocast_dtype(kind)) for kind in _CASTING if torch.is_autocast_enabled(kind))
 
 
 def _tensors(arrays: Sequence[Any]) -> list[Array]:

@@ -777,6 +777,25 @@ def test_the_precision_of_torch_is_that_of_the_call() -> None:
     assert compiled(x).dtype == torch.float32
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_compiled_under_autocast_of_torch_is_for_calls_under_autocast(first: bool) -> None:
+    layer = torch.nn.Linear(64, 64)
+    x = torch.randn(8, 64)
+
+    def loss(x: Any) -> tuple[Any, Any]:
+        y = layer(x)
+        return (torch.softmax(y, -1).float() ** 2).sum(), y
+
+    plain = anyjac.grad(loss, grad_vars=layer, has_aux=True)
+    compiled = jit(plain)
+    for on in (first, not first, first, not first):
+        with torch.autocast("cpu", torch.bfloat16, enabled=on):
+            (expected, y), (found, of_compiled) = plain(x), compiled(x)
+        assert y.dtype == of_compiled.dtype == (torch.bfloat16 if on else torch.float32)
+        error = (found["weight"] - expected["weight"]).norm() / expected["weight"].norm()
+        assert error < (0.01 if on else 1e-6)
+
+
 def test_code_that_torch_has_written_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TORCH, "compile", REAL_COMPILE)
     v = Variable(torch.ones(3, dtype=torch.float64))
