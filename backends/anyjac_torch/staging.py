@@ -72,13 +72,14 @@ class Staged:
 
     def __init__(self, fun: StagedFunction, compile: Compile):
         self._fun = fun
+        self._as_it_is: StagedFunction = getattr(fun, "as_it_is", fun)
         self._compile = compile
         self._compiled: dict[Hashable, tuple[_Graph, Any]] = {}
 
     def __call__(self, *arrays: Any) -> Noted:
         tensors = arrays if all(isinstance(array, torch.Tensor) for array in arrays) else _tensors(arrays)
         if _belongs_to_a_trace(tensors):
-            return self._fun(*tensors)
+            return self._as_it_is(*tensors)
         kind = (
             torch.is_grad_enabled(),
             torch.get_default_dtype(),
@@ -100,11 +101,11 @@ class Staged:
 
         lock: Any = convert_frame.compile_lock
         if lock._is_owned():  # so that below it is, if it is, by this very call
-            return self._fun(*tensors)
+            return self._as_it_is(*tensors)
 
         def compiled() -> Noted:
             if not lock.acquire(blocking=False):
-                return self._fun(*tensors)
+                return self._as_it_is(*tensors)
             return self._recorded_call(kind, tensors)
 
         return run_and_end(compiled, partial(release, lock))

@@ -18,7 +18,7 @@ from .instances import PerInstance
 from .scope import Place, Scope, current_scope, innermost_scope
 from .selection import Selection, chosen_in_context, registry, select_device
 from .settings import check_backend
-from .staging import Given, Identity, Note, Static, UndiscoveredError, flat_function, take_apart
+from .staging import FlatCall, Given, Identity, Note, Static, UndiscoveredError, take_apart
 from .transform import settings_of
 from .trees import LEAF, TreeDef, flatten
 from .variable import Variable
@@ -277,18 +277,18 @@ class _Program:
         """Run the function, which finds its Variables in the scope."""
         scope.activate()
         try:
-            return self._flat(given.static, discovers=False)(*given.arrays)
+            return self._flat(given.static).as_it_is(*given.arrays)
         finally:
             scope.deactivate()
 
     def _staged_for(self, static: Static) -> StagedFunction:
         found = self._staged.get(static)
         if found is None:
-            found = self._staged.setdefault(static, self._backend.stage(self._flat(static, discovers=True)))
+            found = self._staged.setdefault(static, self._backend.stage(self._flat(static)))
         return found
 
-    def _flat(self, static: Static, *, discovers: bool) -> StagedFunction:
-        return flat_function(self._backend, self._device, self._explicit, static, self._resolve, discovers=discovers)
+    def _flat(self, static: Static) -> FlatCall:
+        return FlatCall(self._backend, self._device, self._explicit, static, self._resolve)
 
     def known(self, static: Static, args: tuple[Any, ...], note: Note, *, named: bool) -> ShortWay:
         """Return the short way for calls like one of arrays, if it is outside all others and nothing is moved."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anyjac_plugins import Array, Backend, Noted, StagedFunction
+from anyjac_plugins import Array, Backend, Noted
 from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.models import libraries
@@ -237,27 +237,45 @@ class Note:
         return found
 
 
-def flat_function(
-    backend: Backend,
-    device: Any,
-    explicit: bool,
-    static: Static,
-    resolve: Callable[[], Callable[..., Any]],
-    *,
-    discovers: bool,
-) -> StagedFunction:
-    """Return the function that `resolve` finds as one of flat arrays, for calls of one kind.
+class FlatCall:
+    """The function that `resolve` finds as one of flat arrays, for calls of one kind: what a backend compiles.
 
-    Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object. Where it
-    `discovers`, it raises an UndiscoveredError for Variables that it read and that were not among its inputs.
+    Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object.
     """
 
-    def run(*arrays: Array) -> Noted:
-        scope = Scope(backend, device, explicit)
-        run_in = _run_to_discover if discovers else _run
-        return run_and_end(lambda: run_in(resolve(), scope, arrays, static), scope.close)
+    __slots__ = ("_backend", "_device", "_explicit", "_resolve", "_static")
 
-    return run
+    def __init__(
+        self,
+        backend: Backend,
+        device: Any,
+        explicit: bool,
+        static: Static,
+        resolve: Callable[[], Callable[..., Any]],
+    ):
+        self._backend = backend
+        self._device = device
+        self._explicit = explicit
+        self._static = static
+        self._resolve = resolve
+
+    def __call__(self, *arrays: Array) -> Noted:
+        """Run to be compiled.
+
+        Raises
+        ------
+        UndiscoveredError
+            For Variables that it read and that were not among its inputs.
+        """
+        return self._run_in(_run_to_discover, arrays)
+
+    def as_it_is(self, *arrays: Array) -> Noted:
+        """Run for this one call, in which Variables need be no inputs."""
+        return self._run_in(_run, arrays)
+
+    def _run_in(self, run: Callable[..., Noted], arrays: Sequence[Array]) -> Noted:
+        scope = Scope(self._backend, self._device, self._explicit)
+        return run_and_end(lambda: run(self._resolve(), scope, arrays, self._static), scope.close)
 
 
 def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:

@@ -535,6 +535,9 @@ class Backend(ABC):
 
         `fun` need only run where the shapes or dtypes of the arrays are new; what it notes is kept with them. Numbers
         may stand among the arrays. The default returns `fun`, to be run as it is.
+
+        `fun` itself may raise an error of the core's own, for the core to see, and is run again then. Where a call is
+        not to be compiled after all, ``fun.as_it_is`` makes it without.
         """
         return fun
 

@@ -757,6 +757,27 @@ def test_a_tensor_of_torch_that_the_function_found_elsewhere_is_changed_once_in_
         assert compiled.tolist() == argument
 
 
+@pytest.mark.parametrize("around", ["graph", "vmap", "jit"])
+def test_where_nothing_is_compiled_a_function_that_reads_a_new_variable_runs_once(around: str) -> None:
+    found, v = torch.zeros(3), Variable(torch.ones(3))
+
+    @jit
+    def inner(x: Any) -> Any:
+        found.add_(1.0)
+        return v.value * x
+
+    x = torch.ones(3)
+    for count in (1.0, 2.0):
+        if around == "graph":
+            inner(x.clone().requires_grad_()).sum().backward()
+        elif around == "vmap":
+            torch.func.vmap(inner)(x[None])
+        else:
+            outer = jit(lambda x: v.value + inner(x))
+            outer(x)
+        assert found.tolist() == [count] * 3
+
+
 def test_strides_and_lazy_conjugates_of_torch_make_no_difference() -> None:
     compiled = jit(lambda z: (2 * z).reshape(-1))
     z = torch.tensor([[1 + 2j, 3 - 1j], [0 + 1j, 2 + 0j]])
