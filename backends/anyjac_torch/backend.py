@@ -37,6 +37,7 @@ from . import blocks, differentiation, forward, nonfinite, staging, transformed
 from .inference import copied
 from .namespace import build_namespace
 from .transposing import Transposed
+from .writes import was_written
 
 
 class TorchBackend(Backend):
@@ -91,7 +92,7 @@ class TorchBackend(Backend):
         return copied(array.detach())
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
-        return bool(copy._version > 0)
+        return bool(copy._version > 0) or was_written(copy)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         changed = array.clone()

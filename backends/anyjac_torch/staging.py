@@ -19,15 +19,14 @@ from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
 from .inference import copied
+from .recorded import PastOperators
+from .writes import Writes
 
 Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
 """Compiles a graph for tensors like those of an example."""
 
 _RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
 """What PyTorch says, before it does anything, to a compiled function that is called while any thread records."""
-
-_STATISTICS = ("running_mean", "running_var")
-"""Arguments of batch normalisation, which writes to them, and does not say so."""
 
 _CASTING = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia")
 """Kinds of devices that have an autocast of their own."""
@@ -111,25 +110,36 @@ class Staged:
         return run_and_end(compiled, partial(release, lock))
 
     def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
-        """Make a call and keep what is compiled of it."""
-        twins = list(map(_twin, tensors))
-        graph, noted = self._record(twins, tensors)
-        if graph.changes_what_it_holds():  # which the recorded run has changed, and is not to be changed once more
-            results: Sequence[Array] = noted.arrays
-            _copy_changed(twins, tensors)
-        else:
-            results = graph(*tensors)  # which compiles it
-        self._compiled[kind] = graph, noted.note
-        return Noted(noted.note, results)
+        """Make a call and keep what is compiled of it; after an error, tensors found elsewhere are as they were.
 
-    def _record(self, twins: Sequence[Array], tensors: Sequence[Array]) -> tuple[_Graph, Noted]:
+        An error of the core says that the run was for nothing, as Variables were read that have to be inputs.
+        """
+        twins = list(map(_twin, tensors))
+        writes = Writes(twins)
+
+        def recorded() -> Noted:
+            graph, noted = self._record(twins, tensors, writes)
+            if writes.elsewhere:  # which the recorded run has changed, and is not to be changed once more
+                results: Sequence[Array] = noted.arrays
+                _copy_written(writes, twins, tensors)
+            else:
+                results = graph(*tensors)  # which compiles it
+            self._compiled[kind] = graph, noted.note
+            writes.keep()
+            return Noted(noted.note, results)
+
+        return run_and_end(recorded, writes.undo)
+
+    def _record(self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes) -> tuple[_Graph, Noted]:
         runs: list[Noted] = []
 
         def flat(*tensors: Array) -> Sequence[Array]:
-            runs.append(self._fun(*tensors))
+            with PastOperators(twins, writes):
+                runs.append(self._fun(*tensors))
             return list(runs[-1].arrays)
 
-        recorded: Any = make_fx(flat)(*twins)
+        with writes:
+            recorded: Any = make_fx(flat)(*twins)
         with torch._C._DisableAutocast():  # whose casts are steps of the graph
             compiled = self._compile(recorded, tensors)
         return _Graph(recorded, compiled), runs[0]
@@ -158,23 +168,6 @@ class _Graph:
         results: Sequence[Array] = self._recorded.forward(*tensors)
         return results
 
-    def changes_what_it_holds(self) -> bool:
-        """Tell whether a step writes to a tensor that the function found elsewhere, or to a view of it."""
-        views: set[Any] = set()
-        for node in self._recorded.graph.nodes:
-            if node.op == "get_attr":
-                views.add(node)
-            schema = getattr(node.target, "_schema", None)
-            for given, parameter in zip(node.args, () if schema is None else schema.arguments, strict=False):
-                if given not in views:
-                    continue
-                alias = parameter.alias_info
-                if (alias is not None and alias.is_write) or parameter.name in _STATISTICS:
-                    return True
-                if alias is not None:
-                    views.add(node)
-        return False
-
 
 def _casts() -> Hashable:
     """Return to which dtypes operators are cast by autocast, for each kind of device where they are."""
@@ -202,10 +195,10 @@ def _twin(tensor: Array) -> Array:
     )
 
 
-def _copy_changed(twins: Sequence[Array], tensors: Sequence[Array]) -> None:
-    """Write to tensors what a function has written to their twins, which were new when it ran."""
+def _copy_written(writes: Writes, twins: Sequence[Array], tensors: Sequence[Array]) -> None:
+    """Write to tensors what a run has written to their twins."""
     for twin, tensor in zip(twins, tensors, strict=True):
-        if twin._version:
+        if writes.wrote(twin):
             tensor.copy_(twin)
 
 

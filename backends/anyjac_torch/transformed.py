@@ -37,6 +37,13 @@ def is_wrapped(tensor: torch.Tensor) -> bool:
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))
 
 
+def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the tensor that all transforms of `torch.func` around the current code have wrapped."""
+    while is_wrapped(tensor):
+        tensor = _functorch.get_unwrapped(tensor)
+    return tensor
+
+
 def values_of_index(index: torch.Tensor) -> Any:
     """Return an index on the host, though transforms of `torch.func` may have wrapped it.
 

@@ -731,18 +731,41 @@ def test_an_argument_of_torch_is_changed_in_place_once_in_every_call() -> None:
         assert host(start) == np.full(start.shape, 2.0).tolist()
 
 
-@pytest.mark.parametrize("write", ["whole", "view", "functional"])
-def test_a_tensor_of_torch_that_the_function_found_elsewhere_is_changed_once_in_every_call(write: str) -> None:
+def _by_norm(found: Any, x: Any) -> None:
+    torch.nn.functional.batch_norm(torch.stack([x, 2.0 * x]), found, torch.ones(3), training=True)
+
+
+def _by_observer(found: Any, x: Any) -> None:
+    on = torch.ones(1, dtype=torch.int64)
+    scale, zero_point = torch.ones(1), torch.zeros(1, dtype=torch.int32)
+    torch.fused_moving_avg_obs_fake_quant(x, on, on, found[:1], found[1:2], scale, zero_point, 0.5, 0, 255, 0)
+
+
+def _by_assigned_data(found: Any, x: Any) -> None:
+    found.data = found.data + x
+
+
+WRITES = {
+    "whole": lambda found, x: found.add_(x),
+    "view": lambda found, x: found[1:].unsqueeze(0).add_(1.0),
+    "list": lambda found, x: torch._foreach_addcmul_([found], [x], [x], value=0.5),
+    "out": lambda found, x: torch.add(found, x, out=found),
+    "data": lambda found, x: found.data.add_(x),
+    "view of data": lambda found, x: found.data[1:].mul_(0.5).add_(1.0),
+    "assigned data": _by_assigned_data,
+    "norm": _by_norm,
+    "observer": _by_observer,
+}
+"""Ways to write a tensor of three in place, of which some leave its version as it is."""
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_tensor_of_torch_that_the_function_found_elsewhere_is_changed_once_in_every_call(write: Any) -> None:
     found = torch.zeros(3)
 
     def counts(x: Any) -> Any:
         x.mul_(2.0)
-        if write == "whole":
-            found.add_(x)
-        elif write == "view":
-            found[1:].unsqueeze(0).add_(1.0)
-        else:
-            torch.nn.functional.batch_norm(torch.stack([x, 2.0 * x]), found, torch.ones(3), training=True)
+        write(found, x)
         return x.sum() + found.sum()
 
     compiled, plain = torch.ones(3), torch.ones(3)
@@ -755,6 +778,99 @@ def test_a_tensor_of_torch_that_the_function_found_elsewhere_is_changed_once_in_
         assert function(compiled).item() == pytest.approx(total)
         assert found.tolist() == pytest.approx(elsewhere)
         assert compiled.tolist() == argument
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_whatever_writes_a_tensor_of_torch_in_place_writes_the_variable_that_gave_it(write: Any) -> None:
+    compiled, expected = Variable(torch.zeros(3)), torch.zeros(3)
+
+    @jit
+    def step(x: Any) -> Any:
+        slopes = anyjac.grad(lambda y: (write(compiled.value, x), (compiled.value * y).sum())[1])(x)
+        return slopes + compiled.value
+
+    for _ in range(3):
+        x = torch.tensor([1.0, 2.0, 3.0])
+        write(expected, x)
+        assert host(step(x)) == pytest.approx((2.0 * expected).tolist())
+        assert host(compiled) == pytest.approx(expected.tolist())
+
+
+def test_other_data_of_a_tensor_of_torch_is_shared_as_without_a_compiler() -> None:
+    def shares(x: Any) -> Any:
+        given, y, view = 3.0 * x, x.clone(), x.clone()[:1]
+        y.data = given
+        given.add_(1.0)
+        y[0] = 7.0
+        view.data = torch.zeros(2)
+        return y, given, view
+
+    x = torch.ones(3)
+    compiled = jit(shares)
+    for _ in range(2):
+        assert host(compiled(x)) == host(shares(x)) == ([7.0, 4.0, 4.0], [7.0, 4.0, 4.0], [0.0, 0.0])
+
+
+def test_a_tensor_of_torch_elsewhere_that_is_given_data_of_another_shape_is_refused_by_what_compiles() -> None:
+    found = torch.ones(3)
+    row = found[:2]
+
+    def grows(x: Any) -> Any:
+        found.data = torch.ones(4)
+        return x
+
+    def rebinds(x: Any) -> Any:
+        row.data = x[:2]
+        return x
+
+    for function, message in ((grows, r"a tensor of torch.float32\[3\]"), (rebinds, "a view")):
+        with pytest.raises(anyjac.NotSupportedError, match=message):
+            jit(function)(torch.ones(3))
+    assert host(found) == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_an_optimizer_of_torch_steps_in_a_compiled_function(foreach: bool) -> None:
+    layers = [torch.nn.Linear(2, 1) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    optimizers = [torch.optim.SGD(layer.parameters(), lr=0.1, foreach=foreach) for layer in layers]
+
+    def step(x: Any, layer: Any = layers[0], optimizer: Any = optimizers[0]) -> Any:
+        gradients, value = anyjac.grad(lambda x: (layer(x) ** 2).sum(), grad_vars=layer, return_value=True)(x)
+        for name, parameter in layer.named_parameters():
+            parameter.grad = gradients[name]
+        optimizer.step()
+        return value
+
+    compiled = jit(lambda x: step(x, layers[1], optimizers[1]))
+    for _ in range(3):
+        x = torch.randn(4, 2)
+        torch.testing.assert_close(compiled(x), step(x))
+        torch.testing.assert_close(layers[1].state_dict(), layers[0].state_dict())
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_that_comes_to_nothing_leaves_tensors_of_torch_elsewhere_alone(write: Any, fails: bool) -> None:
+    found, expected, v = torch.zeros(3), torch.zeros(3), Variable(torch.ones(3))
+
+    @jit
+    def step(x: Any) -> Any:
+        write(found, x)
+        write(found, x)
+        if fails:
+            raise ZeroDivisionError
+        return v.value * found  # which lets the function run again, with the Variable as an input
+
+    x = torch.tensor([1.0, 2.0, 3.0])
+    for _ in range(2):
+        if fails:
+            with pytest.raises(ZeroDivisionError):
+                step(x)
+        else:
+            write(expected, x), write(expected, x)
+            assert host(step(x)) == pytest.approx(expected.tolist())
+        assert found.tolist() == pytest.approx(expected.tolist())
 
 
 @pytest.mark.parametrize("around", ["graph", "vmap", "jit"])

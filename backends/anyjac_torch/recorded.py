@@ -1,0 +1,71 @@
+"""What a function that is being recorded does to tensors past all operators, as steps of the graph.
+
+An assignment to ``.data`` is none by itself: the graph would go on with what the tensor was before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
+from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, set_proxy_slot
+from torch.overrides import TorchFunctionMode
+
+from anyjac_plugins import Array
+from anyjac_plugins.errors import NotSupportedError
+
+from .writes import Writes
+
+ASSIGN_DATA: Final[Any] = torch.Tensor.data.__set__  # type: ignore[attr-defined]
+"""What modes are asked for where a tensor is given other ``.data``; not the same object each time, but equal."""
+
+
+class PastOperators(TorchFunctionMode):
+    """Records assignments to ``.data``.
+
+    Parameters
+    ----------
+    arguments
+        The tensors that the function is given, and that are to be written where it writes them.
+    writes
+        Is told of what is assigned.
+    """
+
+    def __init__(self, arguments: Sequence[Array], writes: Writes):
+        super().__init__()
+        self._arguments = arguments
+        self._writes = writes
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call an operator."""
+        if func == ASSIGN_DATA:
+            return self._assign(*args)
+        return func(*args, **(kwargs or {}))
+
+    def _assign(self, tensor: Array, new: Array) -> None:
+        mode: Any = get_proxy_mode()
+        known = get_proxy_slot(tensor, mode.tracer, None) is not None
+        if not known or any(tensor is argument for argument in self._arguments):
+            _write(tensor, new)
+            return
+        alias = new.detach()  # which is a step
+        ASSIGN_DATA(tensor, alias)
+        set_proxy_slot(tensor, mode.tracer, get_proxy_slot(alias, mode.tracer))
+        self._writes.take_note_of_other_data(tensor)
+
+
+def _write(tensor: Array, new: Array) -> None:
+    """Write to the memory of a tensor that goes on after the call, since it is given another one in no step."""
+    if tensor._is_view() or (tensor.shape, tensor.dtype, tensor.device) != (new.shape, new.dtype, new.device):
+        kind = "a view" if tensor._is_view() else f"a tensor of {tensor.dtype}{list(tensor.shape)}"
+        raise NotSupportedError(
+            f"anyjac.jit cannot compile that {kind} which the function found elsewhere is given .data of {new.dtype}"
+            f"{list(new.shape)}; write to it in place, by copy_"
+        )
+    memory = tensor.detach()
+    with torch.no_grad(), _unsafe_preserve_version_counter(memory):  # as .data does
+        memory.copy_(new)

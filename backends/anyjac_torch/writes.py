@@ -1,0 +1,164 @@
+"""What a run writes in place, told by the schemas of its operators; and all as it was, where the run was for nothing.
+
+The versions of tensors do not tell it while a graph is recorded: operators on lists of tensors leave them as they are,
+and so do those on ``.data`` and those that write statistics at any time. Knows tensors alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _disable_current_modes,
+    _get_current_dispatch_mode_stack,
+)
+
+from anyjac_plugins import Array
+
+from .transformed import unwrapped
+
+_STATISTICS = ("running_mean", "running_var")
+
+_UNTOLD = (
+    "aten::native_batch_norm",
+    "aten::cudnn_batch_norm",
+    "aten::miopen_batch_norm",
+    "aten::batch_norm_gather_stats",
+    "aten::batch_norm_gather_stats_with_counts",
+    "aten::batch_norm_update_stats",
+)
+"""Operators that write statistics, if they are told to train, and whose schemas do not say so."""
+
+
+class Writes(TorchDispatchMode):
+    """Follows a run, and keeps what there was in memory that it has not made itself, before it writes there.
+
+    Parameters
+    ----------
+    own
+        Tensors that count as made by the run.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, own: Iterable[Array]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._own = _keys(own)
+        self._written: set[int] = set()
+        self._given_data: dict[int, Array] = {}
+        self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """Let Dynamo compile what it compiles; under modes of users it does not."""
+        return True
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call an operator."""
+        named = kwargs or {}
+        for tensor in _written_by(func, args, named):
+            self._take_note(tensor)
+        given = list(_tensors_in((args, tuple(named.values()))))
+        results = func(*args, **named)
+        made = [tensor for tensor in _tensors_in(results) if all(tensor is not other for other in given)]
+        new = _keys(made) - _keys(given)
+        self._own |= new
+        self._written -= new  # where they stand for memory that is no more
+        return results
+
+    def wrote(self, tensor: Array) -> bool:
+        """Tell whether a tensor was written."""
+        return id(tensor) in self._given_data or not self._written.isdisjoint(_keys([unwrapped(tensor)]))
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether memory was written that the run had found elsewhere."""
+        return bool(self._before)
+
+    def keep(self) -> None:
+        """Let everything be as the run has left it."""
+        self._before.clear()
+
+    def undo(self) -> None:
+        """Put back what was there before the run, but for what is kept; may be repeated."""
+        for memory, before in self._before.values():
+            if memory.nbytes() != before.nbytes():
+                memory.resize_(before.nbytes())
+            memory.copy_(before)
+        self._before.clear()
+
+    def take_note_of_other_data(self, tensor: Array) -> None:
+        """Take note of a tensor that has other memory now."""
+        self._given_data[id(tensor)] = tensor
+
+    def _take_note(self, tensor: Array) -> None:
+        memory = _memory(tensor)
+        if memory is None:
+            return
+        self._written.add(memory._cdata)
+        if memory._cdata not in self._own and memory._cdata not in self._before:
+            with _disable_current_modes():  # a graph that is being recorded knows nothing of it
+                copy: Any = memory.clone()  # type: ignore[no-untyped-call]
+                self._before[memory._cdata] = memory, copy
+
+
+def was_written(tensor: Array) -> bool:
+    """Tell whether a run that is followed here has written to the memory of a tensor."""
+    if not torch._C._len_torch_dispatch_stack():
+        return False
+    return any(isinstance(mode, Writes) and mode.wrote(tensor) for mode in _get_current_dispatch_mode_stack())
+
+
+def _memory(tensor: Array) -> torch.UntypedStorage | None:
+    """Return the memory of a tensor; None for one that has none of its own, as sparse ones and some subclasses."""
+    try:
+        return None if tensor.is_meta else tensor.untyped_storage()
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
+def _keys(tensors: Iterable[Array]) -> set[int]:
+    """Return what stands for the memory of tensors as long as that is there."""
+    return {memory._cdata for memory in map(_memory, tensors) if memory is not None}
+
+
+def _tensors_in(value: Any) -> Iterator[Array]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors_in(item)
+
+
+def _written_by(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Array]:
+    """Yield the tensors among the arguments of an operator that it writes."""
+    for index, name in _places_written(func):
+        yield from _tensors_in(args[index] if index < len(args) else kwargs.get(name))
+    if _may_write_statistics(func):
+        given = {parameter.name: value for parameter, value in zip(func._schema.arguments, args, strict=False)}
+        given.update(kwargs)
+        if given.get("training", True):
+            yield from _tensors_in([given.get(name) for name in _STATISTICS])
+
+
+@cache
+def _places_written(func: Any) -> tuple[tuple[int, str], ...]:
+    """Return index and name of the arguments that the schema of an operator calls written."""
+    schema = getattr(func, "_schema", None)  # which operators of higher order, which write nothing, do not have
+    return tuple(
+        (index, parameter.name)
+        for index, parameter in enumerate(() if schema is None else schema.arguments)
+        if parameter.alias_info is not None and parameter.alias_info.is_write
+    )
+
+
+@cache
+def _may_write_statistics(func: Any) -> bool:
+    schema = getattr(func, "_schema", None)
+    return schema is not None and schema.name in _UNTOLD
