@@ -99,6 +99,14 @@ class TorchBackend(Backend):
         changed[index] = value
         return changed
 
+    def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
+        parts = index if isinstance(index, tuple) else (index,)
+        integers = all(isinstance(part, torch.Tensor) and part.dtype == torch.int64 for part in parts)
+        if not (operation in _ADDING and integers and staging.is_recording()):
+            return super().update_index(array, index, operation, value)
+        added = torch.as_tensor(value, dtype=array.dtype, device=array.device) * _ADDING[operation]
+        return array.index_put(parts, added, accumulate=True)  # which needs no index on the host
+
     def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
         return np.asarray(transformed.values_of_index(index))
 
@@ -305,6 +313,8 @@ class TorchBackend(Backend):
         children, context = registered.flatten_fn(node)
         return list(children), lambda children: registered.unflatten_fn(list(children), context)
 
+
+_ADDING = {"add": 1, "subtract": -1}
 
 LARGE = 2**20
 """Elements of the inputs from which on dual tensors are faster than the transpose of a pullback."""

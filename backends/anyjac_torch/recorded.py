@@ -14,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, s
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array
-from anyjac_plugins.errors import NotSupportedError
+from anyjac_plugins.errors import NotSupportedError, TracerLeakError
 
 from .writes import Writes
 
@@ -22,8 +22,11 @@ ASSIGN_DATA: Final[Any] = torch.Tensor.data.__set__  # type: ignore[attr-defined
 """What modes are asked for where a tensor is given other ``.data``; not the same object each time, but equal."""
 
 
+_TO_HOST = (torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__, torch.Tensor.__dlpack__)
+
+
 class PastOperators(TorchFunctionMode):
-    """Records assignments to ``.data``.
+    """Records assignments to ``.data``, and refuses to look at numbers that a compiled call has not computed yet.
 
     Parameters
     ----------
@@ -44,7 +47,20 @@ class PastOperators(TorchFunctionMode):
         """Call an operator."""
         if func == ASSIGN_DATA:
             return self._assign(*args)
+        if func in _TO_HOST:
+            self._refuse_recorded(func, args[0])
         return func(*args, **(kwargs or {}))
+
+    def _refuse_recorded(self, func: Any, tensor: Array) -> None:
+        """Refuse to hand the numbers of a recorded tensor to the host, where they would be constants ever after."""
+        mode: Any = get_proxy_mode()
+        slot: Any = None if mode is None else get_proxy_slot(tensor, mode.tracer, None)
+        if slot is not None and _differs_between_calls(slot.proxy.node):
+            raise TracerLeakError(
+                f"a compiled function calls {func.__name__!r} on a tensor that depends on its arguments or Variables, "
+                f"whose numbers would be those of the first call ever after; compute with the operators of PyTorch, or "
+                f"leave this part out of anyjac.jit"
+            )
 
     def _assign(self, tensor: Array, new: Array) -> None:
         mode: Any = get_proxy_mode()
@@ -56,6 +72,19 @@ class PastOperators(TorchFunctionMode):
         ASSIGN_DATA(tensor, alias)
         set_proxy_slot(tensor, mode.tracer, get_proxy_slot(alias, mode.tracer))
         self._writes.take_note_of_other_data(tensor)
+
+
+def _differs_between_calls(node: Any) -> bool:
+    """Tell whether a step depends on what goes in, or draws random numbers."""
+    pending, seen = [node], {node}
+    while pending:
+        step = pending.pop()
+        if step.op == "placeholder" or torch.Tag.nondeterministic_seeded in getattr(step.target, "tags", ()):
+            return True
+        new = [other for other in step.all_input_nodes if other not in seen]
+        seen.update(new)
+        pending += new
+    return False
 
 
 def _write(tensor: Array, new: Array) -> None:

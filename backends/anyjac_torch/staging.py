@@ -6,6 +6,7 @@ constant of it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
@@ -44,7 +45,8 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
 
     `Staged` has told what a call is like, so that the code generator is handed the graph itself, without the guards by
     which `torch.compile` would tell it again in each call; but for tensors of other classes, and for a graph that is
-    part of another by the leaves that it has found.
+    part of another by the leaves that it has found. A graph with complex numbers runs as it was recorded: the code
+    generator has none for them, and what it leaves to others has been wrong. So does one that it fails on.
 
     Parameters
     ----------
@@ -53,14 +55,28 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
     generates
         Whether there is a code generator.
     """
-    if not any(node.op == "call_function" for node in recorded.graph.nodes):
+    if not any(node.op == "call_function" for node in recorded.graph.nodes) or _has_complex_numbers(recorded):
         return recorded.forward
     held = [value for value in vars(recorded).values() if isinstance(value, torch.Tensor)]
     held += [*recorded.parameters(), *recorded.buffers()]
     plain = all(type(tensor) is torch.Tensor for tensor in example)
     if not generates or not plain or any(tensor.requires_grad for tensor in (*held, *example)):
         return compile(recorded)
-    return torch._inductor.compile(recorded, list(example))
+    try:
+        return torch._inductor.compile(recorded, list(example))
+    except Exception as error:
+        warnings.warn(
+            f"PyTorch fails to compile what anyjac.jit has recorded, and runs it uncompiled; it says "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return recorded.forward
+
+
+def _has_complex_numbers(recorded: Any) -> bool:
+    values = (node.meta.get("val") for node in recorded.graph.nodes)
+    return any(isinstance(value, torch.Tensor) and value.is_complex() for value in values)
 
 
 class Staged:

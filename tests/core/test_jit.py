@@ -9,7 +9,7 @@ import pickle
 import threading
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -1387,3 +1387,64 @@ def test_an_object_around_arrays_is_a_result_of_a_compiled_function(array: Any) 
     for factor in (1.0, 2.0):
         found = compiled(array([factor, 2.0]))
         assert (found.name, np.asarray(found.y[0]).tolist()) == ("a", [factor**2, 4.0])
+
+
+# ---- PyTorch: numbers on the host, complex numbers, what cannot be compiled ------------------------------------------
+
+INDEX = anyjac.Variable(torch.tensor([0]))
+TO_HOST: dict[str, Callable[[Any], Any]] = {
+    "numpy": lambda x: torch.as_tensor(np.sin(x.numpy())),
+    "tolist": lambda x: x * x.tolist()[0],
+    "asarray": lambda x: torch.as_tensor(np.asarray(x)),
+    "asarray of a Variable": lambda x: x * torch.as_tensor(np.asarray(INDEX)),
+    "random numbers": lambda x: x * torch.as_tensor(torch.rand(2).numpy()),
+    "a product with an operator": lambda x: anyjac.jacrev(lambda z: z**2).as_linear_operator(x) @ np.ones(2),
+    "an index for a product": lambda x: anyjac.at(x)[x.to(torch.int64) % 2].multiply(2.0),
+}
+
+
+@pytest.mark.parametrize("name", TO_HOST)
+def test_numbers_that_a_compiled_call_has_not_computed_are_no_constants_on_pytorch(name: str) -> None:
+    with pytest.raises(
+        anyjac.TracerLeakError, match=r"a compiled function calls '(numpy|tolist|__array__)' on a tensor"
+    ):
+        anyjac.jit(TO_HOST[name])(torch.tensor([1.0, 2.0]))
+
+
+def test_numbers_of_what_is_constant_can_be_had_in_a_compiled_function() -> None:
+    compiled = anyjac.jit(lambda x: x * float(np.asarray(torch.ones(3)).sum()))
+    for value in (1.0, 2.0):
+        assert compiled(torch.tensor(value)) == 3.0 * value
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_adding_at_an_index_that_is_computed_is_compiled(array: Any, sign: float) -> None:
+    def add(x: Any, numbers: Any) -> Any:
+        places = anyjac.at(x)[numbers]
+        return places.add(x[:1]) if sign > 0 else places.subtract(x[:1])
+
+    xp = anyjac.array_namespace(array([1.0]))
+    compiled = anyjac.jit(add)
+    x = np.array([1.0, 2.0, 3.0])
+    for values in ((0, 2, 2), (1, 1, 1)):
+        expected = x.copy()
+        np.add.at(expected, list(values), sign)
+        np.testing.assert_array_equal(np.asarray(compiled(array(x), xp.asarray(values))), expected)
+
+
+def test_complex_numbers_are_those_of_the_uncompiled_call_on_pytorch() -> None:
+    z = torch.tensor([1 + 2j, 3 - 1j], dtype=torch.complex128)
+    function = anyjac.jacfwd(lambda z: torch.cat([z.real, z.imag]))
+    for _ in range(2):
+        torch.testing.assert_close(anyjac.jit(function)(z), function(z))
+
+
+def test_what_pytorch_fails_to_compile_runs_as_it_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("no kernel")
+
+    monkeypatch.setattr(torch._inductor, "compile", fails)
+    compiled = anyjac.jit(anyjac.grad(lambda x: (x**3).sum()))
+    with pytest.warns(RuntimeWarning, match="PyTorch fails to compile .* RuntimeError: no kernel"):
+        compiled(torch.tensor([1.0, 2.0]))
+    np.testing.assert_array_equal(compiled(torch.tensor([3.0, 4.0])), [27.0, 48.0])
