@@ -77,10 +77,17 @@ def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Arra
         outputs, aux = fun(*primals)
         return list(outputs), [None] * len(outputs), list(aux)
     push: Callable[..., Any] = torch.func.jvp
-    outputs, pushed, aux = push(
-        paired, tuple(primals[index] for index in given), tuple(tangents[index] for index in given), has_aux=True
-    )
-    return list(outputs), list(pushed), list(aux)
+    recorded = torch.is_grad_enabled()
+    with torch.enable_grad():  # as in reverse mode: a graph shows what has gone past the tangents
+        outputs, pushed, aux = push(
+            paired, tuple(primals[index] for index in given), tuple(tangents[index] for index in given), has_aux=True
+        )
+    keep = list if recorded else _detached
+    return keep(outputs), keep(pushed), keep(aux)
+
+
+def _detached(tensors: Sequence[Array]) -> list[Array]:
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in tensors]
 
 
 class _GradientsOffAreTangentsOff(TorchFunctionMode):

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import overrides
+from torch.autograd import forward_ad
 from torch.nn import functional
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
@@ -23,7 +24,7 @@ from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedE
 
 from .graphs import AccumulateGrad, nodes_behind
 from .staging import is_recording
-from .transformed import is_transformed, is_wrapped
+from .transformed import is_transformed, is_wrapped, layers
 
 _modes: Any = overrides
 _Dict = dict[str, "torch.Tensor | None"]
@@ -324,11 +325,12 @@ def _put_names_back(prefix: str, names: Any, before: _Dict) -> str | None:
 
 
 def _reaches(outputs: Sequence[Any], tensors: Sequence[torch.Tensor]) -> bool:
-    """Tell whether outputs depend on any of some leaves."""
+    """Tell whether outputs depend on any of some leaves, past the transforms of `torch.func` around them too."""
     wanted = set(map(id, tensors))
     if not wanted:
         return False
-    return any(isinstance(node, AccumulateGrad) and id(node.variable) in wanted for node in nodes_behind(outputs))
+    nodes = nodes_behind(layer for output in outputs for layer in layers(output))
+    return any(isinstance(node, AccumulateGrad) and id(node.variable) in wanted for node in nodes)
 
 
 # ---- operators -----------------------------------------------------------------------------------------------------
@@ -369,7 +371,7 @@ class _Redirect(TorchFunctionMode):
         return [
             tensor
             for tensor, shown in self._shown.values()
-            if tensor.requires_grad and tensor.is_leaf and shown.requires_grad
+            if tensor.requires_grad and tensor.is_leaf and _is_differentiated(shown)
         ]
 
     def __torch_function__(
@@ -390,6 +392,12 @@ class _Redirect(TorchFunctionMode):
         if type(value) in (list, tuple):
             return type(value)(map(self._redirected, value))
         return value
+
+
+def _is_differentiated(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has a gradient or a tangent."""
+    unpack: Any = forward_ad.unpack_dual
+    return tensor.requires_grad or unpack(tensor).tangent is not None
 
 
 def _batch_norm(

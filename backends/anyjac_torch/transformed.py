@@ -7,7 +7,7 @@ function does.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,11 +37,12 @@ def is_wrapped(tensor: torch.Tensor) -> bool:
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))
 
 
-def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the tensor that all transforms of `torch.func` around the current code have wrapped."""
+def layers(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield a tensor, and what it is within each of the transforms of `torch.func` that have wrapped it."""
+    yield tensor
     while is_wrapped(tensor):
         tensor = _functorch.get_unwrapped(tensor)
-    return tensor
+        yield tensor
 
 
 def values_of_index(index: torch.Tensor) -> Any:

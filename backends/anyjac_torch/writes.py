@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import (
 
 from anyjac_plugins import Array
 
-from .transformed import unwrapped
+from .transformed import layers
 
 _STATISTICS = ("running_mean", "running_var")
 
@@ -74,7 +74,7 @@ class Writes(TorchDispatchMode):
 
     def wrote(self, tensor: Array) -> bool:
         """Tell whether a tensor was written."""
-        return id(tensor) in self._given_data or not self._written.isdisjoint(_keys([unwrapped(tensor)]))
+        return id(tensor) in self._given_data or not self._written.isdisjoint(_keys(layers(tensor)))
 
     @property
     def elsewhere(self) -> bool:

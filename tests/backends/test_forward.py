@@ -24,6 +24,7 @@ from anyjac_autograd.backend import AutogradBackend
 from anyjac_conformance.standard import TABLE, Body
 from anyjac_jax.backend import JaxBackend
 from anyjac_plugins import Backend
+from anyjac_torch import backend as torch_backend
 from anyjac_torch import forward as torch_forward
 from anyjac_torch.backend import TorchBackend
 
@@ -508,6 +509,25 @@ def test_a_compiled_push(backend: Backend) -> None:
         x = tensor([point])
         expected = np.cos(point) * point + np.sin(point)
         assert np.isclose(compiled(torch.ones_like(x), x).item(), expected)
+
+
+@torch.jit.script
+def cubed(x: torch.Tensor) -> torch.Tensor:
+    return x * x * x
+
+
+@pytest.mark.parametrize("grad_enabled", [True, False])
+@pytest.mark.parametrize("elements", [4, torch_backend.LARGE])
+def test_a_parameter_that_goes_past_the_operators_is_refused_in_forward_mode(elements: int, grad_enabled: bool) -> None:
+    w, unused = torch.nn.Parameter(torch.full((elements,), 2.0)), torch.nn.Parameter(torch.ones(elements))
+    tangent = torch.ones(elements)
+    with torch.set_grad_enabled(grad_enabled):
+        with pytest.raises(anyjac.NotSupportedError, match="past PyTorch's operators"):
+            jvp(lambda: cubed(w).sum(), w)(tangent)
+        value, pushed = jvp(lambda: (w * cubed(unused.detach())).sum(), w, return_value=True)(tangent)[::-1]
+        assert (value.item(), pushed.item()) == (2.0 * elements, elements)
+        pushed = jvp(lambda: (w * unused).sum(), w)(tangent)
+    assert pushed.requires_grad == grad_enabled  # what nobody differentiates belongs to the user's graph
 
 
 def test_the_level_of_dual_tensors_is_left_to_who_has_it() -> None:
