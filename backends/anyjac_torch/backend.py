@@ -34,7 +34,7 @@ from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.origin import Remembered
 
 from . import blocks, differentiation, forward, nonfinite, staging, transformed
-from .inference import copied
+from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
 from .writes import was_written
@@ -70,7 +70,7 @@ class TorchBackend(Backend):
         return bool(value.grad_fn is not None) or transformed.is_wrapped(value)
 
     def concrete(self, value: Array) -> Array | None:
-        return None if transformed.is_wrapped(value) or staging.is_recording() else value.detach()
+        return None if transformed.is_wrapped(value) or is_recording() else value.detach()
 
     def copy(self, array: Array) -> Array:
         return copied(array)
@@ -92,7 +92,7 @@ class TorchBackend(Backend):
         return copied(array.detach())
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
-        return bool(copy._version > 0) or was_written(copy)
+        return bool(copy._version > 0) or was_written(copy, original)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         changed = array.clone()
@@ -176,9 +176,9 @@ class TorchBackend(Backend):
         if self.forced_path == "transposed" or fun in self._without_tangents or torch.is_inference_mode_enabled():
             return False
         if self.forced_path == "forward":
-            return not staging.is_recording()
+            return not is_recording()
         large = sum(primal.numel() for primal in primals) >= LARGE
-        return large and not transformed.is_transformed() and not staging.is_recording()
+        return large and not transformed.is_transformed() and not is_recording()
 
     def transpose(self, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]) -> Pullback:
         """Transpose as by default, and compare with the pullback where a user's own backward has a part in it.
@@ -229,7 +229,7 @@ class TorchBackend(Backend):
 
         Many where a graph is recorded, in which each chunk is spelled out, and the compiler looks after the cache.
         """
-        if staging.is_recording():
+        if is_recording():
             return super().rows_at_once(width)
         return max(32, _power_of_two_below(2**18 // max(1, width)))  # powers of two go best
 

@@ -12,7 +12,7 @@ import torch
 from anyjac_plugins import Array
 from anyjac_plugins.jacobian import chunks
 
-from .staging import is_recording
+from .modes import is_recording
 
 PullRows = Callable[[Array], Sequence["Array | None"]]
 """Seeds in, one to a row; for each primal its rows out, None for zeros."""

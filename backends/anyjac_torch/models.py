@@ -7,26 +7,25 @@ them where it calls an operator. Knows nothing of Variables.
 
 from __future__ import annotations
 
+import contextlib
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from torch import overrides
-from torch.autograd import forward_ad
-from torch.nn import functional
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter as _version_kept
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
-from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedError, VariableWriteError
 
 from .graphs import AccumulateGrad, nodes_behind
-from .staging import is_recording
-from .transformed import is_transformed, is_wrapped, layers
+from .modes import is_recording
+from .redirect import Redirect, Unversioned
+from .transformed import is_wrapped, layers
+from .writes import same
 
-_modes: Any = overrides
 _Dict = dict[str, "torch.Tensor | None"]
 
 
@@ -122,10 +121,13 @@ class _TensorHolder(Holder):
     ----------
     original
         The user's own tensor, while another one is shown; None at other times.
+    keeps_version
+        Whether batch normalisation writes its statistics there, which PyTorch's own graphs are not to be told of.
     """
 
     backend = "torch"
     original: torch.Tensor | None = None
+    keeps_version = False
 
     @property
     def trainable(self) -> bool:
@@ -140,12 +142,18 @@ class _TensorHolder(Holder):
         return content.detach().clone()
 
     def stored(self, content: Any, value: Any) -> Any:
-        """Write into the very tensor, which an optimizer may know too; replace it where the type is another."""
-        if (content.shape, content.dtype, content.device) == (value.shape, value.dtype, value.device):
-            with torch.no_grad():
-                content.copy_(value)
-            return content
-        return torch.nn.Parameter(value, content.requires_grad) if isinstance(content, torch.nn.Parameter) else value
+        """Write into the very tensor, which an optimizer may know too.
+
+        Replace it where the type is another, and where it belongs to a graph of PyTorch's, which is to stay as it is.
+        """
+        alike = (content.shape, content.dtype, content.device) == (value.shape, value.dtype, value.device)
+        if not alike or content.grad_fn is not None:
+            is_parameter = isinstance(content, torch.nn.Parameter)
+            return torch.nn.Parameter(value, content.requires_grad) if is_parameter else value
+        keeps_version = self.keeps_version and not content.is_inference()  # which has none
+        with torch.no_grad(), _version_kept(content) if keeps_version else contextlib.nullcontext():
+            content.copy_(value)
+        return content
 
     def begin(self) -> None:
         """Take note of what is held, before something else is."""
@@ -250,7 +258,8 @@ class _Session(Session):
     """Shows tensors to modules; operators that get one of those that are replaced are given what is shown."""
 
     def __init__(self) -> None:
-        self._redirect = _Redirect()
+        self._holders: dict[int, _TensorHolder] = {}
+        self._redirect = Redirect(partial(_put_instead, self._holders))
         self._begun: list[_TensorHolder] = []
         self._modules: list[tuple[str, Any, _Dict]] = []
         self._weights: list[tuple[torch.nn.RNNBase, dict[str, Any]]] = []
@@ -269,17 +278,24 @@ class _Session(Session):
             holder.begin()
             self._begun.append(holder)
         holder.put(value)
+        self._holders[id(value)] = holder
         self._redirect.to(holder.original, value)
         self._redirect.to(before, value)  # which is what an outer call shows, if it is another
 
     def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
-        """Compare, where a kernel may have written statistics without telling the version of their tensor."""
-        if not isinstance(holder, _Place) or holder.name[1] not in holder.name[0]._buffers:
+        """Tell what the redirection knows, and compare where nobody can know."""
+        assert isinstance(holder, _TensorHolder)
+        how = self._redirect.noted(value)
+        if how is Unversioned.STATISTICS:
+            holder.keeps_version = True
+        if how is Unversioned.STATISTICS or how is Unversioned.DATA:
+            return True
+        if how is None and not _is_trained(holder):
             return False
-        if not holder.name[0].training or is_recording() or is_wrapped(value) or is_wrapped(before):
+        if is_recording() or is_wrapped(value) or is_wrapped(before):
             return False
         with torch._C.DisableTorchFunction():
-            return value._version == 0 and not value.requires_grad and not torch.equal(before, value)
+            return value._version == 0 and not same(before, value)
 
     def check(self, outputs: list[Any]) -> None:
         with torch._C.DisableTorchFunction():
@@ -297,9 +313,24 @@ class _Session(Session):
             module.__dict__.update(lists)
         for holder in self._begun:
             holder.finish()
-        for done in (self._modules, self._weights, self._begun):
+        for done in (self._modules, self._weights, self._begun, self._holders):
             done.clear()
         return next(filter(None, refusals), None)
+
+
+def _put_instead(holders: dict[int, _TensorHolder], shown: torch.Tensor, new: torch.Tensor) -> bool:
+    """Put a tensor where another one is shown, if there is such a place."""
+    holder = holders.get(id(shown))
+    if holder is None:
+        return False
+    holder.put(new)
+    holders[id(new)] = holder
+    return True
+
+
+def _is_trained(holder: _TensorHolder) -> bool:
+    """Tell whether a place is a buffer that kernels may write, which scripts call past all redirection."""
+    return isinstance(holder, _Place) and holder.name[1] in holder.name[0]._buffers and holder.name[0].training
 
 
 _RNN_LISTS = ("_flat_weights", "_flat_weight_refs")
@@ -331,120 +362,3 @@ def _reaches(outputs: Sequence[Any], tensors: Sequence[torch.Tensor]) -> bool:
         return False
     nodes = nodes_behind(layer for output in outputs for layer in layers(output))
     return any(isinstance(node, AccumulateGrad) and id(node.variable) in wanted for node in nodes)
-
-
-# ---- operators -----------------------------------------------------------------------------------------------------
-
-
-class _Redirect(TorchFunctionMode):
-    """Calls operators with what is shown in the place of tensors that are replaced."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._shown: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def to(self, tensor: torch.Tensor | None, shown: torch.Tensor) -> None:
-        """Redirect from a tensor to another; the first time, begin to."""
-        begins = not self._shown
-        if tensor is not None and tensor is not shown:
-            self._shown[id(tensor)] = tensor, shown
-        if begins and self._shown:
-            self._set_modes(lambda others: [self, *others])
-
-    def leave(self) -> None:
-        """Redirect no more; may be repeated."""
-        if self._shown:
-            self._set_modes(lambda others: others)
-            self._shown.clear()
-
-    def _set_modes(self, arranged: Callable[[list[Any]], list[Any]]) -> None:
-        """Arrange the modes of this thread: below all others is where none is left by another that ends before."""
-        others = [mode for mode in _modes._get_current_function_mode_stack() if mode is not self]
-        wanted = arranged(others)
-        while _modes._get_current_function_mode_stack():
-            _modes._pop_mode()
-        for mode in wanted:
-            _modes._push_mode(mode)
-
-    def differentiated(self) -> list[torch.Tensor]:
-        """Return the users' own tensors that are replaced by differentiated ones."""
-        return [
-            tensor
-            for tensor, shown in self._shown.values()
-            if tensor.requires_grad and tensor.is_leaf and _is_differentiated(shown)
-        ]
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call an operator."""
-        args = self._redirected(args)
-        named = {name: self._redirected(value) for name, value in (kwargs or {}).items()}
-        if func is functional.batch_norm:
-            return _batch_norm(*args, **named)
-        if func is torch.batch_norm:
-            return _native_batch_norm(*args, **named)
-        return func(*args, **named)
-
-    def _redirected(self, value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return self._shown.get(id(value), (None, value))[1]
-        if type(value) in (list, tuple):
-            return type(value)(map(self._redirected, value))
-        return value
-
-
-def _is_differentiated(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor has a gradient or a tangent."""
-    unpack: Any = forward_ad.unpack_dual
-    return tensor.requires_grad or unpack(tensor).tangent is not None
-
-
-def _batch_norm(
-    input: torch.Tensor,
-    running_mean: torch.Tensor | None,
-    running_var: torch.Tensor | None,
-    weight: torch.Tensor | None = None,
-    bias: torch.Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Any:
-    """Call `torch.nn.functional.batch_norm`, whose kernels write running statistics without telling their versions.
-
-    Where its operators are recorded or transformed these would be lost, and are computed by operators that are seen.
-    """
-    if running_mean is None or running_var is None:
-        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    differentiated = running_mean.requires_grad or running_var.requires_grad  # which the kernel refuses
-    if not training and differentiated:
-        shape = [-1 if axis == 1 else 1 for axis in range(input.ndim)]
-        scale = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
-        result = (input - running_mean.view(shape)) * scale.view(shape)
-        return result if bias is None else result + bias.view(shape)
-    if not training:
-        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    if not (is_recording() or is_transformed() or differentiated):
-        torch.autograd.graph.increment_version([running_mean, running_var])  # before the kernel saves them
-        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    result = functional.batch_norm(input, None, None, weight, bias, True, momentum, eps)
-    with torch.no_grad():
-        others = [axis for axis in range(input.ndim) if axis != 1]
-        seen = input.detach()
-        running_mean.mul_(1 - momentum).add_(seen.mean(others), alpha=momentum)
-        running_var.mul_(1 - momentum).add_(seen.var(others), alpha=momentum)
-    return result
-
-
-def _native_batch_norm(
-    input: torch.Tensor,
-    weight: torch.Tensor | None,
-    bias: torch.Tensor | None,
-    running_mean: torch.Tensor | None,
-    running_var: torch.Tensor | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-    cudnn_enabled: bool,
-) -> Any:
-    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)

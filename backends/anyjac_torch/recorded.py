@@ -1,4 +1,4 @@
-"""What a function that is being recorded does to tensors past all operators, as steps of the graph.
+"""What a function that is being recorded does to tensors past all operators: as steps of the graph.
 
 An assignment to ``.data`` is none by itself: the graph would go on with what the tensor was before.
 """
@@ -92,7 +92,7 @@ def _write(tensor: Array, new: Array) -> None:
     if tensor._is_view() or (tensor.shape, tensor.dtype, tensor.device) != (new.shape, new.dtype, new.device):
         kind = "a view" if tensor._is_view() else f"a tensor of {tensor.dtype}{list(tensor.shape)}"
         raise NotSupportedError(
-            f"anyjac.jit cannot compile that {kind} which the function found elsewhere is given .data of {new.dtype}"
+            f"anyjac.jit cannot compile that {kind}, which the function has not made, is given .data of {new.dtype}"
             f"{list(new.shape)}; write to it in place, by copy_"
         )
     memory = tensor.detach()

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from torch._C import _functorch
-from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from anyjac_plugins import Array, Noted, StagedFunction
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
-from .inference import copied
+from .modes import copied, is_recording
 from .recorded import PastOperators
 from .writes import Writes
 
@@ -33,11 +33,6 @@ _CASTING = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia")
 """Kinds of devices that have an autocast of their own."""
 
 _DOUBLE = (torch.float64, torch.complex128)
-
-
-def is_recording() -> bool:
-    """Tell whether operators are being recorded as a graph, in which each chunk of rows is spelled out."""
-    return get_proxy_mode() is not None
 
 
 def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[..., Any], *, generates: bool) -> Any:
@@ -165,24 +160,25 @@ class _Graph:
     """A recorded function and what was compiled of it; autocast, if it was on, is part of it and not done again."""
 
     def __init__(self, recorded: Any, compiled: Callable[..., Sequence[Array]]):
-        self._recorded = recorded
-        self._compiled = compiled
-        self._casts = torch._C._is_any_autocast_enabled()
+        casts = torch._C._is_any_autocast_enabled()
+        self._recorded = _without_autocast(recorded.forward) if casts else recorded.forward
+        self._compiled = _without_autocast(compiled) if casts else compiled
 
     def __call__(self, *tensors: Array) -> Sequence[Array]:
-        if not self._casts:
-            return self._run(tensors)
-        with torch._C._DisableAutocast():
-            return self._run(tensors)
-
-    def _run(self, tensors: Sequence[Array]) -> Sequence[Array]:
         try:
             return self._compiled(*tensors)
         except RuntimeError as error:
             if _RECORDING_ELSEWHERE not in str(error):
                 raise
-        results: Sequence[Array] = self._recorded.forward(*tensors)
-        return results
+        return self._recorded(*tensors)
+
+
+def _without_autocast(function: Callable[..., Sequence[Array]]) -> Callable[..., Sequence[Array]]:
+    def run(*tensors: Array) -> Sequence[Array]:
+        with torch._C._DisableAutocast():
+            return function(*tensors)
+
+    return run
 
 
 def _casts() -> Hashable:

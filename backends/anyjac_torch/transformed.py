@@ -20,7 +20,7 @@ from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import run_and_end
 
 from .cotangents import conjugated
-from .inference import outside_inference_mode
+from .modes import outside_inference_mode
 
 _functorch = torch._C._functorch
 
@@ -43,6 +43,11 @@ def layers(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
     while is_wrapped(tensor):
         tensor = _functorch.get_unwrapped(tensor)
         yield tensor
+
+
+def mapped_levels(tensor: torch.Tensor) -> set[int]:
+    """Return the levels at which `torch.func.vmap` maps over a tensor."""
+    return {_functorch.maybe_get_level(layer) for layer in layers(tensor) if _functorch.is_batchedtensor(layer)}
 
 
 def values_of_index(index: torch.Tensor) -> Any:

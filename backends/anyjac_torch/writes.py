@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.utils._python_dispatch import (
     TorchDispatchMode,
     _disable_current_modes,
@@ -19,7 +20,8 @@ from torch.utils._python_dispatch import (
 
 from anyjac_plugins import Array
 
-from .transformed import layers
+from .modes import is_recording
+from .transformed import is_wrapped, layers
 
 _STATISTICS = ("running_mean", "running_var")
 
@@ -47,7 +49,7 @@ class Writes(TorchDispatchMode):
 
     def __init__(self, own: Iterable[Array]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._own = _keys(own)
+        self._own = memories(own)
         self._written: set[int] = set()
         self._given_data: dict[int, Array] = {}
         self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
@@ -67,14 +69,14 @@ class Writes(TorchDispatchMode):
         given = list(_tensors_in((args, tuple(named.values()))))
         results = func(*args, **named)
         made = [tensor for tensor in _tensors_in(results) if all(tensor is not other for other in given)]
-        new = _keys(made) - _keys(given)
+        new = memories(made) - memories(given)
         self._own |= new
         self._written -= new  # where they stand for memory that is no more
         return results
 
     def wrote(self, tensor: Array) -> bool:
         """Tell whether a tensor was written."""
-        return id(tensor) in self._given_data or not self._written.isdisjoint(_keys(layers(tensor)))
+        return id(tensor) in self._given_data or not self._written.isdisjoint(memories(layers(tensor)))
 
     @property
     def elsewhere(self) -> bool:
@@ -108,11 +110,29 @@ class Writes(TorchDispatchMode):
                 self._before[memory._cdata] = memory, copy
 
 
-def was_written(tensor: Array) -> bool:
-    """Tell whether a run that is followed here has written to the memory of a tensor."""
-    if not torch._C._len_torch_dispatch_stack():
+def was_written(copy: Array, original: Array) -> bool:
+    """Tell whether a copy was written in a way that its version does not tell.
+
+    A run that is followed tells it. Within a transform of `torch.func` it is told by comparing.
+    """
+    if torch._C._len_torch_dispatch_stack():
+        followers = [mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, Writes)]
+        if followers or is_recording():
+            return any(mode.wrote(copy) for mode in followers)
+    if not is_wrapped(copy):
         return False
-    return any(isinstance(mode, Writes) and mode.wrote(tensor) for mode in _get_current_dispatch_mode_stack())
+    *_, copied = layers(copy)
+    *_, copied_from = layers(original)
+    with temporarily_clear_interpreter_stack():
+        return not same(copied, copied_from)
+
+
+def same(left: Array, right: Array) -> bool:
+    """Tell whether two tensors hold the same numbers; NaN is the same as NaN."""
+    if left.shape != right.shape:
+        return False
+    equal: bool = torch.equal(left, right)
+    return equal or bool(((left == right) | ((left != left) & (right != right))).all())
 
 
 def _memory(tensor: Array) -> torch.UntypedStorage | None:
@@ -123,7 +143,7 @@ def _memory(tensor: Array) -> torch.UntypedStorage | None:
         return None
 
 
-def _keys(tensors: Iterable[Array]) -> set[int]:
+def memories(tensors: Iterable[Array]) -> set[int]:
     """Return what stands for the memory of tensors as long as that is there."""
     return {memory._cdata for memory in map(_memory, tensors) if memory is not None}
 

@@ -367,6 +367,23 @@ def test_a_compiled_transform_is_right_on_every_call() -> None:
         assert torch.equal(compiled(tensor(point)), torch.diag(2 * tensor(point)))
 
 
+def test_writes_within_a_transform_of_torch_func_are_seen_though_no_version_tells_them() -> None:
+    v, unused = Variable(tensor([1.0, 2.0])), Variable(tensor([1.0, float("nan")]))
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            torch._foreach_mul_([v.value], 2.0)
+        v.value.data.add_(1.0)
+        return (v.value * x * unused.value).sum()
+
+    with torch.inference_mode():
+        anyjac.grad(f)(tensor([1.0, 1.0]))
+    assert v.value.tolist() == [3.0, 5.0]
+    with pytest.raises(anyjac.VariableWriteError, match="is written in a function that vmap maps"):
+        anyjac.vmap(anyjac.grad(f))(tensor([[1.0, 1.0]]))
+    assert anyjac.vmap(anyjac.grad(lambda x: x * unused.value[0]))(tensor([3.0])).tolist() == [1.0]
+
+
 def test_saved_tensor_hooks_are_refused_within_transforms_of_torch_func() -> None:
     def with_hooks(x: torch.Tensor) -> torch.Tensor:
         with torch.autograd.graph.save_on_cpu():

@@ -178,6 +178,65 @@ def test_running_statistics_can_be_differentiated_where_they_are_used():
     torch.testing.assert_close(found, [mean.grad, var.grad])
 
 
+@pytest.mark.parametrize(("momentum", "compiled"), [(0.1, False), (0.1, True), (None, False)])
+def test_batch_normalisation_that_is_called_twice_is_differentiated_twice(momentum, compiled):
+    norm = nn.BatchNorm1d(3, momentum=momentum).double()
+    twin = copy.deepcopy(norm)
+    a, b = torch.randn(2, 4, 3, dtype=torch.float64)
+
+    def loss(norm):
+        return (norm(a) ** 3).sum() + (norm(b) ** 3).sum()
+
+    transform = anyjac.grad(lambda: loss(norm), grad_vars=norm)
+    run = anyjac.jit(transform) if compiled else transform
+    for _ in range(2):
+        torch.testing.assert_close(run(), native_gradients(lambda: loss(twin), twin))
+        assert_same_state(norm, twin.state_dict())
+
+
+@pytest.mark.parametrize("wrap", [lambda transform: transform, anyjac.jit], ids=["plain", "compiled"])
+def test_statistics_that_move_do_not_stand_against_a_backward_of_torch(wrap):
+    norm = nn.BatchNorm1d(3).double()
+    x = torch.randn(4, 3, dtype=torch.float64)
+    run = wrap(anyjac.grad(lambda x: (norm(x) ** 3).sum(), grad_vars=norm))
+    expected = native_gradients(lambda: (norm(x) ** 3).sum(), norm)
+    for _ in range(2):
+        norm.zero_grad()
+        loss = (norm(x) ** 3).sum()
+        run(2 * x)
+        loss.backward()
+        torch.testing.assert_close(norm.weight.grad, expected["weight"])
+
+
+def test_a_state_within_a_graph_of_torch_is_replaced_and_the_graph_goes_on():
+    cell, twin = Accumulator(), Accumulator()
+    x = torch.ones(2, dtype=torch.float64)
+    loss, expected = (cell(x) * cell.state).sum(), (twin(x) * twin.state).sum()
+    anyjac.grad(lambda x: cell(x), grad_vars=cell)(x)
+    twin(x)
+    torch.testing.assert_close(cell.state, twin.state.detach())
+    loss.backward(), expected.backward()
+    torch.testing.assert_close(cell.weight.grad, twin.weight.grad)
+
+
+def test_running_statistics_are_differentiated_where_they_move():
+    norm = nn.BatchNorm1d(3, momentum=0.2).double()
+    x = torch.randn(5, 3, dtype=torch.float64)
+    views = anyjac.variables(norm)
+    statistics = [views["running_mean"], views["running_var"]]
+    before = norm.running_var.clone()
+
+    def moved():
+        norm(x), norm(x)
+        return norm.running_mean.sum(), norm.running_var**2
+
+    of_mean, of_square = anyjac.jacrev(moved, grad_vars=statistics)()
+    torch.testing.assert_close(of_mean[0], torch.full((3,), 0.64, dtype=torch.float64))
+    torch.testing.assert_close(of_square[1], torch.diag(2 * norm.running_var * 0.64))
+    assert not of_mean[1].any()
+    torch.testing.assert_close(norm.running_var, 0.64 * before + 0.36 * x.var(0))
+
+
 def test_complex_parameters_follow_the_convention_of_the_contract():
     layer = nn.Linear(1, 1, bias=False).to(torch.complex128)
     value = complex(layer.weight.detach().item())
@@ -346,6 +405,134 @@ def test_when_the_output_is_refused_statistics_are_as_they_were(net, images):
     assert_same_state(net, before)
 
 
+def _by_data(tensor):
+    tensor.data.add_(1.0)
+
+
+def _by_view_of_data(tensor):
+    tensor.detach()[0].data[:1] += 1.0
+
+
+def _by_other_data(tensor):
+    tensor.data = torch.renorm(tensor.data, p=2, dim=0, maxnorm=0.1)
+
+
+def _by_numpy(tensor):
+    tensor.detach().numpy()[:] = 3.0
+
+
+def _by_array(tensor):
+    np.asarray(tensor.detach())[0] += 1.0
+
+
+def _by_list(tensor):
+    with torch.no_grad():
+        torch._foreach_mul_([tensor], 0.5)
+
+
+BY_NUMPY = [_by_numpy, _by_array]  # whose arrays are no part of a graph
+WAYS = [_by_data, _by_view_of_data, _by_other_data, *BY_NUMPY, _by_list]
+of_writes = pytest.mark.parametrize("write", WAYS)
+
+
+class Constrained(nn.Linear):
+    """A layer that changes its weight and a buffer whenever it is called."""
+
+    def __init__(self, write):
+        super().__init__(3, 2, dtype=torch.float64)
+        self.write = write
+        self.register_buffer("seen", torch.ones(2, 3, dtype=torch.float64))
+
+    def forward(self, x):
+        self.write(self.weight)
+        self.write(self.seen)
+        return super().forward(x) + (self.seen * x).sum(-1)[:2]
+
+
+@pytest.mark.parametrize(
+    ("write", "wrap"),
+    [(write, lambda transform: transform) for write in WAYS] + [(w, anyjac.jit) for w in WAYS if w not in BY_NUMPY],
+)
+@pytest.mark.parametrize("train", [True, False])
+def test_writes_that_pass_over_versions_are_stored(write, wrap, train):
+    layer = Constrained(write).train(train)
+    twin, x = copy.deepcopy(layer), torch.randn(2, 3, dtype=torch.float64)
+    weight, closed_over = layer.weight, layer.weight
+    run = wrap(anyjac.grad(lambda x: squares(layer, x) + closed_over.sum(), grad_vars=layer))
+    for _ in range(2):
+        found = run(x)
+        expected = native_gradients(lambda: squares(twin, x) + twin.weight.sum(), twin)
+        torch.testing.assert_close(found, expected)
+        assert_same_state(layer, twin.state_dict())
+    assert layer.weight is weight
+    assert layer.weight.requires_grad
+
+
+@of_writes
+def test_after_an_error_what_was_written_over_versions_is_as_it_was(write):
+    layer = Constrained(write)
+    before = state_of(layer)
+
+    def fails():
+        layer(torch.ones(2, 3, dtype=torch.float64))
+        raise ZeroDivisionError
+
+    for run in (anyjac.grad(fails, grad_vars=layer), anyjac.jit(anyjac.grad(fails, grad_vars=layer))):
+        with pytest.raises(ZeroDivisionError):
+            run()
+        assert_same_state(layer, before)
+
+
+@of_writes
+def test_writes_that_pass_over_versions_are_stored_once_by_nested_transforms(write):
+    layer = Constrained(write)
+    twin, x = copy.deepcopy(layer), torch.randn(2, 3, dtype=torch.float64)
+    bias = anyjac.variables(layer)["bias"]
+    anyjac.jacrev(anyjac.grad(lambda: squares(layer, x), grad_vars=layer), grad_vars=bias)()
+    twin(x)
+    assert_same_state(layer, twin.state_dict())
+
+
+def test_data_may_be_read_and_then_nothing_is_stored():
+    layer = nn.Linear(3, 2).double()
+    x, versions = torch.randn(3, dtype=torch.float64), [parameter._version for parameter in layer.parameters()]
+
+    def loss():
+        scale = layer.weight.data.norm() + float(layer.bias.detach().numpy().sum())
+        return layer(x).sum() / scale
+
+    scale = float(layer.weight.detach().norm() + layer.bias.detach().sum())
+    found = anyjac.grad(loss, grad_vars=layer)()
+    torch.testing.assert_close(found["bias"], torch.full((2,), 1 / scale, dtype=torch.float64))
+    assert [parameter._version for parameter in layer.parameters()] == versions
+
+
+def test_within_transforms_of_torch_writes_to_data_are_seen_and_assignments_refused():
+    def run(write):
+        layer = Constrained(write)
+        x = torch.ones(2, 3, dtype=torch.float64)
+        with torch.inference_mode():
+            found = anyjac.grad(lambda: squares(layer, x), grad_vars=layer)()
+        return layer, found, x
+
+    layer, found, x = run(_by_data)
+    twin = Constrained(_by_data)
+    twin.load_state_dict({**layer.state_dict(), "weight": layer.weight - 1.0, "seen": layer.seen - 1.0})
+    torch.testing.assert_close(found, native_gradients(lambda: squares(twin, x), twin))
+    assert layer.seen.unique().tolist() == [2.0]
+    with pytest.raises(RuntimeError, match=r"mutating directly with `.data`"):
+        run(_by_other_data)
+
+
+@pytest.mark.parametrize("write", [_by_data, _by_view_of_data, _by_list])
+def test_what_writes_over_versions_is_refused_by_name_where_it_is_mapped(write):
+    layer = Constrained(write)
+    before = state_of(layer)
+    with pytest.raises(anyjac.VariableWriteError, match="'weight' of a Constrained is written in a function that vmap"):
+        anyjac.vmap(anyjac.grad(lambda x: squares(layer, x), grad_vars=layer))(torch.ones(4, 2, 3).double())
+    assert_same_state(layer, before)
+
+
 def test_a_buffer_that_appears_in_the_call_is_refused_and_removed():
     layer = nn.Linear(2, 2)
 
@@ -441,6 +628,21 @@ def test_a_module_is_mapped_over_examples_and_its_statistics_are_not(net, images
     with pytest.raises(anyjac.VariableWriteError, match="'state' of a Accumulator is written in a function that vmap"):
         anyjac.vmap(anyjac.grad(lambda x: cell(x), grad_vars=cell))(torch.ones(3, 2, dtype=torch.float64))
     assert cell.state is before
+
+
+@pytest.mark.parametrize("over", ["input", "weight"])
+def test_statistics_that_move_in_a_map_are_refused_by_their_name(over):
+    norm = nn.BatchNorm1d(2).double()
+    before = state_of(norm)
+    x = torch.randn(3, 4, 2, dtype=torch.float64)
+
+    def loss(x, factor):
+        return (factor * norm(x) ** 3).sum()
+
+    in_axes, arguments = ((0, None), (x, 2.0)) if over == "input" else ((None, 0), (x[0], torch.ones(3)))
+    with pytest.raises(anyjac.VariableWriteError, match="'running_mean' of a BatchNorm1d is written in a function"):
+        anyjac.vmap(anyjac.grad(loss, grad_vars=norm), in_axes)(*arguments)
+    assert_same_state(norm, before)
 
 
 def test_within_transforms_of_torch_the_numbers_are_the_same(net, images):

@@ -1,4 +1,7 @@
-"""Inference mode, where tensors of PyTorch have neither graphs nor versions: what needs those is done outside of it."""
+"""Modes of PyTorch around the current code: the one that records a graph, and inference mode.
+
+In inference mode tensors have neither graphs nor versions: what needs those is done outside of it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,14 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from anyjac_plugins import Array
+
+
+def is_recording() -> bool:
+    """Tell whether operators are being recorded as a graph, in which each chunk of rows is spelled out."""
+    return get_proxy_mode() is not None
 
 
 @contextlib.contextmanager
