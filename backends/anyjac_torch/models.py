@@ -22,6 +22,7 @@ from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedE
 
 from .graphs import AccumulateGrad, nodes_behind
 from .modes import is_recording
+from .parametrizations import OwnCache
 from .redirect import Redirect, Unversioned
 from .transformed import is_wrapped, layers
 from .writes import same
@@ -260,6 +261,7 @@ class _Session(Session):
     def __init__(self) -> None:
         self._holders: dict[int, _TensorHolder] = {}
         self._redirect = Redirect(partial(_put_instead, self._holders))
+        self._cache = OwnCache()
         self._begun: list[_TensorHolder] = []
         self._modules: list[tuple[str, Any, _Dict]] = []
         self._weights: list[tuple[torch.nn.RNNBase, dict[str, Any]]] = []
@@ -273,6 +275,8 @@ class _Session(Session):
 
     def show(self, holder: Holder, value: Any) -> None:
         assert isinstance(holder, _TensorHolder)
+        if not self._holders:
+            self._cache.begin()
         before = holder.content()
         if holder.original is None:
             holder.begin()
@@ -308,6 +312,7 @@ class _Session(Session):
 
     def end(self) -> str | None:
         self._redirect.leave()
+        self._cache.end()
         refusals = [_put_names_back(*names) for names in self._modules]
         for module, lists in self._weights:
             module.__dict__.update(lists)

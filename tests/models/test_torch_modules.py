@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 from torch.func import functional_call
+from torch.nn.utils import parametrize
 from torch.overrides import _get_current_function_mode_stack
 
 import anyjac
@@ -643,6 +644,30 @@ def test_statistics_that_move_in_a_map_are_refused_by_their_name(over):
     with pytest.raises(anyjac.VariableWriteError, match="'running_mean' of a BatchNorm1d is written in a function"):
         anyjac.vmap(anyjac.grad(loss, grad_vars=norm), in_axes)(*arguments)
     assert_same_state(norm, before)
+
+
+def test_what_parametrizations_have_cached_belongs_to_one_call():
+    layer = torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 1, bias=False)).double()
+    x = torch.randn(3, 2, dtype=torch.float64)
+    run = anyjac.grad(lambda: squares(layer, x), grad_vars=layer)
+    expected, weights = run(), []
+    with parametrize.cached():
+        outside = layer.weight
+
+        def twice():
+            weights[:] = [layer.weight, layer.weight]
+            inner = anyjac.grad(lambda: squares(layer, x), grad_vars=layer)()
+            torch.testing.assert_close(inner, expected)
+            assert layer.weight is weights[0]
+            return squares(layer, x)
+
+        for _ in range(2):
+            torch.testing.assert_close(run(), expected)
+            torch.testing.assert_close(anyjac.grad(twice, grad_vars=layer)(), expected)
+            assert weights[0] is weights[1]
+            assert layer.weight is outside
+    torch.testing.assert_close(native_gradients(lambda: squares(layer, x), layer), expected)
+    assert parametrize._cache == {}
 
 
 def test_within_transforms_of_torch_the_numbers_are_the_same(net, images):
