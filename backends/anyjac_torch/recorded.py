@@ -1,6 +1,7 @@
-"""What a function that is being recorded does to tensors past all operators: as steps of the graph.
+"""What a function that is being recorded does to tensors past all operators: made a step of the graph, or refused.
 
-An assignment to ``.data`` is none by itself: the graph would go on with what the tensor was before.
+An assignment to ``.data`` is none by itself: the graph would go on with what the tensor was before. Numbers that are
+handed to the host would be constants of the graph.
 """
 
 from __future__ import annotations
@@ -16,17 +17,16 @@ from torch.overrides import TorchFunctionMode
 from anyjac_plugins import Array
 from anyjac_plugins.errors import NotSupportedError, TracerLeakError
 
+from .embeddings import WHERE_SPARSE, with_dense_gradient
+from .transformed import layers
 from .writes import Writes
 
 ASSIGN_DATA: Final[Any] = torch.Tensor.data.__set__  # type: ignore[attr-defined]
 """What modes are asked for where a tensor is given other ``.data``; not the same object each time, but equal."""
 
 
-_TO_HOST = (torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__, torch.Tensor.__dlpack__)
-
-
 class PastOperators(TorchFunctionMode):
-    """Records assignments to ``.data``, and refuses to look at numbers that a compiled call has not computed yet.
+    """Records assignments to ``.data``, and refuses to hand out numbers that differ from call to call.
 
     Parameters
     ----------
@@ -47,20 +47,22 @@ class PastOperators(TorchFunctionMode):
         """Call an operator."""
         if func == ASSIGN_DATA:
             return self._assign(*args)
-        if func in _TO_HOST:
-            self._refuse_recorded(func, args[0])
+        if func in _HANDING_OUT:
+            self._refuse_to_hand_out(args[0], _HANDING_OUT[func])
+        if func in WHERE_SPARSE:
+            return with_dense_gradient(func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
 
-    def _refuse_recorded(self, func: Any, tensor: Array) -> None:
-        """Refuse to hand the numbers of a recorded tensor to the host, where they would be constants ever after."""
+    def _refuse_to_hand_out(self, tensor: Array, how: str) -> None:
         mode: Any = get_proxy_mode()
-        slot: Any = None if mode is None else get_proxy_slot(tensor, mode.tracer, None)
-        if slot is not None and _differs_between_calls(slot.proxy.node):
-            raise TracerLeakError(
-                f"a compiled function calls {func.__name__!r} on a tensor that depends on its arguments or Variables, "
-                f"whose numbers would be those of the first call ever after; compute with the operators of PyTorch, or "
-                f"leave this part out of anyjac.jit"
-            )
+        for layer in () if mode is None else layers(tensor):
+            found: Any = get_proxy_slot(layer, mode.tracer, None)
+            if found is not None and (self._writes.wrote(layer) or _differs_from_call_to_call(found.proxy.node)):
+                raise TracerLeakError(
+                    f"a compiled function asks a tensor for its numbers, by {how}, which differ from call to call and "
+                    f"would be those of the first call ever after; compute with the operators of PyTorch, or leave "
+                    f"this part out of anyjac.jit"
+                )
 
     def _assign(self, tensor: Array, new: Array) -> None:
         mode: Any = get_proxy_mode()
@@ -74,16 +76,25 @@ class PastOperators(TorchFunctionMode):
         self._writes.take_note_of_other_data(tensor)
 
 
-def _differs_between_calls(node: Any) -> bool:
-    """Tell whether a step depends on what goes in, or draws random numbers."""
-    pending, seen = [node], {node}
+_HANDING_OUT: Final = {
+    torch.Tensor.numpy: ".numpy()",
+    torch.Tensor.__array__: ".numpy()",
+    torch.Tensor.tolist: ".tolist()",
+    torch.Tensor.__dlpack__: "DLPack",
+}
+
+
+def _differs_from_call_to_call(node: Any) -> bool:
+    """Tell whether a step depends on an input of its graph, or on random numbers."""
+    pending = [node]
+    seen = {node}
     while pending:
         step = pending.pop()
         if step.op == "placeholder" or torch.Tag.nondeterministic_seeded in getattr(step.target, "tags", ()):
             return True
-        new = [other for other in step.all_input_nodes if other not in seen]
-        seen.update(new)
+        new = [before for before in step.all_input_nodes if before not in seen]
         pending += new
+        seen.update(new)
     return False
 
 

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from anyjac_plugins import Array
 
 from . import batch_norm
+from .embeddings import WHERE_SPARSE, with_dense_gradient
 from .modes import is_recording
 from .recorded import ASSIGN_DATA
 from .transformed import is_transformed
@@ -139,6 +140,12 @@ class Redirect(TorchFunctionMode):
         self._open |= memories([tensor])
         return func(tensor, *args, **kwargs)
 
+    def _embedding(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        given = (*args, *kwargs.values())
+        if any(isinstance(value, torch.Tensor) and self._shows(value) for value in given):
+            return with_dense_gradient(func, args, kwargs)
+        return func(*args, **kwargs)
+
     def _batch_norm(
         self,
         func: Any,
@@ -207,6 +214,7 @@ _SPECIAL: Final[dict[Any, Callable[..., Any]]] = {
     torch.Tensor.untyped_storage: Redirect._open_memory,
     torch.Tensor.data_ptr: Redirect._open_memory,
     torch.Tensor.__dlpack__: Redirect._open_memory,
+    **dict.fromkeys(WHERE_SPARSE, Redirect._embedding),
 }
 """Operators that need more than other tensors."""
 
