@@ -76,7 +76,7 @@ class TorchBackend(Backend):
         return copied(array)
 
     def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
-        if staging.is_recording() or transformed.is_transformed():
+        if is_recording() or transformed.is_transformed():
             return list(arrays)
         taken = {_memory_of(other) for other in others if other is not None}
         found: list[Array | None] = []
@@ -102,7 +102,7 @@ class TorchBackend(Backend):
     def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
         parts = index if isinstance(index, tuple) else (index,)
         integers = all(isinstance(part, torch.Tensor) and part.dtype == torch.int64 for part in parts)
-        if not (operation in _ADDING and integers and staging.is_recording()):
+        if not (operation in _ADDING and integers and is_recording()):
             return super().update_index(array, index, operation, value)
         added = torch.as_tensor(value, dtype=array.dtype, device=array.device) * _ADDING[operation]
         return array.index_put(parts, added, accumulate=True)  # which needs no index on the host

@@ -15,8 +15,8 @@ import torch
 
 from anyjac_plugins import Array, Pullback
 
-from . import staging
 from .differentiation import batched_rows
+from .modes import is_recording
 from .transformed import is_transformed
 
 ROWS: Final = 1024
@@ -54,7 +54,7 @@ class Transposed:
 
     def _are_suspect(self, found: Sequence[Array | None]) -> bool:
         """Tell whether any tangent is not finite, if there are numbers to look at."""
-        if staging.is_recording() or is_transformed():
+        if is_recording() or is_transformed():
             return False
         return not all(part is None or bool(torch.isfinite(part.detach()).all()) for part in found)
 

@@ -1441,9 +1441,7 @@ TO_HOST: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", TO_HOST)
 def test_numbers_that_a_compiled_call_has_not_computed_are_no_constants_on_pytorch(name: str) -> None:
-    with pytest.raises(
-        anyjac.TracerLeakError, match=r"a compiled function asks a tensor for its numbers"
-    ):
+    with pytest.raises(anyjac.TracerLeakError, match=r"a compiled function asks a tensor for its numbers"):
         anyjac.jit(TO_HOST[name])(torch.tensor([1.0, 2.0]))
 
 
