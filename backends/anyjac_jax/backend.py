@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,6 +27,7 @@ from anyjac_plugins import (
     CacheInfo,
     FlatFunction,
     Jacobian,
+    OpenedNode,
     Pullback,
     Pushforward,
     StagedFunction,
@@ -247,11 +249,12 @@ class JaxBackend(Backend):
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 
-    def flatten_node(self, node: object) -> tuple[list[Any], Callable[[Sequence[Any]], Any]] | None:
-        treedef: Any = jax.tree.structure(node, is_leaf=lambda other: other is not node)
-        if jax.tree_util.treedef_is_leaf(treedef) and treedef.num_leaves:  # an empty container is none
+    def flatten_node(self, node: object) -> OpenedNode | None:
+        treedef: Any
+        children, treedef = jax.tree.flatten(node, is_leaf=lambda other: other is not node)
+        if jax.tree_util.treedef_is_leaf(treedef) and children:  # an empty container is none
             return None
-        return jax.tree.leaves(node, is_leaf=lambda other: other is not node), treedef.unflatten
+        return OpenedNode(children, treedef.unflatten, treedef, partial(_steps_of, treedef))
 
     def adopt_variable_type(self, cls: type, view: type) -> None:
         """Register Variables as pytrees: the one way in which JAX's jitted functions take a foreign object."""
@@ -261,6 +264,17 @@ class JaxBackend(Backend):
 
 def _open_variable(variable: Any) -> tuple[tuple[Any], None]:
     return (variable.value,), None
+
+
+def _steps_of(treedef: Any) -> list[str]:
+    """Return the keys under which JAX's registry knows the children of a container, as Python would write them."""
+    node = treedef.unflatten([np.zeros(())] * treedef.num_leaves)  # numbers, which a class may want to look at
+    paths, _ = jax.tree_util.tree_flatten_with_path(node, is_leaf=lambda other: other is not node)
+    return [_step(*path) for path, _ in paths]
+
+
+def _step(key: Any) -> str:
+    return f"[{key.key}]" if isinstance(key, jax.tree_util.FlattenedIndexKey) else str(key)
 
 
 @functools.cache

@@ -28,5 +28,5 @@ class EquinoxModels(ModelLibrary):
     def holders(self, obj: object) -> Mapping[str, Holder] | None:
         return None
 
-    def holds_back(self, leaf: object) -> bool:
+    def holds_back(self, leaf: object, container: object) -> bool:
         return not equinox.is_inexact_array(leaf)

@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
 
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import NotSupportedError
 
-from .nnx_objects import Kept, KeptObject, KeptVariable, Place, arrays_of, objects_in, path_of
+from .nnx_objects import SETTINGS, Kept, KeptObject, KeptVariable, Place, arrays_of, is_part, objects_in, path_of
 from .traces import in_same_traces
 
 
@@ -37,6 +39,8 @@ class NnxModels(ModelLibrary):
             return None
         found: dict[str, Holder] = {}
         for steps, node in nnx.iter_graph(obj):
+            if isinstance(node, SETTINGS):
+                continue
             if isinstance(node, nnx.Variable):
                 found[path_of(steps)] = _holder(node)
             elif isinstance(node, nnx.Pytree):
@@ -45,6 +49,14 @@ class NnxModels(ModelLibrary):
 
     def objects(self, model: object) -> Sequence[object]:
         return objects_in(model) if isinstance(model, nnx.Pytree) else ()
+
+    def holds_back(self, leaf: object, container: object) -> bool:
+        """Hold back integers and keys of NNX; other containers of Flax are differentiated as those of JAX are."""
+        if not is_part(container):
+            return False
+        if isinstance(leaf, (jax.Array, np.ndarray)):
+            return not jnp.issubdtype(leaf.dtype, jnp.inexact)
+        return isinstance(leaf, int)
 
     def advice(self, error: Exception) -> str | None:
         if not isinstance(error, TraceContextError):

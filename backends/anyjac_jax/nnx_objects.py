@@ -21,14 +21,16 @@ from flax.nnx.tracers import TraceState
 Place = tuple[int, Hashable]
 """An object, by its identity, and the name of an attribute."""
 
-_LEAVES: Final = (str, int, float, complex, type(None), type, FunctionType, jax.Array, nnx.Variable)
-"""What has no objects in it, and is met often."""
-
 _STATE: Final = "_pytree__state"
 """The attribute in which NNX keeps the trace that an object was made in."""
 
 _KINDS: Final = "_pytree__nodes"
 """The attribute in which NNX keeps what the others hold; it changes when there is a new one."""
+
+SETTINGS: Final = (str, int, float, type(None), type, FunctionType)
+"""Types of most of what is in an object and can hold no array; NNX's own answer takes longer for them."""
+
+_OF_NNX: Final = frozenset({_STATE, _KINDS})
 
 
 def path_of(steps: tuple[Any, ...]) -> str:
@@ -36,33 +38,47 @@ def path_of(steps: tuple[Any, ...]) -> str:
     return "".join(f".{step}" if isinstance(step, str) else f"[{step!r}]" for step in steps).removeprefix(".")
 
 
+def is_part(value: object) -> bool:
+    """Tell whether something is an object or a Variable of NNX, and not a container of them."""
+    return isinstance(value, (nnx.Pytree, nnx.Variable))
+
+
 def objects_in(model: nnx.Pytree) -> list[nnx.Pytree]:
     """Return an object and all that are in it, each once."""
     found: dict[int, nnx.Pytree] = {}
-    waiting: list[Any] = [model]
+    waiting = [model]
     while waiting:
-        value = waiting.pop()
-        if isinstance(value, nnx.Pytree):
-            if id(value) not in found:
-                found[id(value)] = value
-                waiting += reversed(vars(value).values())
-        elif not isinstance(value, _LEAVES):
-            waiting += [leaf for leaf in jax.tree.leaves(value, is_leaf=_is_part) if isinstance(leaf, nnx.Pytree)]
+        obj = waiting.pop()
+        if id(obj) not in found:
+            found[id(obj)] = obj
+            for name, value in list(vars(obj).items()):
+                if not (isinstance(value, SETTINGS) or name in _OF_NNX):
+                    waiting += _objects_of(value)
     return list(found.values())
+
+
+def _objects_of(value: Any) -> list[nnx.Pytree]:
+    """Return the objects in an attribute."""
+    if isinstance(value, nnx.Pytree):
+        return [value]
+    if isinstance(value, (nnx.Variable, jax.Array)):
+        return []
+    return [leaf for leaf in jax.tree.leaves(value, is_leaf=is_part) if isinstance(leaf, nnx.Pytree)]
 
 
 def arrays_of(obj: nnx.Pytree) -> Iterator[tuple[str | int, str]]:
     """Yield the attributes that hold arrays with no Variable around: the step from `obj` to each, and its name."""
-    attributes = vars(obj)
-    kinds = attributes.get(_KINDS, {})
-    for name, value in attributes.items():
-        if _holds_arrays(value) and (kinds.get(name, False) or not obj._pytree__is_pytree):
+    for name, value in list(vars(obj).items()):
+        if not isinstance(value, SETTINGS) and _holds_arrays(value) and _is_data(obj, name):
             yield int(name) if obj._pytree__has_int_keys and name.isdigit() else name, name
 
 
+def _is_data(obj: nnx.Pytree, name: str) -> bool:
+    """Tell whether an attribute is one that NNX takes for data, and not for a setting."""
+    return not obj._pytree__is_pytree or bool(vars(obj).get(_KINDS, {}).get(name, False))
+
+
 def _holds_arrays(value: Any) -> bool:
-    if isinstance(value, jax.Array):
-        return True
     leaves = _leaves(value)
     return bool(leaves) and all(map(_is_array, leaves))
 
@@ -100,18 +116,19 @@ class KeptObject:
         self._obj = obj
         self._model = model
         self._before = dict(vars(obj))
+        self._shown = dict(self._before)
 
     def begin(self) -> None:
         state = self._before.get(_STATE)
         if state is not None:  # not changed itself, for a copy of the object may share it
-            vars(self._obj)[_STATE] = type(state)(state.initializing, state.is_setup)
+            self._shown[_STATE] = type(state)(state.initializing, state.is_setup)
+            vars(self._obj).update(self._shown)
 
     def changed(self, others: Container[Place]) -> str | None:
-        names = _changed(self._before, vars(self._obj))
-        names = [name for name in names if (id(self._obj), name) not in others]
+        names = [name for name in _changed(self._shown, vars(self._obj)) if (id(self._obj), name) not in others]
         if not names:
             return None
-        shown = ", ".join(repr(name) for name in names if name not in (_STATE, _KINDS)) or "attributes"
+        shown = ", ".join(repr(name) for name in names if name not in _OF_NNX) or "attributes"
         steps = next((steps for steps, node in nnx.iter_graph(self._model) if node is self._obj), ())
         return f"set {shown} of the {type(self._obj).__name__}" + (f" {path_of(steps)!r}" if steps else "")
 
@@ -150,13 +167,14 @@ _MISSING: Final = object()
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    return [name for name in {**before, **now} if not _same(before.get(name, _MISSING), now.get(name, _MISSING))]
+    """Return the names of what is another now, or new, or gone."""
+    others = [name for name, value in now.items() if before.get(name, _MISSING) is not value]
+    others += [name for name in before if name not in now]
+    return [name for name in others if not _same(before.get(name, _MISSING), now.get(name, _MISSING))]
 
 
 def _same(before: Any, now: Any) -> bool:
-    """Tell whether two things are the same, or equal where neither is an array, an object or a Variable of NNX."""
-    if before is now:
-        return True
+    """Tell whether two things are equal, or the same where they are arrays, objects or Variables of NNX."""
     with contextlib.suppress(Exception):  # they may be anything
         (leaves, tree), (others, other) = (_flat(before), _flat(now))
         return bool(tree == other) and all(map(_same_leaf, leaves, others))
@@ -164,14 +182,10 @@ def _same(before: Any, now: Any) -> bool:
 
 
 def _flat(value: Any) -> tuple[list[Any], Any]:
-    return jax.tree.flatten(value, is_leaf=_is_part)
+    return jax.tree.flatten(value, is_leaf=is_part)
 
 
 def _same_leaf(before: Any, now: Any) -> bool:
     if before is now:
         return True
-    return type(before) is type(now) and not (_is_part(now) or isinstance(now, jax.Array)) and bool(before == now)
-
-
-def _is_part(value: object) -> bool:
-    return isinstance(value, (nnx.Pytree, nnx.Variable))
+    return type(before) is type(now) and not (is_part(now) or isinstance(now, jax.Array)) and bool(before == now)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from anyjac_plugins import (
     Array,
     Backend,
     FlatFunction,
+    OpenedNode,
     Pullback,
     Pushforward,
     StagedFunction,
@@ -306,12 +308,24 @@ class TorchBackend(Backend):
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 
-    def flatten_node(self, node: object) -> tuple[list[Any], Callable[[Sequence[Any]], Any]] | None:
+    def flatten_node(self, node: object) -> OpenedNode | None:
         registered = SUPPORTED_NODES.get(type(node))
         if registered is None:
             return None
         children, context = registered.flatten_fn(node)
-        return list(children), lambda children: registered.unflatten_fn(list(children), context)
+
+        def assemble(children: Sequence[Any]) -> Any:
+            return registered.unflatten_fn(list(children), context)
+
+        return OpenedNode(list(children), assemble, context, partial(_steps_of, node, registered.flatten_with_keys_fn))
+
+
+def _steps_of(node: Any, flatten_with_keys: Callable[[Any], Any] | None) -> list[str]:
+    """Return the keys under which PyTorch's registry knows the children of a container, where its class has any."""
+    if flatten_with_keys is None:
+        return []
+    children, _ = flatten_with_keys(node)
+    return [str(key) for key, _ in children]
 
 
 _ADDING = {"add": 1, "subtract": -1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from anyjac_plugins import Array, Backend
@@ -10,7 +11,7 @@ from anyjac_plugins.errors import DtypeError, InputTypeError, InputValueError, M
 
 from .dtypes import COMPLEX_KIND
 from .inputs import opener_of
-from .selection import NUMPY, kind_of
+from .selection import NUMPY, is_array_of_any, kind_of
 from .trees import TreeDef, flatten
 from .variable import without_variables
 
@@ -37,9 +38,10 @@ def tangents_of(
     places, structure = flatten(pack(range(len(primals))), opener_of(backend))
     leaves = _leaves_like(backend, tree, structure, _TANGENTS)
     found: list[Array | None] = [None] * len(primals)
-    for place, leaf, path in zip(places, leaves, structure.paths(), strict=True):
+    for number, (place, leaf) in enumerate(zip(places, leaves, strict=True)):
         if isinstance(place, int):  # other places are those of integers, which have no tangent
-            tangent = _like(backend, leaf, primals[place], _label("tangent", path), "input", converts)
+            label = partial(_label, "tangent", structure, number)
+            tangent = _like(backend, leaf, primals[place], label, "input", converts)
             before = found[place]
             found[place] = tangent if before is None else before + tangent
     return found
@@ -68,9 +70,10 @@ def cotangents_of(
     """
     leaves = _leaves_like(backend, tree, structure, _COTANGENTS)
     found: list[Array | None] = [None] * len(outputs)
-    for index, leaf, path in zip(indices, leaves, structure.paths(), strict=True):
+    for number, (index, leaf) in enumerate(zip(indices, leaves, strict=True)):
         if index is not None:
-            found[index] = _like(backend, leaf, outputs[index], _label("cotangent", path), "output", converts)
+            label = partial(_label, "cotangent", structure, number)
+            found[index] = _like(backend, leaf, outputs[index], label, "output", converts)
     return found
 
 
@@ -81,38 +84,40 @@ _COTANGENTS = ("the cotangents are", "the output is", "give them the structure o
 
 def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, words: tuple[str, str, str]) -> list[Any]:
     leaves, found = flatten(without_variables(tree), opener_of(backend))
-    if found != structure:
+    arranged = structure.arrange(leaves, found)
+    if arranged is None:
         raise InputValueError(structure.mismatch(found, *words))
-    return leaves
+    return arranged
 
 
-def _label(what: str, path: str) -> str:
+def _label(what: str, structure: TreeDef, number: int) -> str:
+    path = structure.paths()[number]
     return f"{what}s{path}" if path else f"the {what}"
 
 
-def _like(backend: Backend, leaf: Any, array: Array, label: str, what: str, converts: bool) -> Array:
+def _like(backend: Backend, leaf: Any, array: Array, label: Callable[[], str], what: str, converts: bool) -> Array:
     """Return a leaf as an array of the dtype and the device of `array`, whose shape it must have."""
     given = to_array(backend, leaf, label, backend.device_of(array), converts)
     if tuple(given.shape) != tuple(array.shape):
-        raise InputValueError(f"{label} has shape {tuple(given.shape)}, and its {what} has {tuple(array.shape)}")
+        raise InputValueError(f"{label()} has shape {tuple(given.shape)}, and its {what} has {tuple(array.shape)}")
     kinds = backend.dtype_kind(given.dtype), backend.dtype_kind(array.dtype)
     if kinds[0] == COMPLEX_KIND and kinds[1] != COMPLEX_KIND:
         raise DtypeError(
-            f"{label} is {backend.dtype_name(given.dtype)}, and its {what} is {backend.dtype_name(array.dtype)}; take "
-            f"its real part"
+            f"{label()} is {backend.dtype_name(given.dtype)}, and its {what} is {backend.dtype_name(array.dtype)}; "
+            f"take its real part"
         )
     return given if given.dtype == array.dtype else backend.namespace.astype(given, array.dtype)
 
 
-def to_array(backend: Backend, leaf: Any, label: str, device: Any, converts: bool) -> Array:
-    """Return a leaf as an array of the backend; `label` is how messages call it."""
+def to_array(backend: Backend, leaf: Any, label: Callable[[], str], device: Any, converts: bool) -> Array:
+    """Return a leaf as an array of the backend; `label` says, when asked, how messages call it."""
     if backend.is_array(leaf):
         return leaf
     if isinstance(leaf, (bool, int, float, complex)):
         return backend.asarray(leaf, device=device)
     kind = kind_of(leaf)
-    if kind is None:
-        raise InputTypeError(f"{label} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array or number")
+    if not is_array_of_any(leaf):
+        raise InputTypeError(f"{label()} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array or number")
     if kind != NUMPY and not converts:
-        raise MixedBackendsError(f"{label} is an array of {kind}, and this call runs on {backend.name}")
+        raise MixedBackendsError(f"{label()} is an array of {kind}, and this call runs on {backend.name}")
     return backend.import_array(leaf, device=device)

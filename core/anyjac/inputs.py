@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from anyjac_plugins import NESTED, Array, Backend
+from anyjac_plugins import NESTED, Array, Backend, OpenedNode
 from anyjac_plugins.errors import DtypeError, InputTypeError, MixedBackendsError
 from anyjac_plugins.models import libraries
 
 from .dtypes import check_input, float0
 from .scope import Scope
-from .selection import NUMPY, kind_of
+from .selection import NUMPY, is_array_of_any, kind_of
 from .settings import Settings
 from .trees import LEAF, NodeOpener, TreeDef, flatten, hold_back
 from .variable import Variable, without_variables
@@ -130,7 +130,7 @@ class _Gatherer:
         if self._backend.is_array(value):
             array = self._to_array(value, label)
             return Input(LEAF, [array], [self._number(array, label)])
-        leaves, tree = flatten(value, _opener_of_inputs(self._backend))
+        leaves, tree = flatten(value, opener_without(self._backend, _is_no_input))
         arrays: list[Array] = []
         primals: list[int | None] = []
         for index, leaf in enumerate(leaves):
@@ -152,10 +152,10 @@ class _Gatherer:
         backend = self._backend
         if backend.is_array(leaf):
             return leaf if self._device is None else backend.asarray(leaf, device=self._device)
-        if isinstance(leaf, (bool, int, float, complex)):
+        if is_number(leaf):
             return backend.asarray(leaf, device=self._device)
         kind = kind_of(leaf)
-        if kind is None or not _is_array_of_any(leaf):
+        if not is_array_of_any(leaf):
             raise InputTypeError(
                 f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which cannot be differentiated; leave it "
                 f"out of argnums, or make it an array"
@@ -167,25 +167,23 @@ class _Gatherer:
         return backend.import_array(leaf, device=self._device)
 
 
-def _is_array_of_any(leaf: Any) -> bool:
-    """Tell whether a leaf is an array of some framework, and not another object of one, such as a function."""
-    return kind_of(leaf) is not None and hasattr(leaf, "dtype")
-
-
 def _place(label: Callable[[], str], tree: TreeDef, index: int) -> str:
     """Return how messages call one leaf; only asked for when there is something to say."""
     return label() + tree.paths()[index]
 
 
-def _opener_of_inputs(backend: Backend) -> NodeOpener:
-    """Return what opens containers that only the backend knows, without leaves in them that are not differentiated.
+def opener_without(backend: Backend, left_out: Callable[[Any, bool], bool]) -> NodeOpener:
+    """Return what opens containers that only the backend knows, without some of the leaves in them.
 
-    These are leaves that are neither arrays nor numbers, such as the activation function of a layer, and others that
-    the library of the container's class says are none of its parameters. None stands in their place in a derivative.
+    Parameters
+    ----------
+    left_out
+        Tells of a leaf whether it is one of these; it is told, too, whether the library that the container comes from
+        holds it back, since it is no parameter.
     """
     opener = opener_of(backend)
 
-    def open_inputs(node: object) -> Any:
+    def open_partly(node: object) -> OpenedNode | None:
         opened = opener(node)
         if opened is None:
             return None
@@ -194,19 +192,27 @@ def _opener_of_inputs(backend: Backend) -> NodeOpener:
         def is_held(leaf: Any) -> bool:
             if isinstance(leaf, Variable) or opener(leaf) is not None:
                 return False
-            if library is not None and library.holds_back(leaf):
-                return True
-            return not _is_array_of_any(leaf) and not isinstance(leaf, (bool, int, float, complex))
+            return left_out(leaf, library is not None and library.holds_back(leaf, node))
 
-        return hold_back(opened[0], opened[1], is_held)
+        return hold_back(opened, is_held)
 
-    return open_inputs
+    return open_partly
+
+
+def is_number(leaf: Any) -> bool:
+    """Tell whether a leaf is a number of Python."""
+    return isinstance(leaf, (bool, int, float, complex))
+
+
+def _is_no_input(leaf: Any, held_back: bool) -> bool:
+    """Tell whether a leaf of a container is not differentiated, as the activation function of a layer."""
+    return held_back or not (is_array_of_any(leaf) or is_number(leaf))
 
 
 def opener_of(backend: Backend) -> NodeOpener:
     """Return what opens the containers that only the backend knows; arrays and Variables are leaves."""
 
-    def opener(leaf: object) -> Any:
+    def opener(leaf: object) -> OpenedNode | None:
         return None if backend.is_array(leaf) or isinstance(leaf, Variable) else backend.flatten_node(leaf)
 
     return opener

@@ -321,13 +321,15 @@ class JacobianOperator(LinearOperator):  # type: ignore[misc]
     def _leaves_of(self, tree: Any, structure: TreeDef, shapes: Sequence[tuple[int, ...]], what: str) -> list[Matrix]:
         backend = self._source.backend
         leaves, found = flatten(tree, opener_of(backend))
-        if found != structure:
+        arranged = structure.arrange(leaves, found)
+        if arranged is None:
             mend = f"give it the structure of the {what}"
             raise InputValueError(structure.mismatch(found, "the tree is", f"the {what} of the function is", mend))
-        arrays = [self._source.to_host(leaf) for leaf in leaves]
-        for path, array, shape in zip(structure.paths(), arrays, shapes, strict=True):
+        arrays = [self._source.to_host(leaf) for leaf in arranged]
+        for number, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
             if array.shape != shape:
-                raise InputValueError(f"leaf {path or 'of the tree'} has shape {array.shape}, and should have {shape}")
+                where = structure.paths()[number] or "of the tree"
+                raise InputValueError(f"leaf {where} has shape {array.shape}, and should have {shape}")
         return arrays
 
     @staticmethod

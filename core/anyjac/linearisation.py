@@ -6,6 +6,7 @@ Variable. Knows nothing of what is done with the products.
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -37,15 +38,15 @@ class OutputLeaf:
 
     Attributes
     ----------
-    path
-        Where it stands in the output, as messages write it; empty for a bare output.
+    number
+        Which leaf it is.
     shape
         Its shape.
     index
         Which of the differentiated outputs it is; None for a constant, whose rows are zeros.
     """
 
-    path: str
+    number: int
     shape: tuple[int, ...]
     index: int | None
 
@@ -105,6 +106,11 @@ class Linearisation:
         self._inputs = inputs
         self.lock = threading.Lock()  # a backend need not let its pullbacks run side by side
 
+    @functools.cached_property
+    def paths(self) -> Sequence[str]:
+        """Where the leaves stand in the output, as Python would reach them; empty for a bare output."""
+        return self.output_tree.paths()
+
     @property
     def columns(self) -> int:
         """The number of columns of the Jacobian."""
@@ -122,8 +128,7 @@ class Linearisation:
             else:
                 row = rows_between(self.backend, self.linear_map, self.outputs, leaf.index, self.primals, start, stop)
             if self.settings.debug_nan and leaf.index is not None:
-                label = f"output{leaf.path}" if leaf.path else "the output"
-                refuse_rows(self, row, leaf.index, label, leaf.shape, start)
+                refuse_rows(self, row, leaf, start)
             return self.pack(row, (stop - start,))
 
     def pack(self, arrays: Sequence[Any], shape: tuple[int, ...]) -> Any:
@@ -220,6 +225,6 @@ def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], Pull
 def _output_leaves(output: Carried) -> list[OutputLeaf]:
     indices = iter(range(len(output.arrays)))
     return [
-        OutputLeaf(path, tuple(getattr(leaf, "shape", ())), next(indices) if is_array else None)
-        for path, leaf, is_array in zip(output.tree.paths(), output.leaves, output.is_array, strict=True)
+        OutputLeaf(number, tuple(getattr(leaf, "shape", ())), next(indices) if is_array else None)
+        for number, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
     ]

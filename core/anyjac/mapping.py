@@ -16,13 +16,13 @@ from anyjac_plugins.jacobian import chunks
 
 from .call import select_backend
 from .directions import to_array
-from .inputs import opener_of
+from .inputs import is_number, opener_of, opener_without
 from .outputs import Carried, carry, refuse_coroutine
 from .scope import Scope
-from .selection import select_device
+from .selection import is_array_of_any, select_device
 from .settings import check_backend, check_chunk_size, is_int
 from .transform import settings_of
-from .trees import NAMESPACE, TreeDef, flatten
+from .trees import NAMESPACE, NodeOpener, TreeDef, flatten
 from .variable import without_variables
 from .wrapper import Deferred, Wrapper, name_of
 
@@ -249,21 +249,22 @@ class _Batch:
         self._args: list[tuple[TreeDef, list[Any]] | Any] = []
         self._mapped: list[bool] = []
         wheres: list[Where] = []
+        opener = opener_without(backend, _is_the_same_for_all)
         for position, (arg, axes) in enumerate(zip(args, _for_each_argument(in_axes, len(args)), strict=True)):
             self._mapped.append(axes is not None)
             if axes is None:
                 self._args.append(arg)
                 continue
-            leaves, tree = flatten(without_variables(arg), opener_of(backend))
+            leaves, tree = flatten(without_variables(arg), opener)
             taken: list[Any] = []
             for index, (leaf, axis) in enumerate(
-                zip(leaves, _for_each_leaf(axes, arg, len(leaves), backend), strict=True)
+                zip(leaves, _for_each_leaf(axes, arg, len(leaves), opener), strict=True)
             ):
                 if axis is None:
                     taken.append(_Given(leaf))
                     continue
                 where = partial(_place, f"argument {position}", tree, index)
-                array = leaf if backend.is_array(leaf) else to_array(backend, leaf, where(), device, converts)
+                array = leaf if backend.is_array(leaf) else to_array(backend, leaf, where, device, converts)
                 self.arrays.append(_in_front(backend, array, axis, where))
                 wheres.append(where)
                 taken.append(None)
@@ -274,9 +275,18 @@ class _Batch:
         """Return the arguments of one example."""
         remaining = iter(rows)
         return [
-            arg[0].unflatten([next(remaining) if leaf is None else leaf.value for leaf in arg[1]]) if mapped else arg
+            _put_together(arg[0], arg[1], remaining) if mapped else arg
             for arg, mapped in zip(self._args, self._mapped, strict=True)
         ]
+
+
+def _put_together(tree: TreeDef, taken: Sequence[Any], remaining: Iterator[Array]) -> Any:
+    return tree.unflatten([next(remaining) if leaf is None else leaf.value for leaf in taken], whole=True)
+
+
+def _is_the_same_for_all(leaf: Any, held_back: bool) -> bool:
+    """Tell whether a leaf of a container goes to every example as it is: a function, a text, a number of a model."""
+    return not is_array_of_any(leaf) and (held_back or not is_number(leaf))
 
 
 def _common_size(arrays: Sequence[Array], wheres: Sequence[Where]) -> int:
@@ -331,7 +341,7 @@ class _Run:
             )
         self._output = output
         return [
-            leaf if is_array else _constant(backend, leaf, _place("output", output.tree, index))
+            leaf if is_array else _constant(backend, leaf, partial(_place, "output", output.tree, index))
             for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
         ]
 
@@ -339,7 +349,7 @@ class _Run:
         """Put what has been computed for all examples into the tree of the output."""
         assert self._output is not None
         tree, backend = self._output.tree, self._scope.backend
-        axes = _for_each_leaf(out_axes, self._output.original, len(rows), backend, "out_axes")
+        axes = _for_each_leaf(out_axes, self._output.original, len(rows), opener_of(backend), "out_axes")
         moved = [
             _behind(backend, array, axis, partial(_place, "output", tree, index))
             for index, (array, axis) in enumerate(zip(rows, axes, strict=True))
@@ -347,7 +357,7 @@ class _Run:
         return tree.unflatten(moved)
 
 
-def _constant(backend: Backend, leaf: Any, where: str) -> Array:
+def _constant(backend: Backend, leaf: Any, where: Where) -> Array:
     """Make an array of a number, or of a NumPy array, that a function returned."""
     try:
         return to_array(backend, leaf, where, None, converts=False)
@@ -390,20 +400,23 @@ def _for_each_argument(in_axes: Any, count: int) -> Sequence[Any]:
 
 
 def _for_each_leaf(
-    axes: Any, tree: Any, count: int, backend: Backend, name: str = "in_axes"
+    axes: Any, tree: Any, count: int, opener: NodeOpener, name: str = "in_axes"
 ) -> Sequence[Any] | Iterator[Any]:
     """Return the axis of each leaf of a tree, of which the tree of axes is a prefix."""
-    return [axes] * count if is_int(axes) else _broadcast(axes, tree, backend, name)
+    return [axes] * count if is_int(axes) else _broadcast(axes, tree, opener, name)
 
 
-def _broadcast(axes: Any, tree: Any, backend: Backend, name: str) -> Iterator[Any]:
+def _broadcast(axes: Any, tree: Any, opener: NodeOpener, name: str) -> Iterator[Any]:
     marked = optree.tree_map(lambda axis: _NONE if axis is None else axis, axes, none_is_leaf=True, namespace=NAMESPACE)
+    leaves, structure = flatten(tree)
     try:
-        broadcast = optree.broadcast_prefix(marked, tree, namespace=NAMESPACE)
+        broadcast = optree.tree_broadcast_prefix(marked, tree, namespace=NAMESPACE)
     except ValueError as error:
-        raise InputValueError(f"{name} has {axes!r}, which is no prefix of the tree {flatten(tree)[1]}") from error
-    for axis, leaf in zip(broadcast, flatten(tree)[0], strict=True):
-        for _ in flatten(without_variables(leaf), opener_of(backend))[0]:
+        raise InputValueError(f"{name} has {axes!r}, which is no prefix of the tree {structure}") from error
+    arranged = structure.arrange(*flatten(broadcast))  # for its dicts have the order of the axes
+    assert arranged is not None
+    for axis, leaf in zip(arranged, leaves, strict=True):
+        for _ in flatten(without_variables(leaf), opener)[0]:
             yield None if axis is _NONE else axis
 
 

@@ -17,13 +17,14 @@ from anyjac_plugins import Array, Backend, Pullback, Pushforward
 from anyjac_plugins.errors import NonFiniteError
 from anyjac_plugins.jacobian import FORWARD
 
+from .inputs import opener_of
 from .places import array_labels, element, leaf_labels, primal_labels
 from .trees import flatten
 
 if TYPE_CHECKING:
     from .call import FlatRun
     from .inputs import Inputs
-    from .linearisation import Linearisation
+    from .linearisation import Linearisation, OutputLeaf
     from .scope import Scope
     from .settings import Settings
 
@@ -74,12 +75,12 @@ class Look:
         """
         carried = self._run.output
         remaining = iter(enumerate(outputs))
-        for label, leaf, is_array in zip(leaf_labels(carried), carried.leaves, carried.is_array, strict=True):
+        for place, (leaf, is_array) in enumerate(zip(carried.leaves, carried.is_array, strict=True)):
             number, output = next(remaining) if is_array else (None, leaf)
             found = _first(self._backend, output)
             if found is not None:
                 origin = _unknown if number is None else self._origin(number=number, index=found[0])
-                raise self._error(element(label, found[0]), found[1], origin)
+                raise self._error(element(leaf_labels(carried)[place], found[0]), found[1], origin)
 
     def at_blocks(
         self, outputs: Sequence[Array], blocks: Sequence[Sequence[Array]], mode: str, *, summed: bool = False
@@ -167,7 +168,7 @@ class Look:
             *self._run.undifferentiated(),
             *((v.label(), self._scope.value_at_entry(v)) for v in read if id(v) not in differentiated),
         ):
-            leaves, tree = flatten(value)
+            leaves, tree = flatten(value, opener_of(self._backend))
             for leaf, path in zip(leaves, tree.paths(), strict=True):
                 found = None
                 with contextlib.suppress(Exception):  # it may be anything, such as a key of random numbers
@@ -200,10 +201,8 @@ def refuse_vectors(
             raise _error_at(f"the {what} {element(label, found[0])}", found[1], phrase)
 
 
-def refuse_rows(
-    source: Linearisation, blocks: Sequence[Array], output: int, label: str, shape: Index, start: int
-) -> None:
-    """Refuse rows of a Jacobian that are not finite; the first of them is row `start` of an output of that shape.
+def refuse_rows(source: Linearisation, blocks: Sequence[Array], leaf: OutputLeaf, start: int) -> None:
+    """Refuse rows of a Jacobian that are not finite; the first of them is row `start` of a leaf of the output.
 
     Raises
     ------
@@ -211,16 +210,18 @@ def refuse_rows(
         Naming the elements of output and input and, where the backend knows it, the operator.
     """
     backend = source.backend
-    for number, (block, to) in enumerate(zip(blocks, source.primal_labels, strict=True)):
+    assert leaf.index is not None
+    for number, block in enumerate(blocks):
         found = _first(backend, block)
         if found is not None:
             (row, *index), value = found
-            at = tuple(int(i) for i in np.unravel_index(start + row, shape)) if shape else ()
+            at = tuple(int(i) for i in np.unravel_index(start + row, leaf.shape)) if leaf.shape else ()
             cotangents: list[Array | None] = [None] * len(source.outputs)
-            cotangents[output] = _one_hot(backend, source.outputs[output], at)
+            cotangents[leaf.index] = _one_hot(backend, source.outputs[leaf.index], at)
             phrase = origin_in_map(backend, source.linear_map, cotangents)(number, tuple(index), "nan" in value)
-            where = f"the derivative of {element(label, at)} with respect to {element(to, tuple(index))}"
-            raise _error_at(where, value, phrase)
+            of = element(leaf_labels(source.output)[leaf.number], at)
+            to = element(source.primal_labels[number], tuple(index))
+            raise _error_at(f"the derivative of {of} with respect to {to}", value, phrase)
 
 
 def origin_in_map(backend: Backend, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None]) -> MapOrigin:

@@ -22,6 +22,7 @@ LOOK_AGAIN_S: Final = 0.05
 
 _owners: dict[int, Owner] = {}
 _ages: Iterator[int] = itertools.count()
+_finished = 0
 
 
 class Owned(Protocol):
@@ -83,23 +84,42 @@ def acquire(owner: Owner, thing: Owned) -> None:
         return
     owner.claimed.append(thing)  # before the claim, so that an interrupt in between leaves nothing claimed for ever
     while (holder := _owners.setdefault(id(thing), owner)) is not owner:
-        if owner.missed is not None:
-            owner.missed.append(thing)
-            raise BusyError(thing.label())
-        owner.waits_for = thing
-        try:
-            if _is_youngest_in_ring(owner):
-                raise ConcurrencyError(
-                    f"two concurrent calls touch the same Variables in different orders and wait for each other, this "
-                    f"one at {thing.label()}; give them one order, or run the calls one after the other"
-                )
-            _wait_for(holder, thing)
-        finally:
-            owner.waits_for = None
+        _take_turn(owner, holder, thing)
+
+
+def let_finish(owner: Owner, thing: Owned) -> None:
+    """Wait until no other call owns `thing`, without owning it then; the errors are those of `acquire`."""
+    while (holder := _owners.get(id(thing), owner)) is not owner:
+        _take_turn(owner, holder, thing)
+
+
+def _take_turn(owner: Owner, holder: Owner, thing: Owned) -> None:
+    """Wait for a while, unless that is not allowed, or would be for ever."""
+    if owner.missed is not None:
+        owner.missed.append(thing)
+        raise BusyError(thing.label())
+    owner.waits_for = thing
+    try:
+        if _is_youngest_in_ring(owner):
+            raise ConcurrencyError(
+                f"two concurrent calls touch the same Variables in different orders and wait for each other, this one "
+                f"at {thing.label()}; give them one order, or run the calls one after the other"
+            )
+        _wait_for(holder, thing)
+    finally:
+        owner.waits_for = None
+
+
+def finished_calls() -> int:
+    """Return a number that is another one when a call has given up what it owned meanwhile."""
+    return _finished
 
 
 def release_all(owner: Owner) -> None:
     """Give up everything that `owner` owns and wake whoever waits; may be repeated."""
+    global _finished
+    if owner.claimed:
+        _finished = next(_ages)
     for thing in owner.claimed:
         if _owners.get(id(thing)) is owner:
             del _owners[id(thing)]

@@ -223,7 +223,7 @@ class Rows(Iterator[RowBlock]):
                 raise StopIteration
             source.refuse_ended()
             leaf, start, stop, before = self._span(self._taken)
-            rows = RowBlock(leaf.path, start, stop, source.rows(leaf, start, stop))
+            rows = RowBlock(source.paths[leaf.number], start, stop, source.rows(leaf, start, stop))
             self._taken += 1
             if self._taken == len(self):
                 self.close()

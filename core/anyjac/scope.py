@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from anyjac_plugins import Backend, Holder, ModelLibrary
 from anyjac_plugins.errors import MixedBackendsError, TracerLeakError, VariableWriteError
@@ -64,7 +64,7 @@ class Place(Protocol):
 class _Object:
     """Stands for an object of a model, besides its places, that one call at a time may use."""
 
-    def __init__(self, kind: str):
+    def __init__(self, kind: str, _: object):
         self._kind = kind
 
     def label(self) -> str:
@@ -73,6 +73,9 @@ class _Object:
 
 
 _objects: PerInstance[_Object] = PerInstance()
+
+_ATTEMPTS: Final = 5
+"""How often to look for the parts of a model that is in the midst of a change."""
 
 _current: ContextVar[Scope | None] = ContextVar("anyjac_scope", default=None)
 
@@ -305,25 +308,53 @@ class Scope:
             if id(model) not in self._models:
                 if self.parent is not None:  # which puts back last what was there first
                     self.parent.take_models_of(variable)
-                parts = variable.parts_of(model)
-                for part in parts:
-                    ownership.acquire(self.owner, part)
-                for obj in library.objects(model):
-                    self._own_object(obj, variable)
+                parts = self._own_model(library, model, variable)
                 self._models[id(model)] = library, model, parts
                 if self._runs:
                     self._show_parts(library, model, parts)
         if self._showing is None:
             self._showing = Showing()
 
-    def _own_object(self, obj: object, variable: Place) -> None:
-        """Own an object of a Variable's model; where a call that must not wait cannot, it has missed the Variable."""
+    def _own_model(self, library: ModelLibrary, model: Any, variable: Place) -> Sequence[Place]:
+        """Own all of a model of which a Variable is a part, and return its parts.
+
+        Another call that runs the model's code may change the model for that time, so they are looked for when none
+        does. All calls find the same then, and own it in the same order.
+        """
         try:
-            ownership.acquire(self.owner, _objects.of(obj, lambda _: _Object(type(obj).__name__)))
+            parts, objects = self._look_into(library, model, variable)
+            things: list[ownership.Owned] = [*parts, *objects]
+            for thing in things:
+                ownership.acquire(self.owner, thing)
         except ownership.BusyError:
             assert self.owner.missed is not None
-            self.owner.missed[-1] = variable
+            self.owner.missed[-1] = variable  # which is all that is known of the model outside
             raise
+        return parts
+
+    def _look_into(self, library: ModelLibrary, model: Any, variable: Place) -> tuple[Sequence[Place], list[_Object]]:
+        """Return the parts of a model, and the objects in it, as they are when no other call runs it."""
+        before: list[int] = []
+        attempts = _ATTEMPTS
+        while True:
+            ownership.let_finish(self.owner, variable)
+            finished = ownership.finished_calls()
+            try:
+                parts = variable.parts_of(model)
+                objects = [_objects.of(obj, partial(_Object, type(obj).__name__)) for obj in library.objects(model)]
+            except Exception:
+                attempts -= 1
+                if attempts:
+                    continue
+                raise
+            things: list[ownership.Owned] = [*parts, *objects]
+            found = [id(thing) for thing in things]
+            busy = [thing for thing in things if ownership.owner_of(thing) not in (None, self.owner)]
+            if busy:
+                ownership.let_finish(self.owner, busy[0])
+            elif finished == ownership.finished_calls() or found == before:
+                return parts, objects
+            before = found
 
     def _discover(self, libraries_: Sequence[ModelLibrary]) -> None:
         """Let libraries look out for places that the function uses and nobody named."""

@@ -269,6 +269,11 @@ def kind_of(value: Any) -> str | None:
         return _kinds.setdefault(cls, _kind_of_type(cls))
 
 
+def is_array_of_any(value: Any) -> bool:
+    """Tell whether something is an array of some framework, and not another object of one, such as a function."""
+    return kind_of(value) is not None and hasattr(value, "dtype")
+
+
 def _kinds_in(value: Any) -> Iterator[str]:
     """Yield the kind of a leaf; or those in a container that only the registry of an imported framework knows."""
     kind = kind_of(value)
@@ -278,7 +283,7 @@ def _kinds_in(value: Any) -> Iterator[str]:
         for backend in _imported_backends():
             opened = backend.flatten_node(value)
             if opened is not None:
-                yield from (kind for leaf in flatten(opened[0])[0] for kind in _kinds_in(leaf))
+                yield from (kind for leaf in flatten(opened.children)[0] for kind in _kinds_in(leaf))
                 return
 
 

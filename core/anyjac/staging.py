@@ -8,10 +8,10 @@ how anything is compiled.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from anyjac_plugins import Array, Backend, Noted
+from anyjac_plugins import Array, Backend, Noted, OpenedNode
 from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.models import libraries
@@ -139,14 +139,14 @@ def _opener_of_arguments(backend: Backend) -> NodeOpener:
     """Return what opens containers that only the backend knows, and marks numbers in them that are to stay numbers."""
     opener = opener_of(backend)
 
-    def open_argument(node: object) -> Any:
+    def open_argument(node: object) -> OpenedNode | None:
         opened = opener(node)
         library = None if opened is None else libraries.of(node)
         if opened is None or library is None:
             return opened
-        children, tree = flatten(opened[0])
-        marked = [_Fixed(c) if isinstance(c, _NUMBERS) and library.holds_back(c) else c for c in children]
-        return tree.unflatten(marked), opened[1]
+        children, tree = flatten(opened.children)
+        marked = [_Fixed(c) if isinstance(c, _NUMBERS) and library.holds_back(c, node) else c for c in children]
+        return replace(opened, children=tree.unflatten(marked))
 
     return open_argument
 

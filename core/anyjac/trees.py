@@ -7,12 +7,18 @@ the namespace ``"anyjac"``; containers that only the backend's own registry know
 
 from __future__ import annotations
 
+import contextlib
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
 import optree
+
+from anyjac_plugins import OpenedNode
 
 NAMESPACE: Final = "anyjac"
 
@@ -22,11 +28,21 @@ _insertion_order = optree.dict_insertion_ordered(True, namespace=NAMESPACE)
 _insertion_order.__enter__()
 
 Assemble = Callable[[Sequence[Any]], Any]
-NodeOpener = Callable[[object], "tuple[list[Any], Assemble] | tuple[list[Any], Assemble, Assemble] | None"]
-"""Opens a container: its children, and how to put them together again.
+NodeOpener = Callable[[object], OpenedNode | None]
+"""Opens a container; returns None for a leaf."""
 
-A third item puts them together with whatever was no child, in whose place the second leaves None.
-"""
+
+@dataclass(slots=True)
+class PartlyOpened(OpenedNode):
+    """A container that was opened without some of what is in it, in whose place `assemble` leaves None.
+
+    Attributes
+    ----------
+    assemble_whole
+        Puts children together with what was left out.
+    """
+
+    assemble_whole: Assemble | None = None
 
 
 class TreeDef:
@@ -50,18 +66,44 @@ class TreeDef:
             self._spec, [next(remaining) if node is None else node.rebuild(remaining, whole) for node in self._inner]
         )
 
-    def paths(self) -> list[str]:
-        """Return where each leaf is, written as Python would reach it: ``['w'][0].x``; empty for a bare leaf."""
+    def paths(self, roots: Sequence[str] | None = None) -> list[str]:
+        """Return where each leaf is, written as Python would reach it: ``['w'][0].x``; empty for a bare leaf.
+
+        `roots` are other words for the first steps, if the structure is that of a list.
+        """
         if self._spec is None:
             return [""]
-        outer = [accessor.codify("") for accessor in optree.treespec_accessors(self._spec)]
+        accessors = optree.treespec_accessors(self._spec)
+        if roots is None:
+            outer = [accessor.codify("") for accessor in accessors]
+        else:
+            outer = [roots[accessor[0].entry] + accessor[1:].codify("") for accessor in accessors]
         if self._inner is None:
             return outer
         return [
             place + deeper
             for place, node in zip(outer, self._inner, strict=True)
-            for deeper in ([""] if node is None else node.children.paths())
+            for deeper in ([""] if node is None else node.paths())
         ]
+
+    def arrange(self, leaves: list[Any], found: TreeDef) -> list[Any] | None:
+        """Return leaves of another tree in the order of this structure, for its dicts may have another.
+
+        None where the other is another structure in any other way.
+
+        Examples
+        --------
+        >>> from anyjac.trees import flatten
+        >>> _, wanted = flatten({"w": 1.0, "b": [2.0, 3.0]})
+        >>> wanted.arrange(*flatten({"b": ["two", "three"], "w": "one"}))
+        ['one', 'two', 'three']
+        >>> wanted.arrange(*flatten({"w": "one"})) is None
+        True
+        """
+        if found == self:
+            return leaves
+        places = _places(self, found, 0)
+        return None if places is None else [leaves[place] for place in places]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TreeDef) and (self._spec, self._inner) == (other._spec, other._inner)
@@ -99,6 +141,53 @@ class TreeDef:
         return f"{name} {found}, and {what} {self}, where * is an array or a number; {mend}"
 
 
+_DICTS: Final = frozenset({dict, OrderedDict, defaultdict})
+
+
+def _places(wanted: TreeDef, found: TreeDef, first: int) -> list[int] | None:
+    """Return which leaf of another structure, counted from `first`, stands for each one of `wanted`."""
+    outer = _outer_places(wanted._spec or _LEAF_SPEC, found._spec or _LEAF_SPEC, 0)
+    if outer is None:
+        return None
+    mine, others = wanted._inner or [None] * len(outer), found._inner or [None] * len(outer)
+    firsts = list(accumulate((1 if node is None else node.children.num_leaves for node in others), initial=first))
+    places: list[int] = []
+    for node, place in zip(mine, outer, strict=True):
+        deeper = _inner_places(node, others[place], firsts[place])
+        if deeper is None:
+            return None
+        places += deeper
+    return places
+
+
+def _inner_places(wanted: _Opened | None, found: _Opened | None, first: int) -> list[int] | None:
+    """Return the same for what optree takes for a leaf."""
+    if wanted is None or found is None:
+        return [first] if wanted is found else None
+    return _places(wanted.children, found.children, first) if wanted.is_like(found) else None
+
+
+def _outer_places(wanted: optree.PyTreeSpec, found: optree.PyTreeSpec, first: int) -> list[int] | None:
+    """Return the same for what optree sees."""
+    if wanted == found:
+        return list(range(first, first + wanted.num_leaves))
+    if wanted.type is not found.type or wanted.is_leaf():
+        return None
+    keys, wanted_keys = found.entries(), wanted.entries()
+    if set(keys) != set(wanted_keys) if wanted.type in _DICTS else wanted.one_level() != found.one_level():
+        return None
+    children = found.children()
+    firsts = list(accumulate((child.num_leaves for child in children), initial=first))
+    places: list[int] = []
+    for key, child in zip(wanted_keys, wanted.children(), strict=True):
+        number = keys.index(key)
+        deeper = _outer_places(child, children[number], firsts[number])
+        if deeper is None:
+            return None
+        places += deeper
+    return places
+
+
 class _Star:
     """A leaf, in messages."""
 
@@ -113,24 +202,41 @@ _SHOWN: Final = 120
 class _Opened:
     """A container that the backend's registry opened, in the place of one of optree's leaves."""
 
-    __slots__ = ("assemble", "assemble_whole", "children", "kind")
+    __slots__ = ("assemble", "assemble_whole", "children", "count", "kind", "steps", "structure")
 
-    def __init__(self, kind: type, children: TreeDef, assemble: Assemble, assemble_whole: Assemble):
+    def __init__(self, kind: type, opened: OpenedNode, children: TreeDef):
         self.kind = kind
+        self.structure = opened.structure
         self.children = children
-        self.assemble = assemble
-        self.assemble_whole = assemble_whole
+        self.count = len(opened.children)
+        self.steps = opened.steps
+        self.assemble = opened.assemble
+        whole = opened.assemble_whole if isinstance(opened, PartlyOpened) else None
+        self.assemble_whole = whole or opened.assemble
 
     def rebuild(self, remaining: Iterator[Any], whole: bool) -> Any:
         own = [next(remaining) for _ in range(self.children.num_leaves)]
         assemble = self.assemble_whole if whole else self.assemble
         return assemble(self.children.unflatten(own, whole=whole))
 
+    def paths(self) -> list[str]:
+        return self.children.paths(_steps_to(self.steps, self.count))
+
+    def is_like(self, other: _Opened) -> bool:
+        """Tell whether all but the children is the same."""
+        if self.kind is not other.kind:
+            return False
+        with contextlib.suppress(Exception):  # what cannot be compared is taken for another
+            return bool(self.structure == other.structure)
+        return False
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Opened) and (self.kind, self.children) == (other.kind, other.children)
+        return isinstance(other, _Opened) and self.is_like(other) and self.children == other.children
 
     __hash__ = None  # type: ignore[assignment]
 
+
+_LEAF_SPEC: Final = optree.treespec_leaf(namespace=NAMESPACE)
 
 _BARE: Final = frozenset({np.ndarray, bool, int, float, complex, str})
 """Types that are never containers, looked up instead of asked about."""
@@ -139,19 +245,28 @@ LEAF: Final = TreeDef(None, None, 1)
 """The structure of a bare leaf."""
 
 
-def hold_back(
-    children: list[Any], assemble: Assemble, held: Callable[[Any], bool]
-) -> tuple[list[Any], Assemble, Assemble]:
-    """Return what an opener does that opens a container without those leaves in it that are `held` back.
+def _steps_to(steps: Callable[[], Sequence[str]] | None, count: int) -> Sequence[str]:
+    """Return how Python gets to each of so many children; numbers where a registry does not tell."""
+    if steps is not None:
+        with contextlib.suppress(Exception):  # a class need not take what is no array in the place of its arrays
+            found = steps()
+            if len(found) == count:
+                return found
+    return [f"[{index}]" for index in range(count)]
+
+
+def hold_back(opened: OpenedNode, held: Callable[[Any], bool]) -> PartlyOpened:
+    """Return a container as it is opened without those leaves in it that are `held` back.
 
     Examples
     --------
+    >>> from anyjac_plugins import OpenedNode
     >>> from anyjac.trees import hold_back
-    >>> kept, bare, whole = hold_back([1.0, "text"], list, lambda leaf: isinstance(leaf, str))
-    >>> kept, bare([2.0]), whole([2.0])
+    >>> part = hold_back(OpenedNode([1.0, "text"], list), lambda leaf: isinstance(leaf, str))
+    >>> part.children, part.assemble([2.0]), part.assemble_whole([2.0])
     ([1.0], [2.0, None], [2.0, 'text'])
     """
-    leaves, tree = flatten(children)
+    leaves, tree = flatten(opened.children)
     are_held = [held(leaf) for leaf in leaves]
 
     def around(kept: Sequence[Any], *, whole: bool) -> Any:
@@ -160,10 +275,14 @@ def hold_back(
             (leaf if whole else None) if is_held else next(remaining)
             for leaf, is_held in zip(leaves, are_held, strict=True)
         ]
-        return assemble(tree.unflatten(merged))
+        return opened.assemble(tree.unflatten(merged))
+
+    def steps() -> list[str]:
+        paths = tree.paths(_steps_to(opened.steps, len(opened.children)))
+        return [path for path, is_held in zip(paths, are_held, strict=True) if not is_held]
 
     kept = [leaf for leaf, is_held in zip(leaves, are_held, strict=True) if not is_held]
-    return kept, partial(around, whole=False), partial(around, whole=True)
+    return PartlyOpened(kept, partial(around, whole=False), opened.structure, steps, partial(around, whole=True))
 
 
 def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], TreeDef]:
@@ -198,10 +317,9 @@ def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], Tre
             flat.append(leaf)
             inner.append(None)
         else:
-            children, assemble, *others = opened
-            deeper, treedef = flatten(children, opener)
+            deeper, treedef = flatten(opened.children, opener)
             flat.extend(deeper)
-            inner.append(_Opened(type(leaf), treedef, assemble, others[0] if others else assemble))
+            inner.append(_Opened(type(leaf), opened, treedef))
     if not any(inner):
         return leaves, LEAF if spec.is_leaf() else TreeDef(spec, None, len(leaves))
     return flat, TreeDef(spec, tuple(inner), len(flat))

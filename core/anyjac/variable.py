@@ -262,14 +262,16 @@ class Variable(ArrayOperators):
         leaves, tree = flatten(without_variables(new))
         if self.allow_reshape:
             return self._accept_any(leaves, tree, backend)
-        if tree != self._tree or (tree.num_leaves > 1 and tree.paths() != self._tree.paths()):
+        own = self._tree
+        arranged = own.arrange(leaves, tree)
+        if arranged is None:
             raise VariableWriteError(
-                f"{self.label()} holds the tree {self._tree} and was given {tree}; give it the same tree, or make "
+                f"{self.label()} holds the tree {own} and was given {tree}; give it the same tree, or make "
                 f"it with allow_reshape=True"
             )
-        paths = self._tree.paths() if tree.num_leaves > 1 else [""] * tree.num_leaves
-        checked = map(self._accept_leaf, leaves, self._types_in(backend), paths, [backend] * len(leaves))
-        return tree.unflatten(list(checked))
+        paths = own.paths() if own.num_leaves > 1 else [""] * own.num_leaves
+        checked = map(self._accept_leaf, arranged, self._types_in(backend), paths, [backend] * len(arranged))
+        return own.unflatten(list(checked))
 
     def _types_in(self, backend: Backend) -> tuple[_LeafType, ...]:
         """Return the fixed types as a call on `backend` sees them: another framework may lack one of the dtypes."""

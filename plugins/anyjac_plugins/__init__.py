@@ -5,7 +5,7 @@ the spec's factory makes. An entry point of the group ``anyjac`` announces the m
 else of anyjac.
 """
 
-from .backend import Array, Backend, FlatFunction, Noted, Pullback, Pushforward, StagedFunction
+from .backend import Array, Backend, FlatFunction, Noted, OpenedNode, Pullback, Pushforward, StagedFunction
 from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, FORWARD, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
 from .errors import (
     AnyjacError,
@@ -63,6 +63,7 @@ __all__ = [
     "ModelLibrary",
     "NotSupportedError",
     "Noted",
+    "OpenedNode",
     "OutputError",
     "PluginError",
     "Pullback",

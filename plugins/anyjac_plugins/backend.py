@@ -12,6 +12,7 @@ import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,6 +47,30 @@ class Noted:
 
 StagedFunction = Callable[..., Noted]
 """A function of flat arrays that `Backend.stage` compiles."""
+
+
+@dataclass(slots=True)
+class OpenedNode:
+    """A container that only a framework's registry knows, opened by `Backend.flatten_node`.
+
+    Attributes
+    ----------
+    children
+        What is in it.
+    assemble
+        Makes a container like it of other children.
+    structure
+        All that it has besides its children; two containers of a type are alike where these are equal.
+    steps
+        Tells how Python gets from it to each child, as ``".weight"`` or ``"['w']"``. Asked when there is a message to
+        write, and not needed: children are counted otherwise.
+    """
+
+    children: list[Any]
+    assemble: Callable[[Sequence[Any]], Any]
+    structure: Any = None
+    steps: Callable[[], Sequence[str]] | None = None
+
 
 HOST_DEVICE_CODES = (1, 3, 13)
 """DLPack's device types whose memory the host reads: CPU, pinned CUDA memory, managed CUDA memory."""
@@ -502,8 +527,8 @@ class Backend(ABC):
 
     # ---- derived: pytrees, Variables, other derivatives ------------------------------------------------------------
 
-    def flatten_node(self, node: object) -> tuple[list[Any], Callable[[Sequence[Any]], Any]] | None:
-        """Open one container that only the framework's own registry knows: its children and how to rebuild it.
+    def flatten_node(self, node: object) -> OpenedNode | None:
+        """Open one container that only the framework's own registry knows.
 
         Returns None for anything that is no such container.
         """

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,22 @@ def test_compiled_functions_of_jax_are_looked_into() -> None:
     inner = jax.jit(lambda x: jax.numpy.log(x) * 2.0)
     error = caught(lambda: anyjac.jacrev(lambda x: inner(x) + 1.0, debug_nan=True)(jax.numpy.asarray(POINT)))
     assert error.operator == "the primitive 'log' of the forward run"
+
+
+def test_a_field_of_a_registered_dataclass_is_named() -> None:
+    jax = pytest.importorskip("jax")
+
+    @jax.tree_util.register_dataclass
+    @dataclass
+    class State:
+        v: Any
+        steps: list[Any]
+
+    given = State(jax.numpy.asarray([1.0, np.nan]), [jax.numpy.asarray(POINT)])
+    error = caught(lambda: anyjac.grad(lambda s: (s.steps[0] * s.v).sum(), debug_nan=True)(given))
+    assert error.place == "element [1] of argument 0.v"
+    error = caught(lambda: anyjac.jacrev(lambda x: State(x, [jax.numpy.log(x)]), debug_nan=True)(given.steps[0]))
+    assert error.place == "element [1] of output.steps[0]"
 
 
 def test_a_function_of_jax_that_branches_on_values_is_not_followed() -> None:

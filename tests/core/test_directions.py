@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import anyjac
+from anyjac import Backend
 
 STAR = ", where * is an array or a number; "
 
@@ -130,3 +132,59 @@ def test_results_can_be_changed_in_place_without_changing_each_other_or_what_was
     first, second = anyjac.jvp(lambda a: (a, a))(given, x)
     first *= 0.0
     assert np.asarray(second).tolist() == [3.0, 4.0]
+
+
+# ---- dicts in another order, as jax.tree.map and the like give them --------------------------------------------------
+
+
+@pytest.fixture(params=["autograd", "jax", "torch"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return anyjac.get_backend(request.param)
+
+
+def made(backend: Backend, *values: float) -> Any:
+    return backend.asarray(np.asarray(values))
+
+
+def test_tangents_may_have_the_keys_of_their_dicts_in_another_order(backend: Backend) -> None:
+    def energy(p: Any) -> Any:
+        return (p["w"] ** 2 * p["layer"]["b"]).sum() + p["layer"]["a"].sum()
+
+    point = {"w": made(backend, 2.0), "layer": {"b": made(backend, 3.0), "a": made(backend, 1.0)}}
+    direction = {"layer": {"a": made(backend, 100.0), "b": made(backend, 10.0)}, "w": made(backend, 1.0)}
+    expected = 2 * 2.0 * 3.0 * 1.0 + 2.0**2 * 10.0 + 100.0
+    assert float(anyjac.jvp(energy)(direction, point)) == expected
+    assert float(anyjac.linearize(energy)(point)(direction)) == expected
+    product = anyjac.hvp(energy)(direction, point)
+    assert list(product) == ["w", "layer"]
+    assert float(product["w"][0]) == 2 * 3.0 * 1.0 + 2 * 2.0 * 10.0
+    assert float(product["layer"]["b"][0]) == 2 * 2.0 * 1.0
+
+
+def test_tangents_of_variables_may_too(backend: Backend) -> None:
+    v, w = (anyjac.Variable(made(backend, value)) for value in (2.0, 3.0))
+    found = anyjac.jvp(lambda: (v * w).sum(), {"v": v, "w": w})({"w": made(backend, 10.0), "v": made(backend, 1.0)})
+    assert float(found) == 3.0 * 1.0 + 2.0 * 10.0
+
+
+def test_cotangents_may_too(backend: Backend) -> None:
+    pullback = anyjac.vjp(lambda x: {"y": x, "z": [3 * x, OrderedDict(s=5 * x, r=7 * x)]})(made(backend, 1.0))
+    given = [made(backend, value) for value in (1.0, 10.0, 100.0, 1000.0)]
+    found = pullback({"z": [given[1], OrderedDict(r=given[3], s=given[2])], "y": given[0]})
+    assert float(found[0]) == 1 * 1.0 + 3 * 10.0 + 5 * 100.0 + 7 * 1000.0
+
+
+def test_a_shape_that_does_not_fit_is_named_by_its_place_in_the_original() -> None:
+    with pytest.raises(anyjac.InputValueError, match=re.escape("tangents['b'] has shape (2,), and its input has ()")):
+        hvp_of_a_tree({"b": np.ones(2), "a": 1.0})
+
+
+def test_other_keys_are_refused_whatever_their_order() -> None:
+    with pytest.raises(anyjac.InputValueError, match=re.escape("the tangents are {'c': *, 'a': *}, and what is diff")):
+        hvp_of_a_tree({"c": 1.0, "a": 1.0})
+
+
+def test_a_number_that_is_no_array_of_a_framework_is_no_tangent_though_the_framework_made_it() -> None:
+    jax = pytest.importorskip("jax")
+    with pytest.raises(anyjac.InputTypeError, match=r"the tangent is <jax.*, which is no array or number"):
+        anyjac.jvp(lambda x: x**2)(jax.nn.relu, jax.numpy.ones(()))

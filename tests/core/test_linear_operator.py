@@ -221,6 +221,17 @@ def test_integers_that_are_let_through_have_no_columns(backend: Backend, array: 
     assert operator.ravel_input(tree).tolist() == [7.0]
 
 
+def test_dicts_in_another_order_are_the_same_trees(array: Any) -> None:
+    operator = jacrev(lambda p: {"y": p["b"] * p["a"], "x": p["b"]}).as_linear_operator(
+        {"b": array([1.0, 2.0]), "a": array([3.0, 4.0])}
+    )
+    vector = operator.ravel_input({"a": array([3.0, 4.0]), "b": array([1.0, 2.0])})
+    assert vector.tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert operator.ravel_output({"x": array([3.0, 4.0]), "y": array([1.0, 2.0])}).tolist() == [1.0, 2.0, 3.0, 4.0]
+    with pytest.raises(anyjac.InputValueError, match="the tree is"):
+        operator.ravel_input({"a": array([3.0, 4.0]), "c": array([1.0, 2.0])})
+
+
 def test_trees_and_vectors_that_do_not_fit_are_refused(backend: Backend, array: Any) -> None:
     operator = jacrev(lambda p: {"y": p["a"] * 2.0}).as_linear_operator({"a": array([1.0, 2.0])})
     with pytest.raises(anyjac.InputValueError, match=r"the tree is \{'b': \*\}, and the input of the function is"):

@@ -169,6 +169,17 @@ def test_per_example_gradients_are_those_of_a_loop(backend: Backend) -> None:
         np.testing.assert_allclose(host(backend, by_argument[index]), host(backend, each_argument))
 
 
+def test_axes_in_a_dict_belong_to_its_keys_whatever_their_order(backend: Backend) -> None:
+    sides = {"left": made(backend, np.arange(4.0).reshape(2, 2)), "right": made(backend, np.arange(4.0).reshape(2, 2))}
+
+    def product(sides: Any) -> Any:
+        return {"rows": sides["left"] @ sides["right"], "left": sides["left"]}
+
+    found = vmap(product, in_axes=({"right": None, "left": 1},), out_axes={"left": 1, "rows": 0})(sides)
+    np.testing.assert_array_equal(host(backend, found["rows"]), [[4.0, 6.0], [6.0, 10.0]])
+    np.testing.assert_array_equal(host(backend, found["left"]), np.arange(4.0).reshape(2, 2))
+
+
 def test_compiled_it_gives_the_same(backend: Backend) -> None:
     of_each = vmap(jacrev(lambda x: x * x))
     compiled = jit(of_each)

@@ -1,14 +1,18 @@
 """Trees: taken apart and put together, in insertion order, with paths, and with containers that a backend opens."""
 
 import gc
+import random
 from collections import OrderedDict, defaultdict, namedtuple
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import given
 
-from anyjac.trees import flatten
+from anyjac.trees import flatten, hold_back
+from anyjac_plugins import OpenedNode
 
 Pair = namedtuple("Pair", ["first", "second"])
 
@@ -76,7 +80,12 @@ class Box:
 
 
 def _open(node: object) -> Any:
-    return (list(node.children), lambda children: Box(*children)) if isinstance(node, Box) else None
+    return OpenedNode(list(node.children), lambda children: Box(*children)) if isinstance(node, Box) else None
+
+
+def _open_with_steps(node: object) -> Any:
+    opened = _open(node)
+    return opened and replace(opened, steps=lambda: [f".child_{index}" for index in range(len(node.children))])
 
 
 def test_containers_of_an_opener_nest_with_those_of_the_library() -> None:
@@ -94,6 +103,80 @@ def test_an_empty_container_of_an_opener_stays_in_place() -> None:
     leaves, treedef = flatten([Box(), 1.0], _open)
     assert leaves == [1.0]
     assert isinstance(treedef.unflatten([2.0])[0], Box)
+
+
+def test_the_steps_that_an_opener_knows_are_in_the_paths() -> None:
+    _, treedef = flatten({"b": Box(1.0, [Box(2.0), None])}, _open_with_steps)
+    assert treedef.paths() == ["['b'].child_0", "['b'].child_1[0].child_0"]
+
+
+def test_leaves_that_are_held_back_have_no_path_and_count_for_the_others() -> None:
+    def open_numbers(node: object) -> Any:
+        opened = _open_with_steps(node)
+        return opened and hold_back(opened, lambda leaf: isinstance(leaf, str))
+
+    tree = [Box("text", (1.0, "text", Box("text", 2.0)), 3.0)]
+    leaves, treedef = flatten(tree, open_numbers)
+    assert (leaves, treedef.paths()) == ([1.0, 2.0, 3.0], ["[0].child_1[0]", "[0].child_1[2].child_1", "[0].child_2"])
+    assert treedef.unflatten([4.0, 5.0, 6.0])[0].children[1][:2] == (4.0, None)
+    assert treedef.unflatten([4.0, 5.0, 6.0], whole=True)[0].children[1][2].children == ("text", 5.0)
+
+
+@pytest.mark.parametrize("steps", [list, lambda: 1 / 0])
+def test_children_are_counted_where_a_registry_cannot_tell_the_steps(steps: Any) -> None:
+    _, treedef = flatten(Box(1.0, 2.0), lambda node: replace(_open(node), steps=steps) if _open(node) else None)
+    assert treedef.paths() == ["[0]", "[1]"]
+
+
+@pytest.mark.parametrize(("one", "other", "alike"), [(1, 1, True), (1, 2, False), (np.ones(2), np.ones(2), False)])
+def test_what_a_container_has_besides_its_children_is_part_of_the_structure(one: Any, other: Any, alike: bool) -> None:
+    def structure(kept: Any) -> Any:
+        return flatten([Box(1.0)], lambda node: replace(_open(node), structure=kept) if _open(node) else None)[1]
+
+    assert (structure(one) == structure(other)) is alike
+    assert (structure(one).arrange([2.0], structure(other)) == [2.0]) is alike
+
+
+def _shuffled(tree: Any, generator: random.Random) -> Any:
+    """Return the same tree with its dicts in another order."""
+    if isinstance(tree, dict):
+        items = [(key, _shuffled(value, generator)) for key, value in tree.items()]
+        generator.shuffle(items)
+        return type(tree)(items)
+    if isinstance(tree, Pair):
+        return Pair(*(_shuffled(item, generator) for item in tree))
+    return type(tree)(_shuffled(item, generator) for item in tree) if isinstance(tree, list | tuple) else tree
+
+
+@given(TREES, st.randoms())
+def test_leaves_of_a_tree_whose_dicts_have_another_order_are_arranged(tree: Any, generator: random.Random) -> None:
+    numbered = flatten(tree)[1].unflatten(list(range(flatten(tree)[1].num_leaves)))
+    leaves, treedef = flatten(numbered)
+    assert treedef.arrange(*flatten(_shuffled(numbered, generator))) == leaves
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"b": 1.0, "a": [2.0, {"d": 3.0}]},
+        {"b": 1.0, "a": [2.0, {"d": 3.0, "e": 4.0}]},
+        {"b": 1.0, "a": (2.0, {"d": 3.0, "c": 4.0})},
+        {"b": 1.0, "a": [2.0, OrderedDict(d=3.0, c=4.0)]},
+        {"b": None, "a": [2.0, {"d": 3.0, "c": 4.0}]},
+        {"b": Box(1.0), "a": [2.0, {"d": 3.0, "c": 4.0}]},
+        [1.0],
+        1.0,
+    ],
+)
+def test_leaves_of_another_structure_are_not_arranged(other: Any) -> None:
+    wanted = flatten({"a": [1.0, {"c": 2.0, "d": 3.0}], "b": 4.0}, _open)[1]
+    assert wanted.arrange(*flatten(other, _open)) is None
+    assert flatten(other, _open)[1].arrange([1.0] * 4, wanted) is None
+
+
+def test_dicts_within_containers_of_an_opener_are_arranged_too() -> None:
+    wanted = flatten([0.0, Box({"a": 1.0, "b": Box(2.0, 3.0)}), 4.0], _open)[1]
+    assert wanted.arrange(*flatten([0, Box({"b": Box(2, 3), "a": 1}), 4], _open)) == [0, 1, 2, 3, 4]
 
 
 def test_two_structures_are_equal_where_all_but_the_leaves_is() -> None:

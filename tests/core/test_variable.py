@@ -157,6 +157,17 @@ def test_a_dict_in_a_variable_can_be_written_by_key(array: Any) -> None:
     assert set(v.value) == {"a", "b"}
 
 
+def test_a_dict_in_another_order_is_written_in_the_order_of_the_variable(array: Any) -> None:
+    v = Variable({"w": array([1.0, 2.0]), "b": array(3.0)})
+    v.value = {"b": array(30.0), "w": array([10.0, 20.0])}
+    assert list(v.value) == ["w", "b"]
+    assert (float(v.value["w"][1]), float(v.value["b"])) == (20.0, 30.0)
+    with pytest.raises(anyjac.VariableWriteError, match=r"\['b'\] holds .* and was given"):
+        v.value = {"b": array([1.0, 2.0]), "w": array([10.0, 20.0])}
+    with pytest.raises(anyjac.VariableWriteError, match="holds the tree"):
+        v.value = {"c": array(30.0), "w": array([10.0, 20.0])}
+
+
 def test_a_variable_of_another_backend_keeps_its_own_array_and_dtype() -> None:
     v = Variable(np.array([1.0, 2.0], dtype=np.float32))
 

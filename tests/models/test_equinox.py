@@ -133,3 +133,94 @@ def test_a_module_is_no_place_for_variables(key):
     with pytest.raises(anyjac.InputTypeError, match="not a Variable"):
         anyjac.grad(lambda: 0.0, grad_vars=eqx.nn.Linear(2, 1, key=key))
     assert anyjac.variables(eqx.nn.Linear(2, 1, key=key)) == {}
+
+
+# ---- where things are ------------------------------------------------------------------------------------------------
+
+
+def test_messages_name_parameters_by_their_attributes(key, batch):
+    model = eqx.nn.MLP(2, 1, 4, 1, key=key)
+    broken = eqx.tree_at(lambda m: m.layers[1].bias, model, jnp.asarray([jnp.nan]))
+    with pytest.raises(anyjac.NonFiniteError) as found:
+        anyjac.grad(loss, debug_nan=True)(broken, batch)
+    assert found.value.place == "element [0] of argument 0.layers[1].bias"
+    with pytest.raises(
+        anyjac.NonFiniteError, match=r"element \[0\] of argument 1\['m'\].layers\[1\].bias, which is not"
+    ):
+        anyjac.grad(lambda x, given: loss(given["m"], x), debug_nan=True)(batch, {"m": broken})
+    unfit = jax.tree.map(jnp.ones_like, eqx.filter_grad(loss)(model, batch))
+    unfit = eqx.tree_at(lambda m: m.layers[0].weight, unfit, jnp.ones(3))
+    with pytest.raises(anyjac.InputValueError, match=r"tangents.layers\[0\].weight has shape \(3,\)"):
+        anyjac.jvp(lambda m: loss(m, batch))(unfit, model)
+    with pytest.raises(
+        anyjac.DtypeError, match=r"holomorphic=True needs complex inputs, and argument 0.layers\[0\].weight"
+    ):
+        anyjac.grad(loss, holomorphic=True)(model, batch)
+    outputs = anyjac.jacrev(lambda x: eqx.nn.Linear(2, 1, key=key)).rows(jnp.ones(2))
+    assert [rows.path for rows in outputs] == [".weight", ".bias"]
+
+
+def test_a_wrong_derivative_is_named_by_the_attribute(key, batch):
+    @jax.custom_jvp
+    def doubled(x):
+        return 2.0 * x
+
+    doubled.defjvps(lambda tangent, result, x: 3.0 * tangent)
+    model = eqx.nn.Linear(2, 1, use_bias=False, key=key)
+    with pytest.raises(anyjac.DerivativeMismatchError, match=r"argument 0\.weight"):
+        anyjac.check_derivative(lambda m: doubled(m.weight).sum(), model)
+
+
+# ---- compiled: what is no array --------------------------------------------------------------------------------------
+
+
+class Power(eqx.Module):
+    weight: jax.Array
+    power: int = eqx.field(static=True)
+
+    def __call__(self, x):
+        return (self.weight * x) ** self.power
+
+
+def test_a_compiled_call_sees_another_static_field(key):
+    gradient = anyjac.jit(anyjac.grad(lambda module, x: module(x)))
+    found = [float(gradient(Power(jnp.asarray(2.0), power), 3.0).weight) for power in (1, 2, 3, 1)]
+    assert found == [3.0, 2 * 6.0 * 3.0, 3 * 6.0**2 * 3.0, 3.0]
+
+
+def test_tangents_of_a_module_with_other_static_fields_are_refused():
+    product = anyjac.jvp(lambda module: module(3.0))
+    assert float(product(Power(jnp.asarray(1.0), 2), Power(jnp.asarray(2.0), 2))) == 36.0
+    with pytest.raises(anyjac.InputValueError, match=r"power=3.*power=2"):
+        product(Power(jnp.asarray(1.0), 3), Power(jnp.asarray(2.0), 2))
+
+
+# ---- many models at once ---------------------------------------------------------------------------------------------
+
+
+def test_stacked_modules_are_mapped_as_by_filter_vmap(key, batch):
+    keys = jax.random.split(key, 3)
+    stacked = eqx.filter_vmap(lambda key: eqx.nn.MLP(2, 1, 4, 1, activation=jax.nn.relu, key=key))(keys)
+    expected = eqx.filter_vmap(loss, in_axes=(eqx.if_array(0), None))(stacked, batch)
+    np.testing.assert_allclose(anyjac.vmap(loss, in_axes=(0, None))(stacked, batch), expected, rtol=1e-5)
+    gradients = anyjac.vmap(lambda given, x: anyjac.grad(loss)(given["model"], x), in_axes=({"model": 0}, None))
+    found = gradients({"model": stacked}, batch)
+    assert_same(found, eqx.filter_vmap(eqx.filter_grad(loss), in_axes=(eqx.if_array(0), None))(stacked, batch))
+
+
+def test_arrays_of_integers_and_keys_are_mapped_and_functions_texts_and_numbers_are_the_same_for_all(key):
+    layers = eqx.filter_vmap(lambda key: eqx.nn.Linear(2, 3, key=key))(jax.random.split(key, 4))
+    model = Scaled(layers, jax.nn.relu, "text", 2.0, jnp.arange(8).reshape(4, 2))
+    x = jnp.ones((4, 2))
+    expected = eqx.filter_vmap(lambda m, x: m(x), in_axes=eqx.if_array(0))(model, x)
+    np.testing.assert_allclose(anyjac.vmap(lambda m, x: m(x))(model, x), expected, rtol=1e-6)
+    keys = Scaled(layers, jnp.tanh, "text", 2.0, jax.random.split(key, 4))
+    drawn = anyjac.vmap(lambda m: jax.random.normal(m.counts, (2,)))(keys)
+    np.testing.assert_array_equal(drawn, jax.vmap(lambda key: jax.random.normal(key, (2,)))(keys.counts))
+
+
+def test_a_number_of_a_container_that_is_no_model_has_no_axis():
+    given = jax.tree_util.Partial(jnp.multiply, jnp.ones(3))
+    np.testing.assert_array_equal(anyjac.vmap(lambda f, x: f(x))(given, jnp.arange(3.0)), jnp.arange(3.0))
+    with pytest.raises(anyjac.InputValueError, match=r"argument 0\[0\]\[0\] has shape \(\), and no axis 0"):
+        anyjac.vmap(lambda f, x: f(x))(jax.tree_util.Partial(jnp.multiply, 2.0), jnp.arange(3.0))

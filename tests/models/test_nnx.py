@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import itertools
 import pickle
 import threading
@@ -626,3 +627,92 @@ def test_the_refusal_in_the_midst_of_a_scan_of_jax_names_that_of_nnx(model, batc
         anyjac.grad(scanned, grad_vars=model)(batch)
     (note,) = refused.value.__notes__
     assert "nnx.scan" in note
+
+
+# ---- named, though nothing of it is differentiated -------------------------------------------------------------------
+
+
+def test_a_named_module_without_parameters_takes_part_in_the_call(batch):
+    drop, twin = (nnx.Dropout(0.5, rngs=nnx.Rngs(0)) for _ in range(2))
+    gradient = anyjac.grad(lambda x: (drop(x) ** 2).sum(), grad_vars=drop, argnums=0)
+    for call in (gradient, anyjac.jit(gradient)):
+        np.testing.assert_allclose(call(batch), nnx.grad(lambda x, m: (m(x) ** 2).sum())(batch, twin), rtol=1e-5)
+        assert_same_content(drop, content_of(twin))
+
+
+def test_random_numbers_from_outside_of_the_model_are_named_beside_it(batch):
+    model, rngs = nnx.Linear(2, 1, rngs=nnx.Rngs(0)), nnx.Rngs(1)
+
+    def noisy(x):
+        return (model(x) + jax.random.normal(rngs(), (8, 1))).sum()
+
+    with pytest.raises(TraceContextError):
+        anyjac.grad(noisy, grad_vars=model)(batch)
+    of_model, of_rngs = anyjac.grad(noisy, grad_vars=[model, rngs])(batch)
+    assert (of_model.keys(), of_rngs) == ({"bias", "kernel"}, {})
+    assert anyjac.grad(noisy, grad_vars={"model": model, "rngs": rngs})(batch)["rngs"] == {}
+    assert int(rngs.default.count[...]) == 2
+
+
+# ---- as an argument --------------------------------------------------------------------------------------------------
+
+
+def test_of_a_module_as_an_argument_keys_and_integers_are_held_back(model, batch):
+    before = content_of(model)
+    expected = nnx.grad(squares)(nnx.clone(model), batch)
+    gradient = anyjac.grad(squares)
+    for call in (gradient, anyjac.jit(gradient), anyjac.grad(squares, allow_int=True)):
+        found = call(model, batch)
+        assert type(found) is MLP
+        for path, variable in nnx.to_flat_state(expected):
+            mine = functools.reduce(getattr, path, found).get_value()
+            np.testing.assert_allclose(mine, variable.get_value(), atol=1e-5, err_msg=str(path))
+        held = found.calls, found.drop.rngs.count, found.drop.rngs.key
+        assert [variable.get_value() for variable in held] == [None, None, None]
+    assert_same_content(model, before)
+
+
+def test_the_module_of_gradients_updates_the_model(batch):
+    optax = pytest.importorskip("optax")
+    model = MLP(nnx.Rngs(0), rate=0.0)
+    optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
+    losses = []
+    for _ in range(4):
+        gradients, value = anyjac.grad(squares, return_value=True)(model, batch)
+        optimizer.update(model, gradients)
+        losses.append(float(value))
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_jacobians_and_products_of_a_module_with_keys(batch):
+    model = MLP(nnx.Rngs(0), rate=0.0)
+    jacobian = anyjac.jacrev(lambda m, x: m(x))(model, batch)
+    assert jacobian.outer.bias.get_value().shape == (8, 1, 1)
+    gradient = anyjac.grad(squares)(model, batch)
+    square = sum(float((leaf**2).sum()) for leaf in jax.tree.leaves(gradient))
+    np.testing.assert_allclose(anyjac.jvp(lambda m: squares(m, batch))(gradient, model), square, rtol=1e-4)
+
+
+def test_a_state_as_an_argument_holds_back_what_its_module_does(batch):
+    model = MLP(nnx.Rngs(0), rate=0.0)
+    definition, state = nnx.split(model)
+    found = anyjac.grad(lambda state: squares(nnx.merge(definition, state), batch))(state)
+    assert found["drop"]["rngs"]["key"].get_value() is None
+    expected = nnx.grad(squares)(model, batch)["outer"]["bias"].get_value()
+    np.testing.assert_allclose(found["outer"]["bias"].get_value(), expected, atol=1e-5)
+
+
+def test_other_containers_of_flax_have_their_integers_refused_as_ever():
+    from flax.core import FrozenDict
+
+    given = FrozenDict(weight=jnp.ones(()), count=jnp.asarray(1))
+    with pytest.raises(anyjac.DtypeError, match=r"argument 0\['count'\] is int"):
+        anyjac.grad(lambda d: d["weight"] ** 2)(given)
+    assert anyjac.grad(lambda d: d["weight"] ** 2, allow_int=True)(given)["count"].dtype == anyjac.float0
+
+
+def test_messages_name_variables_of_a_module_by_its_attributes(batch):
+    module = TwoLayers(nnx.Rngs(0))
+    module.layers[1].bias[...] = jnp.full(1, jnp.nan)
+    with pytest.raises(anyjac.NonFiniteError, match=r"argument 0\.layers\[1\]\.bias\.value is nan"):
+        anyjac.grad(lambda m, x: m(x).sum(), debug_nan=True)(module, batch)
