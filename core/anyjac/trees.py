@@ -55,6 +55,11 @@ class TreeDef:
         self._inner = inner
         self.num_leaves = num_leaves
 
+    @property
+    def spec(self) -> optree.PyTreeSpec:
+        """The structure as optree sees it."""
+        return _LEAF_SPEC if self._spec is None else self._spec
+
     def unflatten(self, leaves: Sequence[Any], *, whole: bool = False) -> Any:
         """Put leaves, of any kind, in their places; where `whole`, beside what an opener has held back."""
         if self._spec is None:
@@ -146,7 +151,7 @@ _DICTS: Final = frozenset({dict, OrderedDict, defaultdict})
 
 def _places(wanted: TreeDef, found: TreeDef, first: int) -> list[int] | None:
     """Return which leaf of another structure, counted from `first`, stands for each one of `wanted`."""
-    outer = _outer_places(wanted._spec or _LEAF_SPEC, found._spec or _LEAF_SPEC, 0)
+    outer = _outer_places(wanted.spec, found.spec, 0)
     if outer is None:
         return None
     mine, others = wanted._inner or [None] * len(outer), found._inner or [None] * len(outer)

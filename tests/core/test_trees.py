@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from anyjac.trees import flatten, hold_back
 from anyjac_plugins import OpenedNode
@@ -149,6 +149,7 @@ def _shuffled(tree: Any, generator: random.Random) -> Any:
 
 
 @given(TREES, st.randoms())
+@example({0: [], 1: []}, random.Random(1))  # which has no leaves
 def test_leaves_of_a_tree_whose_dicts_have_another_order_are_arranged(tree: Any, generator: random.Random) -> None:
     numbered = flatten(tree)[1].unflatten(list(range(flatten(tree)[1].num_leaves)))
     leaves, treedef = flatten(numbered)
