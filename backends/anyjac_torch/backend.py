@@ -69,10 +69,11 @@ class TorchBackend(Backend):
         return torch.as_tensor(value, dtype=dtype, device=device)
 
     def is_traced(self, value: Array) -> bool:
-        return bool(value.grad_fn is not None) or transformed.is_wrapped(value)
+        return bool(value.grad_fn is not None) or transformed.is_wrapped(value) or transformed.has_tangent(value)
 
     def concrete(self, value: Array) -> Array | None:
-        return None if transformed.is_wrapped(value) or is_recording() else value.detach()
+        unknown = transformed.is_wrapped(value) or transformed.has_tangent(value) or is_recording()
+        return None if unknown else value.detach()
 
     def copy(self, array: Array) -> Array:
         return copied(array)

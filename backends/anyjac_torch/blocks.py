@@ -13,6 +13,7 @@ from anyjac_plugins import Array
 from anyjac_plugins.jacobian import chunks
 
 from .modes import is_recording
+from .transformed import is_transformed
 
 PullRows = Callable[[Array], Sequence["Array | None"]]
 """Seeds in, one to a row; for each primal its rows out, None for zeros."""
@@ -21,7 +22,9 @@ PullRows = Callable[[Array], Sequence["Array | None"]]
 def identity_rows(like: Array, start: int, stop: int) -> Array:
     """Return rows `start` to `stop` of the identity on the flattened `like`, each in the shape of `like`."""
     columns = like.numel()
-    if start == 0 and not is_recording():
+    if is_recording() and is_transformed():  # `torch.func.linearize` forgets what is written in place
+        rows = torch.eye(columns, dtype=like.dtype, device=like.device)[start:stop]
+    elif start == 0 and not is_recording():
         rows = torch.eye(stop, columns, dtype=like.dtype, device=like.device)
     else:
         rows = like.new_zeros((stop - start, columns))  # compiled, it is read; `eye` is computed anew at each use

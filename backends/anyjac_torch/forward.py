@@ -69,7 +69,7 @@ def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Arra
         ]
         for index, dual in zip(given, duals, strict=True):
             arrays[index] = dual
-        with _GradientsOffAreTangentsOff():
+        with _WhereTangentsAreWrong():
             outputs, aux = fun(*arrays)
         return tuple(outputs), list(aux)
 
@@ -90,16 +90,23 @@ def _detached(tensors: Sequence[Array]) -> list[Array]:
     return [tensor.detach() if tensor.requires_grad else tensor for tensor in tensors]
 
 
-class _GradientsOffAreTangentsOff(TorchFunctionMode):
-    """Where a function computes without gradients, as by `torch.no_grad`, it computes without tangents too.
+_SCATTERING: Final = frozenset({torch.scatter_reduce, torch.Tensor.scatter_reduce, torch.Tensor.scatter_reduce_})
 
-    PyTorch goes on with tangents there, so that its two modes disagree.
+
+class _WhereTangentsAreWrong(TorchFunctionMode):
+    """Mends what PyTorch does to tangents where it is not what its reverse mode says.
+
+    Where a function computes without gradients, as by `torch.no_grad`, it computes without tangents too. A product that
+    is scattered has no tangents, for those of PyTorch are zeros.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call an operator as it is."""
+        """Call an operator as it is, or raise what PyTorch does for one without a rule."""
+        given = kwargs or {}
         if func is torch._C._set_grad_enabled:
             torch._C._set_fwd_grad_enabled(args[0])
-        return func(*args, **(kwargs or {}))
+        elif func in _SCATTERING and "prod" in (*args[4:], given.get("reduce")):
+            raise RuntimeError("scatter_reduce has no rule for the tangents of a product")
+        return func(*args, **given)

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch._C import _functorch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from anyjac_plugins import Array, Noted, StagedFunction
@@ -21,6 +20,7 @@ from anyjac_plugins.locking import release
 
 from .modes import copied, is_recording
 from .recorded import PastOperators
+from .transformed import is_transformed
 from .writes import Writes
 
 Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
@@ -215,6 +215,6 @@ def _copy_written(writes: Writes, twins: Sequence[Array], tensors: Sequence[Arra
 
 
 def _belongs_to_a_trace(tensors: Sequence[Array]) -> bool:
-    if is_recording() or _functorch.peek_interpreter_stack() is not None:
+    if is_recording() or is_transformed():
         return True
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)

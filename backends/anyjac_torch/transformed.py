@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.autograd import forward_ad
 from torch.autograd import graph as autograd_graph
 
 from anyjac_plugins import Array, FlatFunction
@@ -28,8 +29,14 @@ NO_HOOKS = "derivatives within transforms of torch.func do not support saved ten
 
 
 def is_transformed() -> bool:
-    """Tell whether a transform of `torch.func` runs around the current code."""
-    return _functorch.peek_interpreter_stack() is not None
+    """Tell whether a transform of `torch.func`, or a level of dual tensors, runs around the current code."""
+    return _functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def has_tangent(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is a dual one, of `torch.autograd.forward_ad`."""
+    unpack: Any = forward_ad.unpack_dual
+    return forward_ad._current_level >= 0 and unpack(tensor).tangent is not None
 
 
 def is_wrapped(tensor: torch.Tensor) -> bool:

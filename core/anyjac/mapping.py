@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
+import numpy as np
 import optree
 
 from anyjac_plugins import Array, Backend
@@ -16,8 +17,9 @@ from anyjac_plugins.jacobian import chunks
 
 from .call import select_backend
 from .directions import to_array
+from .dtypes import float0
 from .inputs import is_number, opener_of, opener_without
-from .outputs import Carried, carry, refuse_coroutine
+from .outputs import Carried, carry, is_trivial, refuse_coroutine
 from .scope import Scope
 from .selection import is_array_of_any, select_device
 from .settings import check_backend, check_chunk_size, is_int
@@ -343,17 +345,23 @@ class _Run:
         return [
             leaf if is_array else _constant(backend, leaf, partial(_place, "output", output.tree, index))
             for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
+            if not is_trivial(leaf)  # of which there are as many as examples, and nothing to compute
         ]
 
     def output_of(self, rows: Sequence[Array], out_axes: Any) -> Any:
         """Put what has been computed for all examples into the tree of the output."""
         assert self._output is not None
-        tree, backend = self._output.tree, self._scope.backend
-        axes = _for_each_leaf(out_axes, self._output.original, len(rows), opener_of(backend), "out_axes")
-        moved = [
-            _behind(backend, array, axis, partial(_place, "output", tree, index))
-            for index, (array, axis) in enumerate(zip(rows, axes, strict=True))
-        ]
+        tree, backend, leaves = self._output.tree, self._scope.backend, self._output.leaves
+        axes = _for_each_leaf(out_axes, self._output.original, len(leaves), opener_of(backend), "out_axes")
+        remaining = iter(rows)
+        moved: list[Any] = []
+        for index, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
+            where = partial(_place, "output", tree, index)
+            if is_trivial(leaf):
+                stacked = np.zeros((self._batch.size, *leaf.shape), dtype=float0)
+                moved.append(_behind(np.moveaxis, stacked, axis, where))
+            else:
+                moved.append(_behind(backend.namespace.moveaxis, next(remaining), axis, where))
         return tree.unflatten(moved)
 
 
@@ -426,10 +434,10 @@ def _in_front(backend: Backend, array: Array, axis: int, where: Where) -> Array:
     return array if axis in (0, -len(array.shape)) else backend.namespace.moveaxis(array, axis, 0)
 
 
-def _behind(backend: Backend, array: Array, axis: int, where: Where) -> Array:
+def _behind(moveaxis: Callable[[Array, int, int], Array], array: Array, axis: int, where: Where) -> Array:
     if not -len(array.shape) <= axis < len(array.shape):
         raise InputValueError(
             f"{where()} has shape {tuple(array.shape)} with the mapped axis in front, and that cannot be axis {axis}, "
             f"as out_axes says"
         )
-    return array if axis in (0, -len(array.shape)) else backend.namespace.moveaxis(array, 0, axis)
+    return array if axis in (0, -len(array.shape)) else moveaxis(array, 0, axis)

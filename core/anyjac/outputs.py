@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from anyjac_plugins import Array, Backend
+from anyjac_plugins import Array, Backend, OpenedNode
 from anyjac_plugins.errors import OutputError
 
 from .dtypes import check_output, float0
@@ -55,10 +55,10 @@ NOTHING: Final = Carried(None, flatten(None)[1], [], [], [])
 
 def carry(backend: Backend, opener: NodeOpener | None, value: Any) -> Carried:
     """Take a pytree apart into the backend's arrays and the rest."""
-    if backend.is_array(value) and not _is_trivial(value):
+    if backend.is_array(value) and not is_trivial(value):
         return Carried(value, LEAF, [value], [True], [value])
     leaves, tree = flatten(value, opener)
-    is_array = [backend.is_array(leaf) and not _is_trivial(leaf) for leaf in leaves]
+    is_array = [backend.is_array(leaf) and not is_trivial(leaf) for leaf in leaves]
     return Carried(value, tree, leaves, is_array, [leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes])
 
 
@@ -68,14 +68,14 @@ def opener_of_objects(backend: Backend, opener: NodeOpener | None) -> NodeOpener
     These are dataclasses, namespaces, and subclasses of dict and list; one that holds no array stays the very object.
     """
 
-    def opened(node: Any) -> Any:
+    def opened(node: Any) -> OpenedNode | None:
         known = None if opener is None else opener(node)
         if known is not None:
             return known
         parts = _parts_of(node)
         if not parts or not _holds_array(backend, opener, node, ()):
             return None
-        return list(parts.values()), partial(_with_parts, node, list(parts))
+        return OpenedNode(list(parts.values()), partial(_with_parts, node, list(parts)))
 
     return opened
 
@@ -118,7 +118,7 @@ def _with_parts(node: Any, names: Sequence[Any], parts: Sequence[Any]) -> Any:
     return twin
 
 
-def _is_trivial(leaf: Any) -> bool:
+def is_trivial(leaf: Any) -> bool:
     """Tell whether a leaf is a derivative by integers, which is no array to compute with."""
     return type(leaf) is np.ndarray and leaf.dtype == float0
 
@@ -180,7 +180,7 @@ def _check_constant(backend: Backend, leaf: Any, where: partial[str], holomorphi
             f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array of {backend.name}; return it "
             f"as aux data"
         )
-    if _is_trivial(leaf):  # which is differentiated once more
+    if is_trivial(leaf):  # which is differentiated once more
         return
     check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic)
 

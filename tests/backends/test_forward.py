@@ -626,6 +626,72 @@ def test_a_push_inside_and_around_transforms_of_jax() -> None:
     assert np.allclose(grad(lambda x: jax.jvp(lambda y: y**3, (x,), (x,))[1].sum())(x), 9 * x**2)
 
 
+@pytest.mark.parametrize(
+    "scattered",
+    [
+        lambda x: torch.ones(2, dtype=F64).scatter_reduce(0, torch.tensor([0, 0, 1]), x, "prod"),
+        lambda x: torch.ones(2, dtype=F64).scatter_reduce_(0, torch.tensor([0, 0, 1]), x, reduce="prod"),
+        lambda x: torch.scatter_reduce(torch.ones(2, dtype=F64), 0, torch.tensor([0, 0, 1]), x, reduce="prod"),
+    ],
+)
+def test_products_that_are_scattered_have_a_tangent(scattered: Callable[[Any], Any]) -> None:
+    x, v = torch.tensor([2.0, 3.0, 4.0], dtype=F64), torch.tensor([1.0, 10.0, 5.0], dtype=F64)
+    for backend in (TRANSPOSED, DUALS):
+        assert jvp(scattered, backend=backend)(v, x).tolist() == [3.0 + 20.0, 5.0]
+
+
+# ---- within the forward mode of PyTorch ------------------------------------------------------------------------------
+
+
+def _cubes(x: Any) -> Any:
+    return (x**3).sum()
+
+
+WITHIN_DUALS: dict[str, Callable[[Callable[[Any], Any], Any, Any], Any]] = {
+    "torch.func.linearize": lambda f, x, v: torch.func.linearize(f, x)[1](v),
+    "torch.func.jvp": lambda f, x, v: torch.func.jvp(f, (x,), (v,))[1],
+    "a level of dual tensors": lambda f, x, v: _at_a_level(f, x, v),
+    "functional.jacobian": lambda f, x, v: (
+        torch.autograd.functional.jacobian(f, x, vectorize=True, strategy="forward-mode") @ v
+    ),
+}
+
+
+def _at_a_level(f: Callable[[Any], Any], x: Any, v: Any) -> Any:
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(f(forward_ad.make_dual(x, v))).tangent
+
+
+@pytest.mark.parametrize("how", WITHIN_DUALS)
+def test_a_transform_within_the_forward_mode_of_pytorch_has_its_tangent(how: str) -> None:
+    x, v = torch.tensor([1.0, 2.0], dtype=F64), torch.tensor([1.0, 10.0], dtype=F64)
+    transforms = {
+        "grad": grad(_cubes),
+        "of a constant": lambda c: grad(lambda y: (c * y**2).sum())(x),
+        "jacrev": lambda x: anyjac.jacrev(_cubes)(x),
+        "jacfwd": lambda x: anyjac.jacfwd(_cubes)(x),
+        "jvp": lambda x: jvp(lambda y: y**3)(torch.ones_like(x), x),
+        "hvp": lambda x: anyjac.hvp(lambda y: (y**4).sum())(torch.ones_like(x), x),
+        "jit": anyjac.jit(lambda x: 3 * x**2),
+        "vmap": anyjac.vmap(lambda x: 3 * x**2),
+    }
+    for name, transform in transforms.items():
+        expected = {"of a constant": 2 * x * v, "hvp": 24 * x * v}.get(name, 6 * x * v)
+        torch.testing.assert_close(WITHIN_DUALS[how](transform, x, v), expected, msg=f"{name} within {how}")
+
+
+def test_a_variable_does_not_keep_a_tangent_of_pytorch() -> None:
+    v = Variable(torch.ones(2))
+
+    def write(x: Any) -> Any:
+        v.value = x * 2
+        return x
+
+    with pytest.raises(anyjac.TracerLeakError):
+        _at_a_level(grad(lambda y: write(y).sum()), torch.ones(2), torch.ones(2))
+    assert v.tolist() == [1.0, 1.0]
+
+
 # ---- where a backward formula is not differentiable, though linear ---------------------------------------------------
 
 LINEAR_BUT_WRITTEN_OTHERWISE: dict[str, tuple[Callable[[Any], Any], Any]] = {

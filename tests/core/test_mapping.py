@@ -180,6 +180,19 @@ def test_axes_in_a_dict_belong_to_its_keys_whatever_their_order(backend: Backend
     np.testing.assert_array_equal(host(backend, found["left"]), np.arange(4.0).reshape(2, 2))
 
 
+@pytest.mark.parametrize("chunk_size", [None, 2])
+def test_derivatives_by_integers_are_stacked_though_they_are_none(backend: Backend, chunk_size: int | None) -> None:
+    def product(x: Any, n: Any) -> Any:
+        return x * n
+
+    mapped = vmap(jacrev(product, argnums=(0, 1), allow_int=True), out_axes=-1, chunk_size=chunk_size)
+    by_x, by_n = mapped(made(backend, BATCH), backend.asarray(np.arange(6).reshape(3, 2)))
+    assert host(backend, by_x).shape == by_n.shape == (2, 2, 3)
+    assert (type(by_n), by_n.dtype) == (np.ndarray, anyjac.float0)
+    of_integers_alone = vmap(jacrev(lambda n: 2.0 * n, allow_int=True))(backend.asarray(np.arange(3)))
+    assert (of_integers_alone.shape, of_integers_alone.dtype) == ((3,), anyjac.float0)
+
+
 def test_compiled_it_gives_the_same(backend: Backend) -> None:
     of_each = vmap(jacrev(lambda x: x * x))
     compiled = jit(of_each)
