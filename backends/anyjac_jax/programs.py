@@ -5,8 +5,7 @@ The function really runs, so that its side effects happen, and closures that hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, Literal, get_opaque_trace_state
 
 from anyjac_plugins import Array, FlatFunction
+from anyjac_plugins.interrupts import setting
 
 NEEDS_VALUES = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 """What JAX raises where a function asks for the values of traced arrays, as a branch on them does."""
@@ -88,7 +88,7 @@ def trace(fun: FlatFunction, primals: Sequence[Array]) -> Program:
         count = len(outputs)
         return [*outputs, *aux]
 
-    with _setting(_device, _device_of(primals)):
+    with setting(_device, _device_of(primals)):
         closed = jax.make_jaxpr(flat)(*primals)
     if failures:
         raise failures.pop()
@@ -101,10 +101,10 @@ def mapped(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list
 
     def row(*rows: Array) -> list[Array]:
         state = get_opaque_trace_state() if computes else None  # type: ignore[no-untyped-call]
-        with _setting(_map, state):
+        with setting(_map, state):
             return list(fun(*rows))
 
-    with _setting(_device, _device_of(arrays)):
+    with setting(_device, _device_of(arrays)):
         return list(jax.vmap(row)(*arrays))
 
 
@@ -112,15 +112,6 @@ def within_map() -> bool:
     """Tell whether JAX computes what it is given for all rows of a map, rather than recording it."""
     state = _map.get()
     return state is not None and bool(get_opaque_trace_state() == state)  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _setting(variable: ContextVar[Any], value: Any) -> Iterator[None]:
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        variable.reset(token)
 
 
 def _device_of(arrays: Sequence[Array]) -> Any:

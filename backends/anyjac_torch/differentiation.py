@@ -13,6 +13,7 @@ from torch.autograd import graph as autograd_graph
 
 from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
+from anyjac_plugins.interrupts import setting
 
 from .cotangents import conjugated
 from .graphs import AccumulateGrad, nodes_behind
@@ -107,14 +108,10 @@ _depth: ContextVar[int] = ContextVar("anyjac_torch_depth", default=0)
 def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
     outside = torch.is_grad_enabled()
     depth = _depth.get() + 1
-    token = _depth.set(depth)
-    try:
-        with torch.enable_grad():
-            roots = [_root(primal, depth, outside) for primal in primals]
-            outputs, aux = fun(*roots)
-            traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
-    finally:
-        _depth.reset(token)
+    with setting(_depth, depth), torch.enable_grad():
+        roots = [_root(primal, depth, outside) for primal in primals]
+        outputs, aux = fun(*roots)
+        traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
     graph = _OuterGraph(depth) if outside and _leads_outside((*traced, *roots, *aux), depth) else None
     pullback = GraphPullback(roots, traced, graph is not None and any(map(graph.reaches, (*traced, *roots))))
     return [_untraced(t, graph) for t in traced], pullback, [_untraced(t, graph) for t in aux]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from anyjac_plugins import Backend, BackendInfo, BackendRegistry, BackendSpec, environment
 from anyjac_plugins.errors import AnyjacError, BackendUnavailableError, InputTypeError, MixedBackendsError
+from anyjac_plugins.interrupts import setting
 
 from .adoption import introduce
 from .trees import flatten
@@ -69,11 +70,8 @@ def use_backend(backend: str | Backend) -> Iterator[Backend]:
     6.0
     """
     chosen = get_backend(backend)
-    token = _in_context.set(chosen)
-    try:
+    with setting(_in_context, chosen):
         yield chosen
-    finally:
-        _in_context.reset(token)
 
 
 def get_backend(backend: str | Backend | None = None) -> Backend:

@@ -6,10 +6,13 @@ such a line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 
 def run_and_end(work: Callable[[], Result], end: Callable[[], object]) -> Result:
@@ -38,3 +41,29 @@ def run_and_end(work: Callable[[], Result], end: Callable[[], object]) -> Result
             end()
     finally:
         end()
+
+
+@contextmanager
+def setting(variable: ContextVar[Value], value: Value) -> Iterator[None]:
+    """Set a variable of the context for a block of code, and what it was before whatever ends the block.
+
+    Examples
+    --------
+    >>> from contextvars import ContextVar
+    >>> from anyjac_plugins.interrupts import setting
+    >>> depth = ContextVar("depth", default=0)
+    >>> with setting(depth, 1):
+    ...     depth.get()
+    1
+    >>> depth.get()
+    0
+    """
+    before = variable.get()
+    try:
+        try:
+            variable.set(value)
+            yield
+        finally:
+            variable.set(before)
+    finally:
+        variable.set(before)

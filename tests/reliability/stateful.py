@@ -1,5 +1,6 @@
 """A model whose one call touches every part of a transform, and checks of what a failed call leaves behind."""
 
+import contextvars
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,10 @@ def assert_right(model: Model, x: Any) -> None:
 
 
 def assert_nothing_open(*variables: Variable) -> None:
-    """Check that no scope is open here and no call owns any of the Variables."""
+    """Check that nothing of a call is left in the context, and no call owns any of the Variables."""
     assert current_scope() is None
+    here = contextvars.copy_context().items()
+    assert {variable.name: value for variable, value in here if variable.name.startswith("anyjac_") and value} == {}
     assert [owner_of(variable) for variable in variables] == [None] * len(variables)
 
 

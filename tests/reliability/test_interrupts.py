@@ -100,6 +100,27 @@ def test_an_interrupt_at_any_instruction_that_keeps_state_writes_all_variables_o
     _interrupt_everywhere(anyjac.get_backend("numpy"), STATE_KEEPERS, "opcode", 300, last=300)
 
 
+def test_an_interrupt_while_a_function_is_recorded_or_mapped_leaves_nothing_in_the_context(
+    backend: anyjac.Backend,
+) -> None:
+    x = backend.asarray(np.ones(2))
+    of_backend = Path(_package_of(backend))
+    files = tuple(str(of_backend / name) for name in ("programs.py", "differentiation.py"))
+
+    def work() -> None:
+        jacrev(lambda x: x * x)(x)  # another function each time
+        anyjac.vmap(lambda x: x * x)(x)
+        if backend.name == "jax":
+            jit(lambda x: x * x)(x)
+
+    work()
+    counter = Interrupter(files, "line")
+    counter.interrupts(work)
+    for point in range(counter.count):
+        Interrupter(files, "line", point).interrupts(work)
+        assert_nothing_open()
+
+
 class Compiled:
     """Two Variables that a compiled function writes together, from (1, 10) to (2, 11) and on."""
 
