@@ -1,5 +1,6 @@
 """Settings for the whole test session, made before any framework is imported."""
 
+import gc
 import os
 
 os.environ["JAX_ENABLE_X64"] = "1"
@@ -11,6 +12,13 @@ import numpy as np
 import pytest
 
 import anyjac
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen() -> None:
+    """Let the collector pass over frameworks and collected tests, which take it a second in each of its runs."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

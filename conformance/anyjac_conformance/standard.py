@@ -437,14 +437,25 @@ class Verdict:
     reason: str = ""
 
 
-def check(backend: Backend, name: str, body: Body) -> Verdict:
-    """Compare first and second derivatives of one body with differences, taken on NumPy."""
+def check(backend: Backend, name: str, body: Body, *, compiled: bool = False) -> Verdict:
+    """Compare first and second derivatives of one body with differences, taken on NumPy.
+
+    Parameters
+    ----------
+    compiled
+        Compute them in one function that the framework compiles, which is faster where it compiles each operation.
+    """
     function = _real_function(backend, body)
     first = anyjac.jacrev(function, backend=backend)
+    second = anyjac.jacrev(first, backend=backend)
     point = _real_point(body)
+
+    def both(x: Any) -> tuple[Any, Any]:
+        return first(x), second(x)
+
     try:
-        slopes = _host(backend, first)(point)
-        curvatures = _host(backend, anyjac.jacrev(first, backend=backend))(point)
+        arrays = (backend.compile(both) if compiled else both)(backend.asarray(point))
+        slopes, curvatures = (_on_host(backend, array) for array in arrays)
     except Exception as error:
         return Verdict(name, REFUSED, f"{type(error).__name__}: {error}")
     for order, found, wanted in zip((1, 2), (slopes, curvatures), _expected(body), strict=True):
@@ -501,7 +512,11 @@ def central_differences(function: Callable[[Floats], Floats], point: Floats, ste
 
 
 def _host(backend: Backend, function: Callable[[Any], Any]) -> Callable[[Floats], Floats]:
-    return lambda point: np.asarray(backend.to_numpy(function(backend.asarray(point))), dtype=np.float64)
+    return lambda point: _on_host(backend, function(backend.asarray(point)))
+
+
+def _on_host(backend: Backend, array: Any) -> Floats:
+    return np.asarray(backend.to_numpy(array), dtype=np.float64)
 
 
 def check_all(backend: Backend) -> Iterator[Verdict]:
