@@ -142,6 +142,11 @@ class _TensorHolder(Holder):
     def kept(self, content: Any) -> Any:
         return content.detach().clone()
 
+    def has_moved(self, content: Any, kept: Any) -> bool:
+        """Compare: `torch.utils.checkpoint` runs a module again in the pass back, past all that it is shown."""
+        with torch._C.DisableTorchFunction():
+            return not (is_recording() or is_wrapped(content) or is_wrapped(kept) or same(content, kept))
+
     def stored(self, content: Any, value: Any) -> Any:
         """Write into the very tensor, which an optimizer may know too.
 

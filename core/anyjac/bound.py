@@ -111,6 +111,11 @@ class BoundVariable(Variable):
         """Return a value that can be assigned to bring back what the place holds now."""
         return self._bound_holder.kept(self._content())
 
+    def bring_back(self, kept: Any) -> None:
+        """Let the place hold again what it held when that was kept, if it holds anything else."""
+        if self._bound_holder.has_moved(self._content(), kept):
+            self._value = kept
+
     @property
     def _tree(self) -> TreeDef:  # type: ignore[override]
         return flatten(self._value)[1]

@@ -8,7 +8,7 @@ derivatives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,10 @@ class Place(Protocol):
 
     def keep(self) -> Any:
         """Return what can be assigned to `_value` to bring back what is there now."""
+        ...
+
+    def bring_back(self, kept: Any) -> None:
+        """Make sure that it is what it was when `keep` returned that."""
         ...
 
     def models(self) -> Iterator[tuple[ModelLibrary, Any]]:
@@ -160,6 +164,7 @@ class Scope:
         self._runs = False
         self._showing: Showing | None = None
         self._refusal: str | None = None
+        self._kept: dict[int, tuple[Place, Any]] = {}
 
     def is_differentiated(self) -> bool:
         """Tell whether a call around this one differentiates with the same backend."""
@@ -201,6 +206,9 @@ class Scope:
         """Forget all values, and give up the Variables if this is the outermost scope; may be repeated."""
         self.closed = True
         self.deactivate()
+        for variable, kept in self._kept.values():
+            variable.bring_back(kept)
+        self._kept.clear()
         self._entries.clear()
         if self.parent is None:
             ownership.release_all(self.owner)
@@ -228,7 +236,7 @@ class Scope:
         final = list(values)
         for variable, _ in final:
             ownership.acquire(self.owner, variable)
-        _assign_all(final)
+        _assign_all(final, {})
 
     def substitute(self, variable: Place, value: Any) -> None:
         """Let reads of `variable` give `value`, the traced form of what it held at entry."""
@@ -455,11 +463,20 @@ class Scope:
         for entry in self._entries.values():
             if entry.written and entry.variable._holder is not None:
                 self._make_arrays(entry)
-        return [
+        writes = [
             Write(entry.variable, entry.value, entry.created)
             for entry in self._entries.values()
             if entry.written or self._changed_in_place(entry)
         ]
+        self._keep(write.variable for write in writes)
+        return writes
+
+    def _keep(self, written: Iterable[Place]) -> None:
+        """Keep what models hold, which a framework may write that runs parts of the function again."""
+        if self.parent is None and self.differentiates:
+            for variable in written:
+                if variable._holder is not None and id(variable) not in self._kept:
+                    self._kept[id(variable)] = variable, variable.keep()
 
     def commit(self, writes: list[Write]) -> None:
         """Hand untraced values to the enclosing scope or to the Variables: all of them, or none on an error.
@@ -477,7 +494,8 @@ class Scope:
                     self.parent.write(write.variable, self.parent._from(self.backend, write))
             return
         final = [(write.variable, self._final_value(write)) for write in writes]
-        _assign_all(final)
+        kept, self._kept = self._kept, {}
+        _assign_all(final, kept)
 
     def _final_value(self, write: Write) -> Any:
         leaves, tree = flatten(write.value)
@@ -563,9 +581,9 @@ def expired() -> Any:
     return _EXPIRED
 
 
-def _assign_all(final: list[tuple[Place, Any]]) -> None:
-    """Store all values, or, if an interrupt arrives between two of them, none."""
-    before = [(variable, variable.keep()) for variable, _ in final]
+def _assign_all(final: list[tuple[Place, Any]], kept: Mapping[int, tuple[Place, Any]]) -> None:
+    """Store all values, or, if an interrupt arrives between two of them, none; some were kept before, by identity."""
+    before = [kept.get(id(variable)) or (variable, variable.keep()) for variable, _ in final]
     try:
         for variable, value in final:
             variable._value = value

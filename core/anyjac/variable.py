@@ -186,6 +186,9 @@ class Variable(ArrayOperators):
     def _holder(self) -> Holder | None:
         return None
 
+    def bring_back(self, kept: Any) -> None:
+        """Do nothing: what an ordinary Variable holds is written by commits alone."""
+
     def keep(self) -> Any:
         """Return what can be assigned to bring back what it holds now."""
         return self._value

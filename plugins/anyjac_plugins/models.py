@@ -89,6 +89,14 @@ class Holder(ABC):
         """Return what `stored` can bring `content` back from, should a write to several places be interrupted."""
         return self.value(content)
 
+    def has_moved(self, content: Any, kept: Any) -> bool:
+        """Tell whether content is another one than it was kept as when the function had run.
+
+        Asked where the call comes to nothing afterwards. False by default: a framework that runs parts of the function
+        again to differentiate it, outside of what the function is shown, may have written it.
+        """
+        return False
+
     def takes(self, traced: Any) -> bool:
         """Tell whether a traced value may be stored, since a transformation of the library around the call expects it.
 

@@ -15,6 +15,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.utils import parametrize
 from torch.overrides import _get_current_function_mode_stack
+from torch.utils.checkpoint import checkpoint
 
 import anyjac
 
@@ -80,6 +81,25 @@ def native_gradients(loss, module):
 
 def squares(module, x):
     return (module(x) ** 2).sum()
+
+
+# ---- a checkpoint, which runs a module again in the pass back --------------------------------------------------------
+
+
+def test_statistics_of_a_checkpoint_move_once_and_not_at_all_after_an_error():
+    norm, layer, x = nn.BatchNorm1d(2), nn.Linear(2, 1), torch.randn(4, 2)
+
+    def through(factor):
+        return layer(checkpoint(norm, x, use_reentrant=False)).sum() * factor
+
+    twin = copy.deepcopy(norm)
+    twin(x)
+    anyjac.grad(lambda: through(1.0), grad_vars=[norm, layer])()
+    assert_same_state(norm, twin.state_dict())
+    before = copy.deepcopy(norm.state_dict())
+    with pytest.raises(anyjac.NonFiniteError):
+        anyjac.grad(lambda: torch.sqrt(through(0.0)), grad_vars=[norm, layer], debug_nan=True)()
+    assert_same_state(norm, before)
 
 
 # ---- numbers -----------------------------------------------------------------------------------------------------
