@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -157,14 +157,20 @@ class _Gatherer:
         kind = kind_of(leaf)
         if not is_array_of_any(leaf):
             raise InputTypeError(
-                f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which cannot be differentiated; leave it "
-                f"out of argnums, or make it an array"
+                f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which cannot be differentiated; "
+                f"{_OF_A_CLASS if isinstance(leaf, type) else 'leave it out of argnums, or make it an array'}"
             )
         if kind != NUMPY and not self._converts:
             raise MixedBackendsError(f"{where()} is an array of {kind}, and this call runs on {backend.name}")
         if kind == NUMPY and leaf.dtype.kind not in "biufcV":
             raise DtypeError(f"{where()} is a NumPy array of dtype {leaf.dtype}, which cannot be differentiated")
         return backend.import_array(leaf, device=self._device)
+
+
+_OF_A_CLASS: Final = (
+    "leave it out of argnums; for a class method, decorate outside of classmethod, which from Python 3.13 on hands the "
+    "class to what it holds as an argument"
+)
 
 
 def _place(label: Callable[[], str], tree: TreeDef, index: int) -> str:
