@@ -330,6 +330,7 @@ def _steps_of(node: Any, flatten_with_keys: Callable[[Any], Any] | None) -> list
 
 
 _ADDING = {"add": 1, "subtract": -1}
+"""Updates at an index that are sums, and the sign of what is added."""
 
 LARGE = 2**20
 """Elements of the inputs from which on dual tensors are faster than the transpose of a pullback."""

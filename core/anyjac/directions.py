@@ -11,7 +11,7 @@ from anyjac_plugins.errors import DtypeError, InputTypeError, InputValueError, M
 
 from .dtypes import COMPLEX_KIND
 from .inputs import opener_of
-from .selection import NUMPY, is_array_of_any, kind_of
+from .selection import NUMPY, is_array_of_any, is_number, kind_of
 from .trees import TreeDef, flatten
 from .variable import without_variables
 
@@ -113,7 +113,7 @@ def to_array(backend: Backend, leaf: Any, label: Callable[[], str], device: Any,
     """Return a leaf as an array of the backend; `label` says, when asked, how messages call it."""
     if backend.is_array(leaf):
         return leaf
-    if isinstance(leaf, (bool, int, float, complex)):
+    if is_number(leaf):
         return backend.asarray(leaf, device=device)
     kind = kind_of(leaf)
     if not is_array_of_any(leaf):

@@ -18,7 +18,7 @@ from anyjac_plugins.models import libraries
 
 from .dtypes import check_input, float0
 from .scope import Scope
-from .selection import NUMPY, is_array_of_any, kind_of
+from .selection import NUMPY, is_array_of_any, is_number, kind_of
 from .settings import Settings
 from .trees import LEAF, NodeOpener, TreeDef, flatten, hold_back
 from .variable import Variable, without_variables
@@ -203,11 +203,6 @@ def opener_without(backend: Backend, left_out: Callable[[Any, bool], bool]) -> N
         return hold_back(opened, is_held)
 
     return open_partly
-
-
-def is_number(leaf: Any) -> bool:
-    """Tell whether a leaf is a number of Python."""
-    return isinstance(leaf, (bool, int, float, complex))
 
 
 def _is_no_input(leaf: Any, held_back: bool) -> bool:

@@ -18,10 +18,10 @@ from anyjac_plugins.jacobian import chunks
 from .call import select_backend
 from .directions import to_array
 from .dtypes import float0
-from .inputs import is_number, opener_of, opener_without
+from .inputs import opener_of, opener_without
 from .outputs import Carried, carry, is_trivial, refuse_coroutine
 from .scope import Scope
-from .selection import is_array_of_any, select_device
+from .selection import is_array_of_any, is_number, select_device
 from .settings import check_backend, check_chunk_size, is_int
 from .transform import settings_of
 from .trees import NAMESPACE, NodeOpener, TreeDef, flatten

@@ -12,7 +12,7 @@ from anyjac_plugins.errors import InputTypeError
 
 from .operators import ArrayOperators
 from .scope import current_scope
-from .selection import NUMPY, framework_of, kind_of, named_backend, registry, select, select_device
+from .selection import NUMPY, framework_of, is_number, kind_of, named_backend, registry, select, select_device
 from .trees import flatten
 
 
@@ -78,7 +78,7 @@ def array_and_backend(x: Any, function: str) -> tuple[Any, Backend]:
     backend = backend_for([shown])
     if backend.is_array(shown):
         return shown, backend
-    if not isinstance(shown, (bool, int, float, complex)) and kind_of(shown) is None:
+    if not is_number(shown) and kind_of(shown) is None:
         raise InputTypeError(
             f"anyjac.{function} takes an array, a number or a Variable that holds one, not {shown!r}, of type "
             f"{type(shown).__qualname__}"

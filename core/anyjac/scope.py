@@ -20,7 +20,7 @@ from anyjac_plugins.models import libraries
 
 from . import ownership
 from .instances import PerInstance
-from .selection import NUMPY, kind_of
+from .selection import NUMPY, is_number, kind_of
 from .showing import NOTHING, Showing
 from .trees import flatten
 
@@ -379,7 +379,7 @@ class Scope:
         if innermost is not self and innermost is not None and innermost.backend is self.backend:
             return True  # the one within, which is told too, asks for it
         value = holder.value(holder.content())
-        if not all(self.backend.is_array(leaf) or _is_number(leaf) for leaf in flatten(value)[0]):
+        if not all(self.backend.is_array(leaf) or _is_number_or_numpy(leaf) for leaf in flatten(value)[0]):
             return False
         variable = bind_place(library, holder)
         if created:
@@ -429,7 +429,7 @@ class Scope:
         """Turn what a model's code has written into an array of the call."""
         if self.backend.is_array(leaf):
             return leaf
-        if _is_number(leaf):
+        if _is_number_or_numpy(leaf):
             return self.backend.asarray(leaf)
         raise VariableWriteError(
             f"{variable.label()} was given {leaf!r}, of type {type(leaf).__qualname__}, by the code of its model; what "
@@ -550,8 +550,8 @@ class Scope:
         return any(map(self.backend.changed_in_place, values, originals))
 
 
-def _is_number(leaf: Any) -> bool:
-    return isinstance(leaf, (bool, int, float, complex)) or kind_of(leaf) == NUMPY
+def _is_number_or_numpy(leaf: Any) -> bool:
+    return is_number(leaf) or kind_of(leaf) == NUMPY
 
 
 def _mapped_write(variable: Place) -> VariableWriteError:

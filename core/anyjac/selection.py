@@ -272,6 +272,11 @@ def is_array_of_any(value: Any) -> bool:
     return kind_of(value) is not None and hasattr(value, "dtype")
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether something is a number of Python."""
+    return isinstance(value, (bool, int, float, complex))
+
+
 def _kinds_in(value: Any) -> Iterator[str]:
     """Yield the kind of a leaf; or those in a container that only the registry of an imported framework knows."""
     kind = kind_of(value)

@@ -178,14 +178,18 @@ def _outer_places(wanted: optree.PyTreeSpec, found: optree.PyTreeSpec, first: in
         return list(range(first, first + wanted.num_leaves))
     if wanted.type is not found.type or wanted.is_leaf():
         return None
-    keys, wanted_keys = found.entries(), wanted.entries()
-    if set(keys) != set(wanted_keys) if wanted.type in _DICTS else wanted.one_level() != found.one_level():
-        return None
     children = found.children()
+    numbers: Sequence[int] = range(len(children))
+    if wanted.type in _DICTS:
+        number_of = {key: number for number, key in enumerate(found.entries())}
+        if number_of.keys() != set(wanted.entries()):
+            return None
+        numbers = [number_of[key] for key in wanted.entries()]
+    elif wanted.one_level() != found.one_level():
+        return None
     firsts = list(accumulate((child.num_leaves for child in children), initial=first))
     places: list[int] = []
-    for key, child in zip(wanted_keys, wanted.children(), strict=True):
-        number = keys.index(key)
+    for number, child in zip(numbers, wanted.children(), strict=True):
         deeper = _outer_places(child, children[number], firsts[number])
         if deeper is None:
             return None

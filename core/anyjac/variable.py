@@ -18,7 +18,7 @@ from anyjac_plugins.errors import InputTypeError, TracerLeakError, VariableWrite
 from .adoption import adopt_type
 from .operators import ArrayOperators, unwrap
 from .scope import current_scope, expired, is_expired
-from .selection import get_backend, kind_of, select, select_device
+from .selection import get_backend, is_number, kind_of, select, select_device
 from .trees import TreeDef, flatten
 
 _PYTHON_KINDS = {
@@ -236,7 +236,7 @@ class Variable(ArrayOperators):
 
     def _first_value(self, leaf: Any, path: str, device: Any) -> Any:
         backend = self.backend
-        if isinstance(leaf, (bool, int, float, complex)) or backend.is_array(leaf):
+        if is_number(leaf) or backend.is_array(leaf):
             return backend.asarray(leaf, device=device)
         if kind_of(leaf) is not None:
             return backend.import_array(leaf, device=device)
@@ -289,7 +289,7 @@ class Variable(ArrayOperators):
         return tree.unflatten(arrays)
 
     def _any_array(self, leaf: Any, path: str, backend: Backend) -> Any:
-        if isinstance(leaf, (bool, int, float, complex)):
+        if is_number(leaf):
             return backend.asarray(leaf)
         return self._to_array(leaf, path, backend)
 

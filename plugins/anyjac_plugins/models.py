@@ -197,9 +197,8 @@ class ModelLibrary(ABC):
         """Tell whether a leaf of a model that is given as an argument is no parameter of it.
 
         Asked where the model is a pytree that the backend's framework knows, `container` being that in which the leaf
-        was found. Such a leaf reaches the function as it is,
-        and None stands in its place in the derivative. The default holds back nothing; leaves that are neither arrays
-        nor numbers are held back anyway.
+        was found. Such a leaf reaches the function as it is, and None stands in its place in the derivative. The
+        default holds back nothing; leaves that are neither arrays nor numbers are held back anyway.
         """
         return False
 
