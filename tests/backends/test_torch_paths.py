@@ -11,6 +11,7 @@ import anyjac
 from anyjac import Variable, jacrev
 from anyjac_conformance import check_backend, select
 from anyjac_torch.backend import TorchBackend
+from anyjac_torch.writes import same
 
 F64 = torch.float64
 
@@ -476,3 +477,8 @@ def test_the_derivative_of_a_backward_that_hides_what_it_computes_is_no_zero(sec
     np.testing.assert_array_equal(anyjac.grad(f)(x), [2.0, 4.0])
     with pytest.raises(anyjac.NotSupportedError, match=r"backward of a torch\.autograd\.Function"):
         second(f, x)
+
+
+def test_tensors_on_two_devices_are_not_the_same_and_no_error() -> None:
+    assert same(torch.ones(2), torch.ones(2))
+    assert not same(torch.ones(2), torch.ones(2, device="meta"))
