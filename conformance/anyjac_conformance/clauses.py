@@ -57,7 +57,7 @@ CLAUSES: Final[dict[str, str]] = {
     "variables/train-var": "A TrainVar is a Variable marked trainable.",
     "variables/collect": "`variables` and `train_vars` collect a functor's Variables, each once, by path.",
     "variables/any-callable": "Functions, lambdas, partials, bound methods and instances with `__call__` work.",
-    "variables/fixed": "A write of another shape or dtype is an error naming both.",
+    "variables/fixed": "A write of another shape or dtype is an error naming both; dicts are written by their keys.",
     "variables/allow-reshape": "`allow_reshape=True` lifts the fixed shape and dtype.",
     "variables/write-visible": "A write is visible to later reads in the same call.",
     "variables/committed-once": "Writes are committed once, when everything has succeeded.",
@@ -88,8 +88,8 @@ CLAUSES: Final[dict[str, str]] = {
     "hessian/blocks": "`hessian` gives all blocks of each output, by arguments and Variables, cross blocks included.",
     "hessian/packing": "`hessian` returns the function's value and aux data, from one run.",
     "hvp/product": "`hvp` multiplies the Hessian by a vector that is packed as the gradient is.",
-    "vjp/product": "`vjp` runs the function once and returns its pullback, for cotangents in the output's tree.",
-    "jvp/product": "`jvp` pushes tangents forward that are packed as the gradient is.",
+    "vjp/product": "`vjp` runs the function once; its pullback takes cotangents in the output's tree, by their keys.",
+    "jvp/product": "`jvp` pushes tangents forward that are packed, and keyed, as the gradient is.",
     "jvp/nested": "Products with a Jacobian are differentiated in turn.",
     "linearize/product": "`linearize` runs the function once and returns its pushforward.",
     # ---- compiled --------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ CLAUSES: Final[dict[str, str]] = {
     "jit/method": "A method under `jit` has `self` bound, and each object its own Variables.",
     # ---- mapped ----------------------------------------------------------------------------------------------------
     "vmap/results": "`vmap` gives what the function gives for each example, with one more axis; transforms alike.",
-    "vmap/axes": "`in_axes` and `out_axes` are ints or trees of them; what does not fit is an error naming it.",
+    "vmap/axes": "`in_axes` and `out_axes` are ints or trees of them, by keys; what does not fit is named.",
     "vmap/variables": "Under `vmap` all examples read a Variable's one value, and differentiate with respect to it.",
     "vmap/writes": "A Variable written under `vmap` is an error naming it, and every Variable is as it was.",
     # ---- rows and products -----------------------------------------------------------------------------------------

@@ -410,6 +410,13 @@ def a_cotangent_of_another_shape_is_named(lab: Lab) -> Any:
     return vjp(lambda x: {"a": x})(lab.array([1.0, 2.0]))({"a": lab.array([1.0, 2.0, 3.0])})
 
 
+# the gradient of 1 x^2 + 10 (3 x) at 2
+@scenario("vjp/product", answer=np.array(34.0))
+def cotangents_in_a_dict_belong_to_its_keys(lab: Lab) -> Any:
+    pullback = vjp(lambda x: {"square": x * x, "triple": 3 * x})(lab.array(2.0))
+    return pullback({"triple": lab.array(10.0), "square": lab.array(1.0)})
+
+
 @scenario("vjp/product", answer=Raises(InputValueError, "cotangents"))
 def cotangents_of_another_structure_are_refused(lab: Lab) -> Any:
     return vjp(lambda x: {"a": x})(lab.array([1.0, 2.0]))([lab.array([1.0, 2.0])])
@@ -433,6 +440,18 @@ def tangents_are_pushed_forward(lab: Lab) -> Any:
         jvp(f)(t, x),
         jvp(f, w, 0)((lab.array(1.0), t), x),
         jvp(lambda x: (f(x), "aux"), has_aux=True)(t, x),
+    ]
+
+
+# w x at (2, 3) along (1, 10)
+@scenario("jvp/product", answer=[np.array(23.0), np.array(23.0)], requires=("forward",))
+def tangents_in_a_dict_belong_to_its_keys(lab: Lab) -> Any:
+    w, x = lab.array(2.0), lab.array(3.0)
+    tangents = {"x": lab.array(10.0), "w": lab.array(1.0)}
+    v, u = Variable(w), Variable(x)
+    return [
+        jvp(lambda d: d["w"] * d["x"])(tangents, {"w": w, "x": x}),
+        jvp(lambda: v * u, {"w": v, "x": u})(tangents),
     ]
 
 

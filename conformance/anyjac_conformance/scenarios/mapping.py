@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from anyjac import InputValueError, OutputError, Variable, VariableWriteError, grad, hessian, jacrev, vmap
+from anyjac import InputValueError, OutputError, Variable, VariableWriteError, float0, grad, hessian, jacrev, vmap
 
 from ..answers import Raises
 from ..lab import Lab
@@ -37,6 +37,12 @@ def jacobians_of_each_example(lab: Lab) -> Any:
     return vmap(jacrev(lambda x: x * x))(lab.array(BATCH))
 
 
+@scenario("vmap/results", answer=(np.array([2.0, 3.0]), np.zeros(2, float0)))
+def derivatives_by_integers_of_each_example(lab: Lab) -> Any:
+    both = jacrev(lambda x, n: n * x, argnums=(0, 1), allow_int=True)
+    return vmap(both)(lab.array([5.0, 7.0]), lab.array([2, 3], "int64"))
+
+
 @scenario("vmap/results", answer=np.array([np.diag(6 * row) for row in BATCH]), requires=("nested",))
 def hessians_of_each_example(lab: Lab) -> Any:
     return vmap(hessian(lambda x: lab.xp.sum(x**3)))(lab.array(BATCH))
@@ -63,6 +69,13 @@ def axes_of_arguments_and_outputs(lab: Lab) -> Any:
     f = lambda d, factor: (d["x"] * factor, d["x"])  # noqa: E731
     by_column = vmap(f, in_axes=({"x": 1}, None), out_axes=(0, -2))
     return by_column({"x": lab.array(BATCH)}, 10.0)
+
+
+@scenario("vmap/axes", answer={"product": BATCH[:2] @ BATCH[:2], "x": BATCH[:2].T})
+def axes_in_a_dict_belong_to_its_keys(lab: Lab) -> Any:
+    f = lambda d: {"product": d["x"] @ d["y"], "x": d["x"]}  # noqa: E731
+    mapped = vmap(f, in_axes=({"y": None, "x": 0},), out_axes={"x": 1, "product": 0})
+    return mapped({"x": lab.array(BATCH[:2]), "y": lab.array(BATCH[:2])})
 
 
 @scenario("vmap/axes", answer=[np.array([2.0, 6.0]), np.array([2.0, 6.0])])

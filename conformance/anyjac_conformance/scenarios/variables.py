@@ -330,6 +330,13 @@ def a_python_number_takes_the_dtype(lab: Lab) -> Any:
     return wide.value, narrow.value, count.value
 
 
+@scenario("variables/fixed", answer=({"w": np.array(3.0), "b": np.array(4.0)}, ["w", "b"]))
+def a_dict_in_another_order_is_written_by_its_keys(lab: Lab) -> Any:
+    v = Variable({"w": lab.array(1.0), "b": lab.array(2.0)})
+    v.value = {"b": lab.array(4.0), "w": lab.array(3.0)}
+    return v.value, list(v.value)
+
+
 @scenario("variables/fixed", answer=Raises(VariableWriteError, "int64", "2.5"))
 def a_float_does_not_go_into_an_integer(lab: Lab) -> Any:
     Variable(lab.array(1, "int64")).value = 2.5
