@@ -1,11 +1,18 @@
 """The collection of docstring examples: each docstring is a session of its own, and a wrong answer fails."""
 
-import shutil
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+
+CONFTEST = """
+from pathlib import Path
+from tests.setup.documents import collect_in
+
+pytest_collect_file = collect_in(Path(__file__).parent)
+"""
 
 MODULE = '''
 import math
@@ -30,7 +37,7 @@ def second():
 
 
 def run(folder: Path, *, answer: str = "2", use: str = "1.0 + 1") -> subprocess.CompletedProcess[str]:
-    shutil.copy(ROOT / "conftest.py", folder / "conftest.py")
+    (folder / "conftest.py").write_text(CONFTEST)
     package = folder / "core" / "example"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -38,6 +45,7 @@ def run(folder: Path, *, answer: str = "2", use: str = "1.0 + 1") -> subprocess.
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

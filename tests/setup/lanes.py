@@ -1,0 +1,164 @@
+"""The two lanes: what tests anyjac, and what tests the frameworks' own functions and takes long.
+
+``python -m pytest`` runs the quick lane, ``python -m pytest -m exhaustive`` the other. A file that is named on the
+command line runs whole. What a test needs besides (see `tools`) is told by the marker `needs`; where that is missing, the
+test is counted and named in the last lines, and with ``--nothing-left-out`` the run fails.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .session import ROOT
+from .tools import TOOLS, is_missing
+
+EXHAUSTIVE: dict[str, tuple[str, ...]] = {
+    # a file or folder of the exhaustive lane: the tools that it needs to be read at all
+    "docs/batches.rst": ("equinox",),
+    "docs/brainpy.rst": ("brainpy",),
+    "docs/brainstate.rst": ("brainstate",),
+    "docs/equinox.rst": ("equinox",),
+    "docs/flax.rst": ("flax",),
+    "tests/models/test_brainpy.py": ("brainpy",),
+    "tests/models/test_brainstate.py": ("brainstate",),
+    "tests/models/test_equinox.py": ("equinox",),
+    "tests/models/test_nnx.py": ("flax",),
+    "tests/test_benchmarks.py": ("matplotlib",),
+    "tests/test_docstrings.py": ("numpydoc",),
+    "tests/typing": ("mypy",),
+}
+
+EXPRESSION = "exhaustive"
+OPTION = "--nothing-left-out"
+LEFT_OUT = "not on this machine: "
+"""How the reason of a test begins that was not run for want of a tool."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the option by which a run fails that has left something out."""
+    parser.addoption(
+        OPTION, action="store_true", help="fail where a test was not run since a browser, a compiler or a library is missing"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers."""
+    for line in (
+        "exhaustive: tests the frameworks' own functions, or takes long; run by `python -m pytest -m exhaustive`",
+        "exhaustive_on(*backends): so on these backends",
+        "needs(*tools): needs a browser, a compiler or a library, by its name in tests/setup/tools.py",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+# ---- which tests run -----------------------------------------------------------------------------------------------
+
+
+def is_quick(config: pytest.Config) -> bool:
+    """Return whether this run is one of the quick lane, since no expression of markers was given."""
+    return not config.getoption("markexpr")
+
+
+def _entry(path: Path) -> str | None:
+    """Return the entry of `EXHAUSTIVE` for a file or folder."""
+    if not path.is_relative_to(ROOT):
+        return None
+    parts = path.relative_to(ROOT).parts
+    folders = ("/".join(parts[:length]) for length in range(1, len(parts) + 1))
+    return next((folder for folder in folders if folder in EXHAUSTIVE), None)
+
+
+def _is_named(config: pytest.Config, path: Path) -> bool:
+    """Return whether the command line names a file, or a folder that is one entry of `EXHAUSTIVE`."""
+    named = {(config.invocation_params.dir / argument.partition("::")[0]).resolve() for argument in config.args}
+    entry = _entry(path)
+    return path in named or (entry is not None and ROOT / entry in named)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files of the other lane unread, and those whose libraries are missing."""
+    entry = _entry(collection_path)
+    if entry is None:
+        return None
+    other_lane = is_quick(config) and not _is_named(config, collection_path)
+    return True if other_lane or any(map(is_missing, EXHAUSTIVE[entry])) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the items of the exhaustive lane, and leave them out of the quick one."""
+    for item in items:
+        if _entry(item.path) is not None or _is_exhaustive_on_its_backend(item):
+            item.add_marker(pytest.mark.exhaustive)
+    if is_quick(config):
+        others = [item for item in items if item.get_closest_marker(EXPRESSION) and not _is_named(config, item.path)]
+        if others:
+            config.hook.pytest_deselected(items=others)
+            left = set(map(id, others))
+            items[:] = [item for item in items if id(item) not in left]
+
+
+def _is_exhaustive_on_its_backend(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("exhaustive_on")
+    parameters = getattr(item, "callspec", None)
+    return marker is not None and parameters is not None and parameters.params.get("backend") in marker.args
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose tools are missing, with what would bring them."""
+    for marker in item.iter_markers("needs"):
+        for name in filter(is_missing, marker.args):
+            pytest.skip(_reason(name))
+
+
+def _reason(name: str) -> str:
+    return f"{LEFT_OUT}{TOOLS[name].name} missing; {TOOLS[name].install}"
+
+
+# ---- what was left out ---------------------------------------------------------------------------------------------
+
+
+def _files_left_out(config: pytest.Config) -> Iterator[tuple[str, str]]:
+    """Yield the files of this run that could not be read, each with the reason."""
+    if is_quick(config):
+        return
+    for entry, names in EXHAUSTIVE.items():
+        for name in filter(is_missing, names):
+            yield entry, _reason(name)
+
+
+def _tests_left_out(reporter: pytest.TerminalReporter) -> Counter[tuple[str, str]]:
+    """Count the tests that were skipped for want of a tool, by file and reason."""
+    found: Counter[tuple[str, str]] = Counter()
+    for report in reporter.getreports("skipped"):
+        if isinstance(report.longrepr, tuple):
+            _, _, reason = report.longrepr
+            if LEFT_OUT in reason:
+                found[report.nodeid.partition("::")[0], reason.removeprefix("Skipped: ")] += 1
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Count and name in the last lines what was not run for want of a tool."""
+    tests = _tests_left_out(terminalreporter)
+    files = list(_files_left_out(config))
+    if tests or files:
+        terminalreporter.section("not run here")
+        for (path, reason), count in sorted(tests.items()):
+            terminalreporter.write_line(f"{count} tests of {path}: {reason}")
+        for path, reason in files:
+            terminalreporter.write_line(f"all of {path}: {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that was to leave nothing out and has."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if config.getoption(OPTION) and reporter is not None and not hasattr(config, "workerinput"):
+        if _tests_left_out(reporter) or any(_files_left_out(config)):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,39 @@
+"""Settings of the whole session, made before any framework is imported."""
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = ROOT / ".pytest_cache" / "programs"
+"""Where JAX keeps what it has compiled, from test to test and from run to run."""
+
+SETTINGS = {
+    "JAX_ENABLE_X64": "1",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+    "JAX_COMPILATION_CACHE_DIR": str(PROGRAMS / "jax"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    "TORCHINDUCTOR_CACHE_DIR": str(PROGRAMS / "torch"),
+}
+
+os.environ.update(SETTINGS)
+for name in [name for name in os.environ if name.startswith("ANYJAC_")]:
+    del os.environ[name]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remove the programs that an interrupted run has begun to write, which JAX would find and complain of."""
+    if not hasattr(session.config, "workerinput") and PROGRAMS.is_dir():
+        for path in PROGRAMS.glob("jax/*"):
+            if path.stat().st_size == 0:
+                path.unlink()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen() -> None:
+    """Let the collector pass over frameworks and collected tests, which take it a second in each of its runs."""
+    gc.collect()
+    gc.freeze()

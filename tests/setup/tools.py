@@ -1,0 +1,56 @@
+"""What some tests need that is not on every machine: a browser, a compiler, libraries of the exhaustive lane."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Something that tests need and that is not part of the quick lane's environment."""
+
+    name: str
+    """How a person calls it, with the verb: "Chromium is"."""
+    is_there: Callable[[], bool]
+    install: str
+    """The command that brings it."""
+
+
+def _executables(*names: str) -> Callable[[], bool]:
+    return lambda: all(shutil.which(name) for name in names)
+
+
+def _compiler() -> bool:
+    names = (os.environ.get("CXX", ""), "g++", "clang++", "c++")
+    return any(name and shutil.which(name) for name in names)
+
+
+def _package(name: str) -> Tool:
+    return Tool(
+        f"the package {name} is", lambda: find_spec(name) is not None, 'python -m pip install -e ".[exhaustive]"'
+    )
+
+
+PACKAGES = ("brainpy", "brainstate", "equinox", "flax", "matplotlib", "mypy", "numpydoc")
+
+TOOLS = {
+    "chromium": Tool(
+        "Chromium with ChromeDriver is",
+        _executables("chromium", "chromedriver"),
+        "apt-get install chromium chromium-driver",
+    ),
+    "compiler": Tool("a C++ compiler, for what PyTorch generates, is", _compiler, "apt-get install g++"),
+    **{name: _package(name) for name in PACKAGES},
+}
+"""The tools by the names that the marker `needs` takes."""
+
+
+@cache
+def is_missing(name: str) -> bool:
+    """Return whether a tool is not on this machine."""
+    return not TOOLS[name].is_there()

@@ -1,0 +1,92 @@
+"""How many workers run the tests, and how much memory each of them keeps."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+MEGABYTE = 2**20
+AT_MOST = 4
+"""Workers; more of them share no compiled programs and gain little."""
+
+PER_WORKER = 1500 * MEGABYTE
+"""Memory that one worker may take."""
+
+ENOUGH = 1000 * MEGABYTE
+"""Memory in use from which on a worker gives up compiled programs, so that the next test has room to grow."""
+
+ROOM = 300 * MEGABYTE
+"""What is to fit in before the next time."""
+
+STATISTICS = Path("/proc/self/statm")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker for each core, fewer where memory is small."""
+    return max(1, min(os.cpu_count() or 1, AT_MOST, _available() // PER_WORKER))
+
+
+def _available() -> int:
+    """Return the bytes of memory that new processes can have, very many where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return sys.maxsize
+    (line,) = (line for line in lines if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024
+
+
+def _in_use() -> int:
+    """Return the bytes of memory that this process has now, none where the system does not say."""
+    try:
+        return int(STATISTICS.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+class Memory:
+    """Watches the memory of one process, and gives up compiled programs after a test that has left much in use."""
+
+    def __init__(self) -> None:
+        self._limit = ENOUGH
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """Look after each test."""
+        result = yield
+        if _in_use() > self._limit:
+            release()
+            self._limit = max(ENOUGH, _in_use() + ROOM)  # what cannot be given up is not asked for after each test
+        return result
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the memory of this process."""
+    config.pluginmanager.register(Memory())
+
+
+def release() -> None:
+    """Forget what frameworks have compiled, and hand the memory back to the system.
+
+    JAX keeps an executable of some two megabytes for each operation at each shape; one that is needed again is read
+    from the folder in which the session keeps them.
+    """
+    anyjac = sys.modules.get("anyjac")
+    if anyjac is not None:
+        anyjac.cache_clear()
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is not None:
+        dynamo.reset()
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+        if trim is not None:
+            trim(0)
