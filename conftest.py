@@ -1,3 +1,5 @@
-"""What holds for every test is in these plugins; the last collects the examples of pages and docstrings."""
+"""What holds for every test is in these plugins; `documents` collects the examples of pages and docstrings."""
 
-pytest_plugins = ["tests.setup.session", "tests.setup.lanes", "tests.setup.workers", "tests.setup.documents"]
+PLUGINS = ("session", "lanes", "greeting", "workers", "compilers", "documents")
+
+pytest_plugins = [f"tests.setup.{name}" for name in PLUGINS]

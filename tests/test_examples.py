@@ -42,6 +42,7 @@ def test_thurber_s_data_give_the_certified_sum_of_squares() -> None:
     assert abs(np.sum(residuals**2) / thurber.CERTIFIED_SUM_OF_SQUARES - 1) < 1e-10
 
 
+@pytest.mark.exhaustive_on("jax", "torch")
 def test_robertson_s_concentrations_are_the_reference_ones(backend: anyjac.Backend) -> None:
     robertson = _load("robertson")
     exact, differenced = robertson.main(backend.name)
@@ -61,6 +62,7 @@ def test_the_jacobian_of_robertson_s_reaction_is_the_one_derived_by_hand(backend
     assert np.allclose(backend.to_numpy(jacobian), expected, rtol=1e-14)
 
 
+@pytest.mark.exhaustive_on("jax", "torch")
 def test_the_membrane_begins_to_fire_where_the_literature_says(backend: anyjac.Backend) -> None:
     onset = _load("hodgkin_huxley").find_onset(backend.name)
     assert abs(onset.current - 9.78) < 0.01
@@ -98,6 +100,7 @@ def test_newton_s_method_comes_to_the_minimum_by_products_alone(backend: anyjac.
     assert np.linalg.eigvalsh(whole)[0] > newton_cg.PENALTY / 2
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no other system tells the peak")
 def test_no_more_of_the_file_than_is_flushed_at_once_stays_in_memory() -> None:
     done = _run("stream_to_disk", "numpy", "--rows", "8000", "--columns", "5000")
@@ -114,25 +117,27 @@ def _run(name: str, backend: str, *arguments: str, **environment: str) -> subpro
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**known, **environment})
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "expected"),
-    [
-        ("hodgkin_huxley", (), "The rest loses its stability at 9.775"),
-        ("newton_cg", ("--small",), "21 weights: 40 products"),
-        ("robertson", (), "\nanyjac "),
-        ("stream_to_disk", ("--rows", "300", "--columns", "200"), "largest error of 20 rows: "),
-        ("thurber_regression", (), "  b7   4.972729"),
-    ],
-)
-def test_an_example_runs_as_a_script_in_double_precision(name: str, arguments: tuple[str, ...], expected: str) -> None:
-    done = _run(name, "numpy" if name == "robertson" else "jax", *arguments)
+SCRIPTS = {
+    "hodgkin_huxley": ((), "The rest loses its stability at 9.775"),
+    "newton_cg": (("--small",), "21 weights: 40 products"),
+    "robertson": ((), "\nanyjac "),
+    "stream_to_disk": (("--rows", "300", "--columns", "200"), "largest error of 20 rows: "),
+    "thurber_regression": ((), "  b7   4.972729"),
+}
+"""Each script with its arguments, and what it prints."""
+
+
+@pytest.mark.exhaustive_on("jax", "torch")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_runs_as_a_script_in_double_precision(backend: anyjac.Backend, name: str) -> None:
+    arguments, expected = SCRIPTS[name]
+    done = _run(name, backend.name, *arguments)
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout
 
 
 def test_every_example_is_run_as_a_script() -> None:
-    (mark,) = test_an_example_runs_as_a_script_in_double_precision.pytestmark
-    assert sorted(name for name, *_ in mark.args[1]) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
+    assert sorted(SCRIPTS) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
 def test_robertson_s_reaction_is_refused_in_single_precision() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -35,7 +33,7 @@ from anyjac_plugins import (
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.origin import Remembered
 
-from . import blocks, differentiation, forward, nonfinite, staging, transformed
+from . import blocks, code_generation, differentiation, forward, nonfinite, staging, transformed
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
@@ -291,14 +289,17 @@ class TorchBackend(Backend):
 
     def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         """Return `fun` compiled by `torch.compile`; without code generation where no C++ compiler is installed."""
-        compiled: Callable[..., Any] = torch.compile(fun, backend="inductor" if _generates_code() else "aot_eager")
+        backend = "inductor" if code_generation.is_possible() else "aot_eager"
+        compiled: Callable[..., Any] = torch.compile(fun, backend=backend)
         return compiled
 
     def stage(self, fun: StagedFunction) -> StagedFunction:
         return staging.Staged(fun, self._compile_graph)
 
     def _compile_graph(self, graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
-        compiled: Callable[..., Any] = staging.compile_graph(graph, example, self.compile, generates=_generates_code())
+        if not code_generation.is_possible():
+            return graph.forward  # type: ignore[no-any-return]
+        compiled: Callable[..., Any] = staging.compile_graph(graph, example, self.compile)
         return compiled
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
@@ -337,12 +338,6 @@ LARGE = 2**20
 
 AT_ONCE_IF_SHORT = 2**22
 """Elements of seeds and gradients up to which all rows of a pass of few steps are pulled back at once."""
-
-
-def _generates_code() -> bool:
-    """Tell whether a C++ compiler is installed."""
-    names = (os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl")
-    return any(name and shutil.which(name) for name in names)
 
 
 def _power_of_two_below(number: int) -> int:

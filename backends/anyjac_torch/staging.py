@@ -15,6 +15,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from anyjac_plugins import Array, Noted, StagedFunction
+from anyjac_plugins.errors import UncompiledWarning
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
@@ -35,7 +36,7 @@ _CASTING = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia")
 _DOUBLE = (torch.float64, torch.complex128)
 
 
-def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[..., Any], *, generates: bool) -> Any:
+def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[..., Any]) -> Any:
     """Return a recorded graph compiled.
 
     `Staged` has told what a call is like, so that the code generator is handed the graph itself, without the guards by
@@ -47,15 +48,13 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
     ----------
     compile
         What compiles it otherwise.
-    generates
-        Whether there is a code generator.
     """
     if not any(node.op == "call_function" for node in recorded.graph.nodes) or _has_complex_numbers(recorded):
         return recorded.forward
     held = [value for value in vars(recorded).values() if isinstance(value, torch.Tensor)]
     held += [*recorded.parameters(), *recorded.buffers()]
     plain = all(type(tensor) is torch.Tensor for tensor in example)
-    if not generates or not plain or any(tensor.requires_grad for tensor in (*held, *example)):
+    if not plain or any(tensor.requires_grad for tensor in (*held, *example)):
         return compile(recorded)
     try:
         return torch._inductor.compile(recorded, list(example))
@@ -63,7 +62,7 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
         warnings.warn(
             f"PyTorch fails to compile what anyjac.jit has recorded, and runs it uncompiled; it says "
             f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
-            RuntimeWarning,
+            UncompiledWarning,
             stacklevel=2,
         )
         return recorded.forward

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         PluginError,
         TracerLeakError,
         UnknownBackendError,
+        UncompiledWarning,
         UnknownEnvironmentVariableWarning,
         VariableWriteError,
     )
@@ -111,6 +112,7 @@ _HOMES = {
         "PluginError",
         "TracerLeakError",
         "UnknownBackendError",
+        "UncompiledWarning",
         "UnknownEnvironmentVariableWarning",
         "VariableWriteError",
     ),
@@ -147,6 +149,7 @@ __all__ = [
     "TracerLeakError",
     "TrainVar",
     "UnknownBackendError",
+    "UncompiledWarning",
     "UnknownEnvironmentVariableWarning",
     "Variable",
     "VariableWriteError",

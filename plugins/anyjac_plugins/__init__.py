@@ -21,6 +21,7 @@ from .errors import (
     PluginError,
     TracerLeakError,
     UnknownBackendError,
+    UncompiledWarning,
     UnknownEnvironmentVariableWarning,
     VariableWriteError,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "StagedFunction",
     "TracerLeakError",
     "UnknownBackendError",
+    "UncompiledWarning",
     "UnknownEnvironmentVariableWarning",
     "VariableWriteError",
     "hookimpl",

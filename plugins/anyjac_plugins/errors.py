@@ -128,5 +128,9 @@ class MissingExtraError(AnyjacError, ModuleNotFoundError):
     """What was asked for needs a package that comes with an extra of anyjac's, which is not installed."""
 
 
+class UncompiledWarning(RuntimeWarning):
+    """A function runs uncompiled, with the same results: a compiler is missing, or fails."""
+
+
 class UnknownEnvironmentVariableWarning(UserWarning):
     """A variable of the environment begins with ``ANYJAC_`` and means nothing."""

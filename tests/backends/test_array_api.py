@@ -199,6 +199,7 @@ def test_limits_of_dtypes_and_exchange_are_as_the_standard_says(backend: anyjac.
     assert backend.to_numpy(made).tolist() == [1.0, 2.0]
 
 
+@pytest.mark.exhaustive_on("jax", "torch")
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_a_call_gives_what_the_standard_says(backend: anyjac.Backend, name: str) -> None:
     @EXAMPLES[backend.name]
@@ -211,6 +212,7 @@ def test_a_call_gives_what_the_standard_says(backend: anyjac.Backend, name: str)
     check()
 
 
+@pytest.mark.exhaustive_on("jax", "torch")
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_a_traced_call_gives_the_same(backend: anyjac.Backend, name: str) -> None:
     @EXAMPLES[backend.name]
@@ -237,6 +239,7 @@ SIGN_OF_ZERO = {"jax": {"floor_divide", "maximum", "minimum", "remainder", "sign
 FOR_FLOATS = sorted(name for name, (dtypes, _, _) in {**UNARY, **BINARY}.items() if set(REAL) <= set(dtypes))
 
 
+@pytest.mark.exhaustive_on("jax", "torch")
 @pytest.mark.parametrize("traced", [False, True])
 @pytest.mark.parametrize("name", FOR_FLOATS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

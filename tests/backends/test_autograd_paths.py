@@ -70,6 +70,7 @@ def test_every_path_gives_what_is_documented(path: str) -> None:
     check_backend(forced(path))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("path", FAST)
 @pytest.mark.parametrize("name", sorted({*TABLE, *CONSTANT}))
 def test_functions_of_the_standard_have_right_derivatives_on_every_path(name: str, path: str) -> None:
@@ -201,6 +202,7 @@ def test_operations_of_autograd_agree_on_all_paths(name: str) -> None:
     assert_paths_agree(f, x, chunk_size=3)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name, (_, x) in OPERATIONS.items() if x.size <= 20])
 def test_second_derivatives_agree_on_all_paths(name: str) -> None:
     f, x = OPERATIONS[name]

@@ -570,6 +570,7 @@ AS_IN_A_FIRST_CALL = ("dtypes/", "trust/")
 """Subjects that the whole suite, without a path forced, has run uncompiled, and that take JAX long."""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("path", JaxBackend.paths)
 def test_the_scenarios_pass_on_each_path(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anyjac.get_backend("jax"), "forced_path", path)

@@ -34,6 +34,7 @@ def _verdict(backend: anyjac.Backend, name: str, body: Body) -> Verdict:
     return check(backend, name, body) if compiled and verdict.status == REFUSED else verdict
 
 
+@pytest.mark.exhaustive_on("jax", "torch")
 @pytest.mark.parametrize("name", sorted({*TABLE, *CONSTANT}))
 def test_first_and_second_derivatives_are_right_or_refused(backend: anyjac.Backend, name: str) -> None:
     with warnings.catch_warnings():

@@ -152,6 +152,7 @@ def test_scenarios_are_selected_by_subject_clause_and_id() -> None:
         select(["dtypes", "dtypes/emtpy"])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("subject", ["arrays", "devices", "variables", "packing"])
 def test_the_suite_passes_on_a_device_that_is_not_the_default_one(subject: str) -> None:
     last = anyjac.devices("jax")[-1]

@@ -31,7 +31,7 @@ EXPECTED = [Expectation("dtypes/empty:*", "an experiment")]
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    chosen = select(["dtypes/empty", "dtypes/scalars", "composition/native-jit"])
+    chosen = select(["dtypes/empty", "dtypes/scalars", "composition/native-vmap"])
     results = [r for name in ("numpy", "torch") for r in check_backend(name, scenarios=chosen, on_fail="collect")]
     wrong = check_backend("numpy", scenarios=select(["dtypes/empty"]), expected=EXPECTED, on_fail="collect")
     return make_report([*results, *wrong], expected=EXPECTED)
@@ -75,8 +75,8 @@ def test_the_matrix_counts_by_clause_and_by_subject(report: dict[str, Any]) -> N
     assert by_clause[:2] == ["| clause | autograd | torch |", "|---|---|---|"]
     scalars = len(select(["dtypes/scalars"]))
     assert f"| dtypes/scalars | {scalars} passed | {scalars} passed |" in by_clause
-    compiled = len(select(["composition/native-jit"]))
-    expected = f"| composition | {compiled} not declared | {compiled} passed |"
+    mapped = len(select(["composition/native-vmap"]))
+    expected = f"| composition | {mapped} not declared | {mapped} passed |"
     assert expected in render_matrix(report, by="subject").splitlines()
     assert "failed**" in by_clause[-1]
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SMALLEST = ROOT / "docs" / "smallest_backend.py"
 
@@ -23,6 +25,7 @@ def _install(folder: Path) -> None:
     subprocess.run([*pip, "--target", "site", "./anyjac-tiny"], cwd=folder, check=True)
 
 
+@pytest.mark.exhaustive
 def test_the_skeleton_fails_clearly_and_the_smallest_backend_passes(tmp_path: Path) -> None:
     made = _anyjac(tmp_path, "new-backend", "tiny")
     assert made.stdout.startswith("wrote anyjac-tiny; next: cd anyjac-tiny && python -m pip install -e .")

@@ -23,15 +23,7 @@ from anyjac import Backend, Variable, jacrev, jit
 from anyjac.ownership import owner_of
 from anyjac.scope import current_scope
 
-TORCH = type(anyjac.get_backend("torch"))
-REAL_COMPILE = TORCH.compile
 POINT = np.array([1.0, 2.0, 3.0])
-
-
-@pytest.fixture(autouse=True)
-def compiled_without_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let PyTorch's compiler do all but write machine code, which takes seconds."""
-    monkeypatch.setattr(TORCH, "compile", lambda self, fun: torch.compile(fun, backend="aot_eager"))
 
 
 @pytest.fixture(params=["jax", "torch"])
@@ -969,8 +961,8 @@ def test_what_is_compiled_under_autocast_of_torch_is_for_calls_under_autocast(fi
         assert error < (0.01 if on else 1e-6)
 
 
-def test_code_that_torch_has_written_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TORCH, "compile", REAL_COMPILE)
+@pytest.mark.needs("compiler")
+def test_code_that_torch_has_written_gives_the_same() -> None:
     v = Variable(torch.ones(3, dtype=torch.float64))
 
     def f(x: Any) -> Any:
@@ -1473,12 +1465,13 @@ def test_complex_numbers_are_those_of_the_uncompiled_call_on_pytorch() -> None:
         torch.testing.assert_close(anyjac.jit(function)(z), function(z))
 
 
+@pytest.mark.needs("compiler")
 def test_what_pytorch_fails_to_compile_runs_as_it_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("no kernel")
 
     monkeypatch.setattr(torch._inductor, "compile", fails)
     compiled = anyjac.jit(anyjac.grad(lambda x: (x**3).sum()))
-    with pytest.warns(RuntimeWarning, match="PyTorch fails to compile .* RuntimeError: no kernel"):
+    with pytest.warns(anyjac.UncompiledWarning, match="PyTorch fails to compile .* RuntimeError: no kernel"):
         compiled(torch.tensor([1.0, 2.0]))
     np.testing.assert_array_equal(compiled(torch.tensor([3.0, 4.0])), [27.0, 48.0])

@@ -67,23 +67,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def collect_in(folder: Path) -> Callable[..., Any]:
     """Return the hook that collects the examples of a working copy."""
-    return SybilCollection(
-        [
-            Sybil(
-                [PythonCodeBlockParser(doctest_optionflags=FLAGS)], path=str(folder), patterns=["README.md", "docs/*.md"]
-            ),
-            Sybil([DocTestParser(FLAGS)], path=str(folder), patterns=["docs/*.rst"]),
-            *(
-                Sybil(
-                    [DocTestParser(FLAGS)],
-                    path=str(folder / root),
-                    patterns=["*.py"],
-                    document_types={".py": Docstrings},
-                )
-                for root in SOURCE_ROOTS
-            ),
-        ]
-    ).pytest()
+    markdown, rst = PythonCodeBlockParser(doctest_optionflags=FLAGS), DocTestParser(FLAGS)
+    pages = [
+        Sybil([markdown], path=str(folder), patterns=["README.md", "docs/*.md"]),
+        Sybil([rst], path=str(folder), patterns=["docs/*.rst"]),
+    ]
+    modules = [
+        Sybil([rst], path=str(folder / root), patterns=["*.py"], document_types={".py": Docstrings})
+        for root in SOURCE_ROOTS
+    ]
+    return SybilCollection([*pages, *modules]).pytest()
 
 
 pytest_collect_file = collect_in(ROOT)

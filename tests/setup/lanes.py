@@ -1,8 +1,8 @@
 """The two lanes: what tests anyjac, and what tests the frameworks' own functions and takes long.
 
-``python -m pytest`` runs the quick lane, ``python -m pytest -m exhaustive`` the other. A file that is named on the
-command line runs whole. What a test needs besides (see `tools`) is told by the marker `needs`; where that is missing, the
-test is counted and named in the last lines, and with ``--nothing-left-out`` the run fails.
+``python -m pytest`` runs the quick lane, ``python -m pytest -m "exhaustive or needs"`` the other. A file that is named
+on the command line runs whole. The marker `needs` tells what else a test needs (see `tools`); where that is missing,
+the test is counted and named in the last lines, and with ``--nothing-left-out`` the run fails.
 """
 
 from __future__ import annotations
@@ -40,15 +40,14 @@ LEFT_OUT = "not on this machine: "
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the option by which a run fails that has left something out."""
-    parser.addoption(
-        OPTION, action="store_true", help="fail where a test was not run since a browser, a compiler or a library is missing"
-    )
+    help = "fail where a test was not run for want of a browser, a compiler or a library"
+    parser.addoption(OPTION, action="store_true", help=help)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
     for line in (
-        "exhaustive: tests the frameworks' own functions, or takes long; run by `python -m pytest -m exhaustive`",
+        "exhaustive: tests the frameworks' own functions, or takes long; left out where no expression is given",
         "exhaustive_on(*backends): so on these backends",
         "needs(*tools): needs a browser, a compiler or a library, by its name in tests/setup/tools.py",
     ):
@@ -159,6 +158,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run that was to leave nothing out and has."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if config.getoption(OPTION) and reporter is not None and not hasattr(config, "workerinput"):
-        if _tests_left_out(reporter) or any(_files_left_out(config)):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if not config.getoption(OPTION) or reporter is None or hasattr(config, "workerinput"):
+        return
+    if _tests_left_out(reporter) or any(_files_left_out(config)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

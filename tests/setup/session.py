@@ -17,6 +17,7 @@ SETTINGS = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "TORCHINDUCTOR_CACHE_DIR": str(PROGRAMS / "torch"),
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",  # not a pool of processes that each import PyTorch
 }
 
 os.environ.update(SETTINGS)
@@ -32,8 +33,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
                 path.unlink()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def frozen() -> None:
-    """Let the collector pass over frameworks and collected tests, which take it a second in each of its runs."""
-    gc.collect()
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Let the collector pass over all that there was before the test; frameworks take it a second in each run."""
     gc.freeze()

@@ -1,0 +1,69 @@
+"""Says before a run what it is, how long it takes, and how to run a part of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from .lanes import is_quick
+
+LANES = {
+    # what the run is called, and what it takes on two idle cores where it has not run before
+    True: ("the quick lane", "some 7,000 tests, about 5 minutes on two idle cores"),
+    False: ("tests chosen by their markers", "both lanes together take about 15 minutes on two idle cores"),
+}
+LAST = "anyjac/last"
+"""Under which name pytest's cache keeps what the last whole run took."""
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Return whether all files are looked at, and nothing is chosen among their tests by name."""
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.getoption("keyword")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what runs, how long it takes, and how to run less or more."""
+    if not _is_whole(config):
+        return []
+    name, estimate = LANES[is_quick(config)]
+    last = _last(config).get(config.getoption("markexpr"))
+    told = f"{last['tests']} tests took {_minutes(last['seconds'])} when they last ran here" if last else estimate
+    return [
+        f"{name}: {told}",
+        "one part: python -m pytest tests/core; one page: python -m pytest docs/concepts.rst; in one process: -n 0",
+        'the other lane: python -m pytest -m "exhaustive or needs", see CONTRIBUTING.md',
+    ]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look at the clock."""
+    session.config.stash[_BEGAN] = time.monotonic()
+
+
+_BEGAN = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember what a whole run took."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    cache = getattr(config, "cache", None)
+    if cache is None or reporter is None or hasattr(config, "workerinput"):
+        return
+    if _is_whole(config) and exitstatus == pytest.ExitCode.OK and not config.getoption("collectonly"):
+        seconds = time.monotonic() - config.stash[_BEGAN]
+        tests = sum(len(reporter.getreports(outcome)) for outcome in ("passed", "failed", "skipped"))
+        cache.set(LAST, {**_last(config), config.getoption("markexpr"): {"tests": tests, "seconds": seconds}})
+
+
+def _last(config: pytest.Config) -> dict[str, Any]:
+    cache = getattr(config, "cache", None)
+    return {} if cache is None else dict(cache.get(LAST, {}))
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
