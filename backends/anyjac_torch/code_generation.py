@@ -47,7 +47,9 @@ def _missing(named: str | None, path: str | None) -> str | None:
     compiler = named or _DEFAULT_COMPILER.get(sys.platform, "g++")
     if shutil.which(compiler, path=path) is None and not os.environ.get("TORCH_INDUCTOR_INSTALL_GXX"):
         wanted = f"the C++ compiler {compiler!r}" + (", which the environment names in CXX," if named else "")
-        mend = f"install it: {_INSTALL.get(sys.platform, _ON_LINUX)}; or name one that there is in the environment's CXX"
+        mend = (
+            f"install it: {_INSTALL.get(sys.platform, _ON_LINUX)}; or name one that there is in the environment's CXX"
+        )
         return f"{wanted} is not installed; {mend}"
     header = Path(sysconfig.get_path("include")) / "Python.h"
     if not header.exists():

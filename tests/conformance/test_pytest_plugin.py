@@ -10,7 +10,7 @@ SUITE = ("--pyargs", "anyjac_conformance", "-p", "no:cacheprovider")
 
 
 def _run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest_inprocess(*SUITE, *arguments)
+    return pytester.runpytest_subprocess(*SUITE, *arguments)
 
 
 def test_the_suite_runs_for_the_backends_that_options_name(pytester: pytest.Pytester) -> None:
@@ -45,7 +45,7 @@ def test_a_mistake_in_an_option_is_reported_by_name(pytester: pytest.Pytester) -
 def test_a_project_gets_the_fixtures_on_the_backends_it_names(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nanyjac_backends = jax torch\n")
     pytester.makepyfile("def test_it(backend, xp):\n    assert float(xp.sum(backend.asarray([1.0, 2.0]))) == 3\n")
-    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
 def test_a_project_without_a_setting_gets_the_chosen_backend(
@@ -53,7 +53,7 @@ def test_a_project_without_a_setting_gets_the_chosen_backend(
 ) -> None:
     monkeypatch.setenv("ANYJAC_BACKEND", "torch")
     pytester.makepyfile("def test_it(backend):\n    assert backend.name == 'torch'\n")
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["ANYJAC_BACKEND=torch"])
 
@@ -73,7 +73,7 @@ def test_a_project_may_have_options_and_fixtures_of_the_same_names(pytester: pyt
         """
     )
     pytester.makepyfile("def test_it(backend):\n    assert backend in ('mine', 'yours')\n")
-    pytester.runpytest_inprocess("--backend", "mine", "-p", "no:cacheprovider").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("--backend", "mine", "-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
 def test_the_plugin_imports_nothing_that_a_project_did_not_ask_for(pytester: pytest.Pytester) -> None:
