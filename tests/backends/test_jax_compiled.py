@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import anyjac
 from anyjac import CacheInfo, InputValueError, Variable, jacrev
-from anyjac_conformance import all_scenarios, check_backend
+from anyjac_conformance import SUBJECTS, check_backend, select
 from anyjac_jax.backend import JaxBackend
 from anyjac_jax.compiled import CALLS_TO_COMPILE, MAXIMUM
 
@@ -566,17 +566,12 @@ def test_threads_share_what_is_compiled() -> None:
     assert (info().currsize, info().hits + info().misses) == (3, 60)
 
 
-AS_IN_A_FIRST_CALL = ("dtypes/", "trust/")
-"""Subjects that the whole suite, without a path forced, has run uncompiled, and that take JAX long."""
-
-
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("path", JaxBackend.paths)
-def test_the_scenarios_pass_on_each_path(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_the_scenarios_pass_on_each_path(path: str, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anyjac.get_backend("jax"), "forced_path", path)
-    left_out = AS_IN_A_FIRST_CALL if path == "native" else ()
-    scenarios = [scenario for scenario in all_scenarios() if not scenario.clause.startswith(left_out)]
-    assert not [result for result in check_backend("jax", scenarios=scenarios, on_fail="collect") if result.bad]
+    check_backend("jax", scenarios=select([subject]))
 
 
 # ---- large Jacobians -----------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ SOURCE_ROOTS = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-inc
 SET_UP = (
     "python -m pip install . && anyjac demo",
     'python -m pip install -c constraints.txt -e ".[all,test]" && python -m pytest',
+    'python -m pip install -c constraints.txt -e ".[exhaustive]" && python -m pytest -m "exhaustive or needs"',
+    'python -m pip install -c constraints.txt -e ".[docs]" && sphinx-build docs docs/_build/html',
 )
 
 
@@ -47,14 +49,36 @@ def test_readme_has_each_command_to_set_up_once(command: str) -> None:
 
 
 def test_ci_takes_its_commands_out_of_readme() -> None:
-    pattern = re.search(r"^pattern='(.*)'$", CI_SCRIPT, re.MULTILINE)
-    assert pattern is not None
-    found = subprocess.run(["grep", pattern[1], str(ROOT / "README.md")], capture_output=True, text=True, check=True)
-    assert found.stdout == SET_UP[1] + "\n"
-    assert 'eval "$install_command"' in CI_SCRIPT
-    assert 'eval "$test_command"' in CI_SCRIPT
+    patterns = re.findall(r"^\w+=\$\(line_of README\.md '(.*)'\)$", CI_SCRIPT, re.MULTILINE)
+    found = [line for pattern in patterns for line in README.splitlines() if re.fullmatch(pattern, line)]
+    assert found == list(SET_UP)
     of_our_own = CI_SCRIPT.replace('("jax", "jaxlib", "torch", "pytest")', "").splitlines()
     assert [line for line in of_our_own if "pytest" in line and "mlx" not in line] == []
+
+
+def test_contributing_names_the_command_of_the_other_lane() -> None:
+    assert f"`{SET_UP[2]}`" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_ci_has_a_function_for_each_of_its_steps_and_checks_before_it_tests() -> None:
+    done = subprocess.run(["bash", str(ROOT / ".ci" / "run"), "--list"], capture_output=True, text=True, check=True)
+    steps = done.stdout.split()
+    assert sorted(steps) == sorted(re.findall(r"^step_([\w-]+)\(\)", CI_SCRIPT, re.MULTILINE))
+    assert max(map(steps.index, ("checks", "documentation"))) < steps.index("quick")
+
+
+def test_ci_refuses_a_step_that_there_is_not() -> None:
+    done = subprocess.run(["bash", str(ROOT / ".ci" / "run"), "tests"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("no step tests; there are: first-command set-up")
+
+
+def test_the_workflow_of_github_runs_every_step_of_ci() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    named = set(re.findall(r"^ {10}- ([a-z].*)$", workflow, re.MULTILINE))
+    steps = {step for line in named for step in line.split()}
+    (listed,) = re.findall(r"^STEPS=\((.*)\)$", CI_SCRIPT, re.MULTILINE)
+    assert steps == set(listed.split()) - {"other-pythons"}  # which has a job of its own
 
 
 def test_ci_stops_at_the_first_failure_and_is_a_valid_script() -> None:
@@ -65,12 +89,12 @@ def test_ci_stops_at_the_first_failure_and_is_a_valid_script() -> None:
 
 @pytest.mark.parametrize("check", ["ruff check .", "ruff format --check .", "mypy", "lint-imports"])
 def test_ci_runs_every_check(check: str) -> None:
-    assert f"\n{check}\n" in CI_SCRIPT
+    assert f"\n  {check}\n" in CI_SCRIPT
 
 
 def test_what_ci_makes_is_ignored_by_git() -> None:
     made = sorted(set(re.findall(r"\.venv-ci[a-z-]*", CI_SCRIPT)))
-    assert made == [".venv-ci", ".venv-ci-bare", ".venv-ci-cache"]
+    assert made == [f".venv-ci{name}" for name in ("", "-bare", "-cache", "-first", "-other", "-path", "-tools")]
     rules = (ROOT / ".gitignore").read_text().splitlines()
     assert ".venv*/" in rules
 
