@@ -11,6 +11,7 @@ from typing import Any
 
 from .bound import bound_variable, bound_variables
 from .variable import Variable
+from .wrapper import signature_of
 
 _OPAQUE = (str, bytes, bytearray, int, float, complex, type, types.ModuleType, types.CodeType, type(None))
 
@@ -123,7 +124,7 @@ def _referred(function: types.FunctionType) -> dict[str, Any]:
         return {}
     defaults = {
         name: parameter.default
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in signature_of(function).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
     return {**names.nonlocals, **names.globals, **defaults}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from .family import Derivative, Request
 from .linearisation import linearise
 from .rows import Rows
 from .settings import Settings
-from .wrapper import Deferred, Wrapper, name_of
+from .wrapper import Deferred, InstanceAttribute, Wrapper, name_of, signature_of
 
 if TYPE_CHECKING:
     from .linear_operator import JacobianOperator
@@ -50,15 +49,25 @@ class GradientTransform(Wrapper, Generic[P, R]):
         self._derivative = derivative
         self._settings = settings
         self._taken: str | None = None
-        if derivative.direction:
-            self._show_direction(derivative.direction)
 
-    def _show_direction(self, name: str) -> None:
-        """Let the signature begin with the argument that stands before those of the function."""
-        with contextlib.suppress(TypeError, ValueError):  # not every callable has a signature
-            shown = inspect.signature(self.__wrapped__)
-            first = inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY)
-            self.__signature__ = shown.replace(parameters=[first, *shown.parameters.values()])
+    def _directed_signature(self) -> inspect.Signature:
+        """Return the signature with the direction before the arguments of the function.
+
+        Raises
+        ------
+        AttributeError
+            If there is no direction, so that the signature is the function's, or if that has none.
+        """
+        if not self._derivative.direction:
+            raise AttributeError
+        try:
+            shown = signature_of(self.__wrapped__)
+        except (TypeError, ValueError):  # not every callable has one
+            raise AttributeError from None
+        direction = inspect.Parameter(self._derivative.direction, inspect.Parameter.POSITIONAL_ONLY)
+        return shown.replace(parameters=[direction, *shown.parameters.values()])
+
+    __signature__ = InstanceAttribute(_directed_signature)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         result: R = self._derivative.apply(Request(self.__wrapped__, self._settings.now(), args, kwargs, self._take))

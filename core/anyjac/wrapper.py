@@ -14,6 +14,18 @@ from typing import Any, Self
 from anyjac_plugins.errors import InputTypeError
 
 
+class InstanceAttribute:
+    """An attribute of each instance that is computed when it is looked at, and that the class itself does not have."""
+
+    def __init__(self, compute: Callable[[Any], Any]):
+        self._compute = compute
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
+        if instance is None:
+            raise AttributeError
+        return self._compute(instance)
+
+
 class Wrapper:
     """A callable that has the name, docstring and signature of the function it wraps, and binds ``self`` as it does.
 
@@ -21,14 +33,18 @@ class Wrapper:
     starts afresh.
     """
 
-    __wrapped__: Callable[..., Any]
-    __name__: str
+    # No attribute is annotated here in the class: from Python 3.14 on an instance would show that for its function's.
+
+    if "__annotations__" not in functools.WRAPPER_ASSIGNMENTS:
+        # As from Python 3.14 on, where a copy would be made before all names in them are defined.
+        __annotations__ = InstanceAttribute(lambda wrapper: wrapper.__wrapped__.__annotations__)
 
     def __init__(self, func: Callable[..., Any], made_by: str):
         if not callable(func) and not hasattr(func, "__get__"):
             raise InputTypeError(f"{made_by} needs a callable, not {func!r} (of type {type(func).__qualname__})")
+        self.__name__: str  # which not every callable has
         functools.update_wrapper(self, func, updated=())
-        self.__wrapped__ = func
+        self.__wrapped__: Callable[..., Any] = func
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
@@ -84,6 +100,15 @@ class Wrapper:
         while isinstance(func, Wrapper):
             func = func.__wrapped__
         return inspect.unwrap(func) if isinstance(func, types.FunctionType) else func  # type: ignore[no-any-return]
+
+
+def signature_of(func: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function, whose annotations may name what is not defined yet."""
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return inspect.signature(func, annotation_format=Format.FORWARDREF)
+    return inspect.signature(func)
 
 
 def _owner_of(func: types.FunctionType) -> tuple[Any, str]:
