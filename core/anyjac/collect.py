@@ -11,7 +11,7 @@ from typing import Any
 
 from .bound import bound_variable, bound_variables
 from .variable import Variable
-from .wrapper import signature_of
+from .wrapper import bound_to_its_class, signature_of
 
 _OPAQUE = (str, bytes, bytearray, int, float, complex, type, types.ModuleType, types.CodeType, type(None))
 
@@ -47,7 +47,7 @@ def variables(obj: Any) -> dict[str, Variable]:
     """
     found: dict[str, Variable] = {}
     listed: set[int] = set()
-    for path, variable in _walk(obj, "", set()):
+    for path, variable in _walk(obj, "", {}):
         if id(variable) not in listed:
             listed.add(id(variable))
             found[path] = variable
@@ -76,13 +76,13 @@ def train_vars(obj: Any) -> dict[str, Variable]:
     return {path: variable for path, variable in variables(obj).items() if variable.trainable}
 
 
-def _walk(obj: Any, path: str, seen: set[int], *, in_model: bool = False) -> Iterator[tuple[str, Variable]]:
+def _walk(obj: Any, path: str, seen: dict[int, Any], *, in_model: bool = False) -> Iterator[tuple[str, Variable]]:
     if isinstance(obj, Variable):
         yield path or "value", obj
         return
     if isinstance(obj, _OPAQUE) or id(obj) in seen:
         return
-    seen.add(id(obj))
+    seen[id(obj)] = obj  # and keep it, lest another that is made meanwhile has its identity
     if not in_model:
         alone = bound_variable(obj)
         if alone is not None:
@@ -106,6 +106,8 @@ def _children(obj: Any) -> Iterator[tuple[str, Any]]:
         yield from zip(steps, obj, strict=False)
     elif isinstance(obj, functools.partial):
         yield from ((".func", obj.func), (".args", obj.args), (".keywords", obj.keywords))
+    elif isinstance(obj, types.MethodType) and bound_to_its_class(obj) is not obj:
+        yield ".__wrapped__", bound_to_its_class(obj).__wrapped__
     elif isinstance(obj, types.MethodType):
         yield from ((".__self__", obj.__self__), (".__func__", obj.__func__))
     elif isinstance(obj, types.FunctionType):

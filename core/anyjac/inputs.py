@@ -22,6 +22,7 @@ from .selection import NUMPY, is_array_of_any, is_number, kind_of
 from .settings import Settings
 from .trees import LEAF, NodeOpener, TreeDef, flatten, hold_back
 from .variable import Variable, without_variables
+from .wrapper import DECORATE_OUTSIDE
 
 
 @dataclass(slots=True)
@@ -167,10 +168,7 @@ class _Gatherer:
         return backend.import_array(leaf, device=self._device)
 
 
-_OF_A_CLASS: Final = (
-    "leave it out of argnums; for a class method, decorate outside of classmethod, which from Python 3.13 on hands the "
-    "class to what it holds as an argument"
-)
+_OF_A_CLASS: Final = f"leave it out of argnums; for a class method, {DECORATE_OUTSIDE}"
 
 
 def _place(label: Callable[[], str], tree: TreeDef, index: int) -> str:

@@ -126,6 +126,7 @@ class Jitted(Wrapper, Generic[P, R]):
         compiled: _Compiled | None = None,
     ):
         super().__init__(func, "jit")
+        func = self.__wrapped__
         settings = settings_of(func)
         self._given = backend, device
         self._backend = backend if backend is not None or settings is None else settings.backend
@@ -141,6 +142,9 @@ class Jitted(Wrapper, Generic[P, R]):
                 return known
             except (UnlikeError, UndiscoveredError):
                 self._compiled.known = _nothing_known
+        if args and isinstance(args[0], type) and (bound := self._of_class(args[0])) is not None:
+            of_class: R = bound(*args[1:], **kwargs)
+            return of_class
         try:
             return self._call(args, kwargs)
         except MixedBackendsError as error:

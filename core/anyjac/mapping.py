@@ -193,6 +193,9 @@ class Mapped(Wrapper, Generic[R]):
         self._mapping = options
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
+        if args and isinstance(args[0], type) and (bound := self._of_class(args[0])) is not None:
+            of_class: R = bound(*args[1:], **kwargs)
+            return of_class
         result: R = _map(self.__wrapped__, self._mapping, args, kwargs)
         return result
 

@@ -14,7 +14,7 @@ from .family import Derivative, Request
 from .linearisation import linearise
 from .rows import Rows
 from .settings import Settings
-from .wrapper import Deferred, InstanceAttribute, Wrapper, name_of, signature_of
+from .wrapper import Deferred, InstanceAttribute, Wrapper, is_class_method, name_of, signature_of
 
 if TYPE_CHECKING:
     from .linear_operator import JacobianOperator
@@ -51,7 +51,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
         self._taken: str | None = None
 
     def _directed_signature(self) -> inspect.Signature:
-        """Return the signature with the direction before the arguments of the function.
+        """Return the signature with the direction before the arguments of the function, behind the class if it has one.
 
         Raises
         ------
@@ -65,11 +65,17 @@ class GradientTransform(Wrapper, Generic[P, R]):
         except (TypeError, ValueError):  # not every callable has one
             raise AttributeError from None
         direction = inspect.Parameter(self._derivative.direction, inspect.Parameter.POSITIONAL_ONLY)
-        return shown.replace(parameters=[direction, *shown.parameters.values()])
+        given = list(shown.parameters.values())
+        classes = given[:1] if is_class_method(self) else []
+        before = [parameter.replace(kind=inspect.Parameter.POSITIONAL_ONLY) for parameter in classes]
+        return shown.replace(parameters=[*before, direction, *given[len(classes) :]])
 
     __signature__ = InstanceAttribute(_directed_signature)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if args and isinstance(args[0], type) and (bound := self._of_class(args[0])) is not None:
+            of_class: R = bound(*args[1:], **kwargs)
+            return of_class
         result: R = self._derivative.apply(Request(self.__wrapped__, self._settings.now(), args, kwargs, self._take))
         return result
 
@@ -119,6 +125,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
                [ 0,  0, -1,  1,  0],
                [ 0,  0,  0, -1,  1]])
         """
+        self._refuse_without_class("rows", args)
         return linearise(*self._operand("rows"), args, kwargs, Rows)
 
     def _take(self, mode: str) -> None:
@@ -177,6 +184,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
         >>> (x + step).round(3).tolist()
         [1.5, 1.5]
         """
+        self._refuse_without_class("as_linear_operator", args)
         try:
             from .linear_operator import JacobianOperator
         except ModuleNotFoundError as error:

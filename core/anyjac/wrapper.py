@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import inspect
 import pickle
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, Self
 
 from anyjac_plugins.errors import InputTypeError
@@ -42,6 +44,7 @@ class Wrapper:
     def __init__(self, func: Callable[..., Any], made_by: str):
         if not callable(func) and not hasattr(func, "__get__"):
             raise InputTypeError(f"{made_by} needs a callable, not {func!r} (of type {type(func).__qualname__})")
+        func = bound_to_its_class(func)
         self.__name__: str  # which not every callable has
         functools.update_wrapper(self, func, updated=())
         self.__wrapped__: Callable[..., Any] = func
@@ -78,7 +81,7 @@ class Wrapper:
         func = self._innermost()
         if isinstance(func, types.MethodType):
             owner, name = func.__self__, func.__name__
-            found = getattr(owner, name, None)
+            found = bound_to_its_class(getattr(owner, name, None))
             if _are_same(found, self):
                 return getattr, (owner, name)
             if found != func:
@@ -95,11 +98,113 @@ class Wrapper:
                 return getattr, (owner, name)
         return type(self), (self.__wrapped__, *self._options())
 
+    def _of_class(self, cls: type) -> Callable[..., Any] | None:
+        """Return the wrapper bound to a class, or None where it is no class method of that class.
+
+        ``classmethod`` does this by itself up to Python 3.12. Later ones call what it holds with the class as the first
+        argument, which only a look at what the class has tells from other arguments.
+        """
+        if not _has_class_method(cls, self) and not self._is_class_method:
+            return None
+        bound: Callable[..., Any] = self.__get__(cls, cls)
+        return bound
+
+    def _refuse_without_class(self, asked: str, args: tuple[Any, ...]) -> None:
+        """Refuse to be asked for what takes the arguments of a class method, and is given no class.
+
+        Raises
+        ------
+        InputTypeError
+            If a ``classmethod`` holds the wrapper. From Python 3.13 on its attributes are those of the wrapper alone.
+        """
+        given = args[0] if args else None
+        if self._is_class_method or (isinstance(given, type) and _has_class_method(given, self)):
+            raise InputTypeError(
+                f"{asked} of {self!r} does not get the class: classmethod stands around it, and from Python 3.13 on "
+                f"hands the class to calls alone; {DECORATE_OUTSIDE}"
+            )
+
+    @functools.cached_property
+    def _is_class_method(self) -> bool:
+        """Whether a ``classmethod`` holds the wrapper, as far as can be known without the class."""
+        return is_class_method(self)
+
     def _innermost(self) -> Callable[..., Any]:
         func: Any = self
         while isinstance(func, Wrapper):
             func = func.__wrapped__
         return inspect.unwrap(func) if isinstance(func, types.FunctionType) else func  # type: ignore[no-any-return]
+
+
+DECORATE_OUTSIDE = "decorate outside of classmethod, in the line above it"
+"""What mends a class method that does not get its class."""
+
+
+def bound_to_its_class(func: Any) -> Any:
+    """Return a class method as the wrapper bound to its class, where Python hands out a method object of the two."""
+    if isinstance(func, types.MethodType) and isinstance(func.__func__, Wrapper) and isinstance(func.__self__, type):
+        return func.__func__._of_class(func.__self__) or func
+    return func
+
+
+def is_class_method(wrapper: Wrapper) -> bool:
+    """Return whether a ``classmethod`` holds a wrapper, as far as can be known without the class.
+
+    It is known of functions that are defined in the body of a class, or that name their first argument ``cls``.
+    """
+    func = wrapper._innermost()
+    if not isinstance(func, types.FunctionType) or not _may_be_class_method(func):
+        return False
+    owner, name = _owner_of(func)
+    if isinstance(owner, type):
+        found = vars(owner).get(name)
+        plain = found.__func__ if isinstance(found, staticmethod) else found
+        if _has_class_method(owner, wrapper):
+            return True
+        if plain is wrapper or plain is func:
+            return False
+    # A class within a function cannot be looked up, and other decorators may stand around classmethod.
+    return any(_holds(found, wrapper) for found in chain(_members_of_all_classes(), gc.get_objects()))
+
+
+def _members_of_all_classes() -> Iterator[object]:
+    """Yield what all classes have, since the collector does not know of objects that `gc.freeze` has put aside."""
+    seen: dict[int, type] = {}  # by identity, since a class may be unhashable
+    found: list[type] = [object]
+    while found:
+        cls = found.pop()
+        if id(cls) not in seen:
+            seen[id(cls)] = cls
+            found.extend(type.__subclasses__(cls))
+            yield from tuple(vars(cls).values())
+
+
+def _has_class_method(cls: type, wrapper: Wrapper) -> bool:
+    """Return whether a class, or one that it inherits from, has a class method that holds a wrapper."""
+    name, spaces = getattr(wrapper, "__name__", ""), [vars(base) for base in cls.__mro__]
+    if any(_holds(space.get(name), wrapper) for space in spaces):
+        return True
+    return any(_holds(member, wrapper) for space in spaces for member in tuple(space.values()))
+
+
+def _holds(member: object, wrapper: Wrapper) -> bool:
+    """Return whether a member of a class is a class method around a wrapper; other wrappers may stand between."""
+    while issubclass(type(member), Wrapper):  # which, unlike isinstance, asks no proxy what it stands for
+        member = member.__wrapped__  # type: ignore[attr-defined]
+    if not issubclass(type(member), classmethod):
+        return False
+    held: object = member.__func__  # type: ignore[attr-defined]
+    while isinstance(held, Wrapper):
+        if held is wrapper:
+            return True
+        held = held.__wrapped__
+    return False
+
+
+def _may_be_class_method(func: types.FunctionType) -> bool:
+    """Return whether a function is defined in the body of a class, or names its first argument ``cls``."""
+    outer = func.__qualname__.rpartition(".")[0]
+    return (outer != "" and not outer.endswith("<locals>")) or func.__code__.co_varnames[:1] == ("cls",)
 
 
 def signature_of(func: Callable[..., Any]) -> inspect.Signature:

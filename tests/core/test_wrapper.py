@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -116,23 +115,7 @@ class Decorated:
         return x**3
 
 
-BINDS_WITHIN = sys.version_info < (3, 13)
-"""Whether classmethod binds a decorated function, or calls it with the class as its first argument."""
-
-METHODS = [
-    name for name in vars(Decorated) if not name.startswith("__") and (BINDS_WITHIN or name != "of_class_inside")
-]
-
-
-def test_a_class_method_outside_of_a_transform_is_bound_or_says_how_to_write_it() -> None:
-    if BINDS_WITHIN:
-        assert Decorated.of_class_inside(2.0) == 12.0
-    else:
-        with pytest.raises(anyjac.InputTypeError, match="decorate outside of classmethod"):
-            Decorated.of_class_inside(2.0)
-    with pytest.raises(anyjac.InputTypeError, match=r"argument 0 is <class.*decorate outside of classmethod"):
-        anyjac.grad(lambda cls, x: x)(Decorated, 2.0)
-    assert Decorated.of_class(2.0) == 12.0
+METHODS = [name for name in vars(Decorated) if not name.startswith("__")]
 
 
 @pytest.mark.parametrize("name", METHODS)
