@@ -121,6 +121,22 @@ def test_the_words_on_packing_are_the_same_everywhere() -> None:
         assert re.findall(r"^ *(yes|no) +(yes|no) +``(.*)``$", text, re.MULTILINE) == rows
 
 
+def test_every_file_takes_the_same_versions_of_python() -> None:
+    prefix = "Programming Language :: Python :: 3."
+    minors = [int(line.removeprefix(prefix)) for line in PYPROJECT["project"]["classifiers"] if line.startswith(prefix)]
+    lowest, highest = f"3.{minors[0]}", f"3.{minors[-1]}"
+    assert minors == list(range(minors[0], minors[-1] + 1))
+    skeleton = ROOT / "conformance" / "anyjac_conformance" / "templates" / "skeleton"
+    for path in ("pyproject.toml", "examples/anyjac-mlx/pyproject.toml", skeleton / "pyproject.toml.jinja"):
+        assert f'\nrequires-python = ">={lowest}"\n' in (ROOT / path).read_text()
+    for path in ("docs/conformance-workflow.yml", skeleton / "conformance.yml.jinja"):
+        assert f'python: ["{lowest}", "{highest}"]' in (ROOT / path).read_text()
+    assert f"\nPython {lowest} or later." in README
+    assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{lowest.replace('.', '')}"
+    assert f"python{highest} " in CI_SCRIPT
+    assert f"sys.version_info < ({lowest.replace('.', ', ')})" in CI_SCRIPT
+
+
 # ---- requirements --------------------------------------------------------------------------------------------------
 
 
