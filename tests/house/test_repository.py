@@ -222,6 +222,7 @@ def test_every_package_ships_its_types(package: str) -> None:
 def test_the_version_is_the_same_everywhere() -> None:
     version = PYPROJECT["project"]["version"]
     assert anyjac.__version__ == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
     released = re.findall(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == version
 
@@ -240,6 +241,13 @@ def test_the_licence_is_apache_2_in_full() -> None:
     assert [int(number) for number in re.findall(r"^   (\d+)\. ", text, re.MULTILINE)] == list(range(1, 10))
     assert "END OF TERMS AND CONDITIONS" in text
     assert PYPROJECT["project"]["license"] == "Apache-2.0"
+
+
+def test_who_reports_something_is_asked_what_anyjac_info_prints() -> None:
+    forms = [path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config"]
+    assert len(forms) == 3
+    assert [path.stem for path in forms if "anyjac info" not in path.read_text()] == []
+    assert "`anyjac info`" in (ROOT / "SECURITY.md").read_text()
 
 
 # ---- the documentation ---------------------------------------------------------------------------------------------
