@@ -210,9 +210,12 @@ def test_an_interrupt_of_a_call_that_waits_for_a_variable_leaves_it_to_its_owner
         assert float(v) == 4.0
 
 
+@pytest.mark.needs("flax")
 def test_an_interrupt_at_any_line_leaves_a_module_of_nnx_as_it_was_or_written() -> None:
-    nnx = pytest.importorskip("flax.nnx")
-    models = pytest.importorskip("anyjac_jax.flax")
+    from flax import nnx
+
+    import anyjac_jax.flax as models
+
     files = (
         *(str(CORE / name) for name in ("scope.py", "showing.py")),
         *_files_of(models.NnxModels, models.KeptObject),
