@@ -15,7 +15,7 @@ LANES = {
         "the quick lane: some 7,000 tests, five minutes on two idle cores",
         'python -m pytest -m "exhaustive or needs"',
     ),
-    False: ("the exhaustive lane: some 2,400 tests, ten minutes on two idle cores", "python -m pytest"),
+    False: ("the exhaustive lane: some 2,400 tests, ten minutes on two cores", "python -m pytest"),
 }
 LAST = "anyjac/last"
 """Under which name pytest's cache keeps what the last whole run took."""
