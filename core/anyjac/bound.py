@@ -13,6 +13,7 @@ from typing import Any
 from anyjac_plugins import AnyjacError, Holder, ModelLibrary
 from anyjac_plugins.models import libraries
 
+from .pickles import part_of_model
 from .scope import current_scope, is_expired
 from .selection import get_backend
 from .showing import NOTHING
@@ -163,10 +164,17 @@ class BoundVariable(Variable):
         for library, model in self.models():
             for path, holder in (library.holders(model) or {}).items():
                 if _key(holder) == _key(self._bound_holder):
-                    return _part_of, (model, path)
+                    return part_of_model, (model, path)
         if self.library.holder(self._bound_holder.anchor) is None:
             raise TypeError(f"{self.label()} is in no model that is there, so that it cannot be copied or pickled")
-        return _alone, (self._bound_holder.anchor,)
+        return part_of_model, (self._bound_holder.anchor, None)
+
+    @staticmethod
+    def of(model: object, path: str | None = None) -> BoundVariable:
+        """Return the Variable for a place in a model by its path, or for an object that is such a place."""
+        found = bound_variable(model) if path is None else (bound_variables(model) or {})[path]
+        assert found is not None
+        return found
 
 
 _known: weakref.WeakValueDictionary[tuple[int, Any], BoundVariable] = weakref.WeakValueDictionary()
@@ -218,15 +226,7 @@ def add_advice(error: Exception) -> None:
             error.add_note(advice)
 
 
-def _part_of(model: object, path: str) -> BoundVariable:
-    """Find a Variable again in a copy of its model."""
-    return (bound_variables(model) or {})[path]
-
-
-def _alone(obj: object) -> BoundVariable:
-    found = bound_variable(obj)
-    assert found is not None
-    return found
+_part_of = part_of_model  # pickles from before name it
 
 
 def register_models(module: str, library: ModelLibrary, *, replace: bool = False) -> None:

@@ -24,6 +24,7 @@ from .call import FlatRun, select_backend
 from .comparison import Attempts, Comparison
 from .differences import Vector
 from .inputs import gather_inputs
+from .pickles import make
 from .places import array_labels, primal_labels
 from .probing import (
     FWD,
@@ -78,6 +79,9 @@ class DerivativeCheck:
             for (order, mode), found in self.deviations.items()
         ]
         return "\n".join([f"DerivativeCheck on {self.backend}:", *lines])
+
+    def __reduce__(self) -> Any:
+        return make, ("DerivativeCheck", (self.backend, self.deviations, self.used), {})
 
 
 def check_derivative(

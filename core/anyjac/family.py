@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
@@ -60,7 +60,7 @@ class Derivative:
     operand
         Whose Jacobian it is, so that it can be had by rows or as a linear operator; None where it is no Jacobian.
     options
-        What its repr says beside the settings.
+        What it was asked for beside the settings.
     picks
         Whether it picks its mode itself, so that the repr says which it took.
     implies_value
@@ -72,7 +72,7 @@ class Derivative:
     name: str
     apply: Callable[[Request], Any]
     operand: Operand | None = None
-    options: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
     picks: bool = False
     implies_value: bool = False
     direction: str = ""

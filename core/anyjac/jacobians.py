@@ -33,8 +33,8 @@ def _apply(mode: str) -> Callable[[Request], Any]:
 JACREV: Final = Derivative("jacrev", _apply(REVERSE), itself)
 JACFWD: Final = Derivative("jacfwd", _apply(FORWARD), itself)
 JACOBIAN: Final = {
-    REVERSE: Derivative("jacobian", _apply(REVERSE), itself, ", mode='rev'"),
-    FORWARD: Derivative("jacobian", _apply(FORWARD), itself, ", mode='fwd'"),
+    REVERSE: Derivative("jacobian", _apply(REVERSE), itself, {"mode": REVERSE}),
+    FORWARD: Derivative("jacobian", _apply(FORWARD), itself, {"mode": FORWARD}),
     AUTO: Derivative("jacobian", _apply(AUTO), itself, picks=True),
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from anyjac_plugins import JIT, Backend, Noted, StagedFunction
@@ -15,6 +16,7 @@ from anyjac_plugins.interrupts import run_and_end
 
 from .call import select_backend
 from .instances import PerInstance
+from .pickles import Recipe, given
 from .scope import Place, Scope, current_scope, innermost_scope
 from .selection import Selection, chosen_in_context, registry, select_device
 from .settings import check_backend
@@ -98,7 +100,8 @@ def jit(
     """
     if func is None:
         text = _described(check_backend(backend), device).removeprefix(", ")
-        return Deferred(lambda func: Jitted(func, backend, device), f"jit({text})")
+        wrap = partial(Jitted[..., Any], backend=backend, device=device)
+        return Deferred(wrap, f"jit({text})", lambda: ("jit", given(backend=backend, device=device)))
     return Jitted(func, check_backend(backend), device)
 
 
@@ -212,6 +215,10 @@ class Jitted(Wrapper, Generic[P, R]):
 
     def _options(self) -> tuple[Any, ...]:
         return self._given
+
+    def _recipe(self) -> Recipe:
+        backend, device = self._given
+        return "jit", given(backend=backend, device=device)
 
 
 def _described(backend: str | Backend | None, device: Any) -> str:

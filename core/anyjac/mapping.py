@@ -20,6 +20,7 @@ from .directions import to_array
 from .dtypes import float0
 from .inputs import opener_of, opener_without
 from .outputs import Carried, carry, is_trivial, refuse_coroutine
+from .pickles import Recipe, given
 from .scope import Scope
 from .selection import is_array_of_any, is_number, select_device
 from .settings import check_backend, check_chunk_size, is_int
@@ -148,7 +149,8 @@ def vmap(
     axes = _Axes(_checked(in_axes, "in_axes", optional=True), _checked(out_axes, "out_axes", optional=False))
     options = _Options(axes, backend, device, chunk_size)
     if func is None:
-        return Deferred(lambda func: Mapped(func, options), f"vmap({options.describe().removeprefix(', ')})")
+        text = f"vmap({options.describe().removeprefix(', ')})"
+        return Deferred(partial(Mapped[Any], options=options), text, options.recipe)
     return Mapped(func, options)
 
 
@@ -165,10 +167,17 @@ class _Options:
     device: Any
     chunk_size: int | None
 
+    def recipe(self) -> Recipe:
+        """Return how pickles make what has these options."""
+        axes = {name: value for name, value in self._axes().items() if value != 0}
+        return "vmap", axes | given(backend=self.backend, device=self.device, chunk_size=self.chunk_size)
+
+    def _axes(self) -> dict[str, Any]:
+        return {"in_axes": self.axes.inward, "out_axes": self.axes.outward}
+
     def describe(self) -> str:
         """Return the options that differ from the defaults, as they would be written."""
-        shown = {"in_axes": self.axes.inward, "out_axes": self.axes.outward}
-        texts = [f", {name}={value!r}" for name, value in shown.items() if value != 0]
+        texts = [f", {name}={value!r}" for name, value in self._axes().items() if value != 0]
         options = ("backend", "device", "chunk_size")
         return "".join(texts + [f", {n}={getattr(self, n)!r}" for n in options if getattr(self, n) is not None])
 
@@ -208,6 +217,9 @@ class Mapped(Wrapper, Generic[R]):
 
     def _options(self) -> tuple[Any, ...]:
         return (self._mapping,)
+
+    def _recipe(self) -> Recipe:
+        return self._mapping.recipe()
 
 
 def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

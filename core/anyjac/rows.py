@@ -11,6 +11,7 @@ import numpy as np
 from anyjac_plugins.errors import DtypeError, InputTypeError, InputValueError
 
 from .linearisation import Linearisation, OutputLeaf
+from .pickles import make
 from .trees import flatten
 
 Out = TypeVar("Out")
@@ -47,6 +48,9 @@ class RowBlock(NamedTuple):
     start: int
     stop: int
     block: Any
+
+    def __reduce__(self) -> Any:
+        return make, ("RowBlock", tuple(self), {})
 
 
 class Rows(Iterator[RowBlock]):

@@ -6,7 +6,7 @@ import copy
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,8 +14,11 @@ from anyjac_plugins import Backend
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
 from .bound import BoundVariable, bound_variable, bound_variables
+from .pickles import given
 from .trees import TreeDef, flatten
 from .variable import Variable
+
+_FLAGS: Final = ("has_aux", "return_value", "holomorphic", "allow_int", "debug_nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,10 @@ class Settings:
             If one is out of range, or two name the same argument.
         """
         resolved = tuple(a + passed if a < 0 else a for a in self.argnums)
-        for given, position in zip(self.argnums, resolved, strict=True):
+        for number, position in zip(self.argnums, resolved, strict=True):
             if not 0 <= position < passed:
                 raise InputValueError(
-                    f"argnums has {given}, and the function was called with {passed} positional "
+                    f"argnums has {number}, and the function was called with {passed} positional "
                     f"argument{'' if passed == 1 else 's'}; keyword arguments are not differentiated"
                 )
         if len(set(resolved)) < len(resolved):
@@ -103,6 +106,23 @@ class Settings:
         name = self.variables[index].name
         return f"grad_vars{self.variables_tree.paths()[index]}" + (f" ({name!r})" if name else "")
 
+    def options(self) -> dict[str, Any]:
+        """Return the options that make these settings, where they differ from the defaults."""
+        options: dict[str, Any] = {}
+        if self.named is not None:
+            options["grad_vars"] = self.named.tree.unflatten(self.named.leaves)
+        elif self.variables_tree is not None:
+            options["grad_vars"] = self.variables_tree.unflatten(self.variables)
+        if not self._has_default_argnums():
+            options["argnums"] = self.argnums[0] if self.single_argument else self.argnums
+        options.update((flag, True) for flag in _FLAGS if getattr(self, flag))
+        return options | given(backend=self.backend, device=self.device, chunk_size=self.chunk_size)
+
+    def _has_default_argnums(self) -> bool:
+        if self.named is not None:
+            return self.named.default
+        return (self.argnums, self.single_argument) == _default_argnums(self.variables)
+
     def describe(self) -> str:
         """Return the settings that differ from the defaults, as they would be written."""
         shown: dict[str, str] = {}
@@ -110,8 +130,7 @@ class Settings:
             shown["grad_vars"] = repr(self.variables_tree.unflatten([_Shown(v) for v in self.variables]))
         if self.argnums and (self.argnums != (0,) or not self.single_argument or self.variables_tree is not None):
             shown["argnums"] = str(self.argnums[0] if self.single_argument else self.argnums)
-        flags = ("has_aux", "return_value", "holomorphic", "allow_int", "debug_nan")
-        shown.update((flag, "True") for flag in flags if getattr(self, flag))
+        shown.update((flag, "True") for flag in _FLAGS if getattr(self, flag))
         options = ("backend", "device", "chunk_size")
         shown.update((name, repr(getattr(self, name))) for name in options if getattr(self, name) is not None)
         return "".join(f", {name}={text}" for name, text in shown.items())

@@ -6,12 +6,14 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from anyjac_plugins.errors import MissingExtraError, NotSupportedError
 
 from .family import Derivative, Request
 from .linearisation import linearise
+from .pickles import Recipe
 from .rows import Rows
 from .settings import Settings
 from .wrapper import Deferred, InstanceAttribute, Wrapper, is_class_method, name_of, signature_of
@@ -208,6 +210,9 @@ class GradientTransform(Wrapper, Generic[P, R]):
     def _options(self) -> tuple[Any, ...]:
         return self._derivative, self._settings
 
+    def _recipe(self) -> Recipe:
+        return _recipe(self._derivative, self._settings)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> GradientTransform[P, R]:
         func, settings = copy.deepcopy(self.__wrapped__, memo), self._settings
         if func is not self.__wrapped__:  # a plain function is not copied, and goes on using its Variables
@@ -227,9 +232,17 @@ def settings_of(func: Callable[..., Any]) -> Settings | None:
 
 def _described(derivative: Derivative, settings: Settings) -> str:
     """Return what was asked for besides the function, as it would be written."""
-    if derivative.implies_value:
-        settings = replace(settings, return_value=False)
-    return f"{settings.describe()}{derivative.options}"
+    options = "".join(f", {name}={value!r}" for name, value in derivative.options.items())
+    return f"{_asked_for(derivative, settings).describe()}{options}"
+
+
+def _recipe(derivative: Derivative, settings: Settings) -> Recipe:
+    return derivative.name, {**_asked_for(derivative, settings).options(), **derivative.options}
+
+
+def _asked_for(derivative: Derivative, settings: Settings) -> Settings:
+    """Return the settings without the value, where that is returned unasked."""
+    return replace(settings, return_value=False) if derivative.implies_value else settings
 
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], GradientTransform[..., Any]]
@@ -241,5 +254,6 @@ def made_by(
     """Return the transform of a function, or where there is none yet, the decorator that makes it."""
     if func is None:
         text = _described(derivative, settings).removeprefix(", ")
-        return Deferred(lambda func: GradientTransform(func, derivative, settings), f"{derivative.name}({text})")
+        wrap = partial(GradientTransform[..., Any], derivative=derivative, settings=settings)
+        return Deferred(wrap, f"{derivative.name}({text})", partial(_recipe, derivative, settings))
     return GradientTransform(func, derivative, settings)

@@ -17,6 +17,7 @@ from anyjac_plugins.errors import InputTypeError, TracerLeakError, VariableWrite
 
 from .adoption import adopt_type
 from .operators import ArrayOperators, unwrap
+from .pickles import blank
 from .scope import current_scope, expired, is_expired
 from .selection import get_backend, is_number, kind_of, select, select_device
 from .trees import TreeDef, flatten
@@ -390,7 +391,8 @@ class Variable(ArrayOperators):
         self._value = tree.unflatten(arrays)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _blank, (type(self),), self.__getstate__()
+        kind = type(self)
+        return blank, (kind.__name__ if kind in (Variable, TrainVar) else kind,), self.__getstate__()
 
 
 def without_variables(tree: Any) -> Any:
@@ -405,9 +407,7 @@ def without_variables(tree: Any) -> Any:
     return treedef.unflatten([leaf.value if isinstance(leaf, Variable) else leaf for leaf in leaves])
 
 
-def _blank(cls: type[Variable]) -> Variable:
-    return cls.__new__(cls)
-
+_blank = blank  # pickles from before name it
 
 adopt_type(Variable)
 

@@ -15,6 +15,8 @@ from typing import Any, Self
 
 from anyjac_plugins.errors import InputTypeError
 
+from .pickles import Recipe, make
+
 
 class InstanceAttribute:
     """An attribute of each instance that is computed when it is looked at, and that the class itself does not have."""
@@ -56,6 +58,10 @@ class Wrapper:
         """Return what a subclass is made of besides the function, in the order of its parameters."""
         raise NotImplementedError
 
+    def _recipe(self) -> Recipe:
+        """Return how pickles make it of the function."""
+        raise NotImplementedError
+
     def _around(self, func: Callable[..., Any]) -> Self:
         """Wrap another function, with the same options."""
         return type(self)(func, *self._options())
@@ -72,6 +78,8 @@ class Wrapper:
 
     def __reduce__(self) -> Any:
         """Pickle by name where it has taken its function's place in a module or a class, as a decorator does.
+
+        Otherwise a pickle makes it of its function, by the public function that has made it.
 
         Raises
         ------
@@ -96,7 +104,8 @@ class Wrapper:
                 return func.__qualname__
             if _are_same(found, self):  # a static method is bound anew each time
                 return getattr, (owner, name)
-        return type(self), (self.__wrapped__, *self._options())
+        name, options = self._recipe()
+        return make, (name, (self.__wrapped__,), options)
 
     def _of_class(self, cls: type) -> Callable[..., Any] | None:
         """Return the wrapper bound to a class, or None where it is no class method of that class.
@@ -242,15 +251,18 @@ class Deferred:
 
     Parameters
     ----------
-    make
+    wrap
         Wraps a function.
     text
         How it was made, as it would be written.
+    recipe
+        Returns how pickles make it.
     """
 
-    def __init__(self, make: Callable[[Callable[..., Any]], Wrapper], text: str):
-        self._make = make
+    def __init__(self, wrap: Callable[[Callable[..., Any]], Wrapper], text: str, recipe: Callable[[], Recipe]):
+        self._wrap = wrap
         self._text = text
+        self._recipe = recipe
 
     def __call__(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs:
@@ -258,7 +270,17 @@ class Deferred:
                 f"{self._text} is a decorator: it takes the function alone, and what it returns takes the arguments, "
                 f"as in {self._text}(f)(x)"
             )
-        return self._make(func)
+        return self._wrap(func)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> Any:
+        name, options = self._recipe()
+        return make, (name, (), options)
 
     def __repr__(self) -> str:
         return self._text
