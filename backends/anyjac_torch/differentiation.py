@@ -15,8 +15,7 @@ from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import setting
 
-from .cotangents import conjugated
-from .graphs import AccumulateGrad, nodes_behind
+from .graphs import AccumulateGrad, conjugated, nodes_behind
 from .transformed import LevelPullback, is_transformed, is_wrapped, mapped, vjp_at_a_level
 
 _OfUsers: Any = torch.autograd.function.BackwardCFunction

@@ -20,7 +20,7 @@ from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import run_and_end
 
-from .cotangents import conjugated
+from .graphs import conjugated
 from .modes import outside_inference_mode
 
 _functorch = torch._C._functorch

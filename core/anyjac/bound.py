@@ -13,8 +13,8 @@ from typing import Any
 from anyjac_plugins import AnyjacError, Holder, ModelLibrary
 from anyjac_plugins.models import libraries
 
+from .context import current_scope, is_expired
 from .pickles import part_of_model
-from .scope import current_scope, is_expired
 from .selection import get_backend
 from .showing import NOTHING
 from .trees import TreeDef, flatten

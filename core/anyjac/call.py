@@ -13,10 +13,11 @@ from anyjac_plugins import Array, Backend
 from anyjac_plugins.interrupts import run_and_end
 
 from .bound import add_advice
+from .context import current_scope
 from .inputs import Inputs, gather_inputs, opener_of
 from .nonfinite import refuse_inputs
 from .outputs import NOTHING, Carried, carry, check_outputs, opener_of_objects, refuse_coroutine, split_aux
-from .scope import Scope, Write, current_scope
+from .scope import Scope, Write
 from .selection import Selection, kind_of, select, select_device
 from .settings import Settings
 from .trees import flatten

@@ -15,9 +15,10 @@ from anyjac_plugins.errors import MixedBackendsError
 from anyjac_plugins.interrupts import run_and_end
 
 from .call import select_backend
+from .context import Place, current_scope, innermost_scope
 from .instances import PerInstance
 from .pickles import Recipe, given
-from .scope import Place, Scope, current_scope, innermost_scope
+from .scope import Scope
 from .selection import Selection, chosen_in_context, registry, select_device
 from .settings import check_backend
 from .staging import FlatCall, Given, Identity, Note, Static, UndiscoveredError, take_apart

@@ -21,10 +21,10 @@ from anyjac_plugins.jacobian import rows_between
 
 from .call import FlatRun, call
 from .inputs import Inputs
-from .nonfinite import Look, refuse_rows
+from .nonfinite import Look, error_at, first_nonfinite, one_hot, origin_in_map
 from .outputs import Carried
 from .packing import pack_gradient
-from .places import array_labels, primal_labels
+from .places import array_labels, element, leaf_labels, primal_labels
 from .scope import Scope
 from .settings import Settings
 from .trees import TreeDef
@@ -128,7 +128,7 @@ class Linearisation:
             else:
                 row = rows_between(self.backend, self.linear_map, self.outputs, leaf.index, self.primals, start, stop)
             if self.settings.debug_nan and leaf.index is not None:
-                refuse_rows(self, row, leaf, start)
+                _refuse_rows(self, row, leaf, start)
             return self.pack(row, (stop - start,))
 
     def pack(self, arrays: Sequence[Any], shape: tuple[int, ...]) -> Any:
@@ -228,3 +228,26 @@ def _output_leaves(output: Carried) -> list[OutputLeaf]:
         OutputLeaf(number, tuple(getattr(leaf, "shape", ())), next(indices) if is_array else None)
         for number, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
     ]
+
+
+def _refuse_rows(source: Linearisation, blocks: Sequence[Array], leaf: OutputLeaf, start: int) -> None:
+    """Refuse rows of a Jacobian that are not finite; the first of them is row `start` of a leaf of the output.
+
+    Raises
+    ------
+    NonFiniteError
+        Naming the elements of output and input and, where the backend knows it, the operator.
+    """
+    backend = source.backend
+    assert leaf.index is not None
+    for number, block in enumerate(blocks):
+        found = first_nonfinite(backend, block)
+        if found is not None:
+            (row, *index), value = found
+            at = tuple(int(i) for i in np.unravel_index(start + row, leaf.shape)) if leaf.shape else ()
+            cotangents: list[Array | None] = [None] * len(source.outputs)
+            cotangents[leaf.index] = one_hot(backend, source.outputs[leaf.index], at)
+            phrase = origin_in_map(backend, source.linear_map, cotangents)(number, tuple(index), "nan" in value)
+            of = element(leaf_labels(source.output)[leaf.number], at)
+            to = element(source.primal_labels[number], tuple(index))
+            raise error_at(f"the derivative of {of} with respect to {to}", value, phrase)

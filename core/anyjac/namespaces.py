@@ -10,8 +10,8 @@ import array_api_compat
 from anyjac_plugins import Backend
 from anyjac_plugins.errors import InputTypeError
 
+from .context import current_scope
 from .operators import ArrayOperators
-from .scope import current_scope
 from .selection import NUMPY, framework_of, is_number, kind_of, named_backend, registry, select, select_device
 from .trees import flatten
 

@@ -24,7 +24,6 @@ from .trees import flatten
 if TYPE_CHECKING:
     from .call import FlatRun
     from .inputs import Inputs
-    from .linearisation import Linearisation, OutputLeaf
     from .scope import Scope
     from .settings import Settings
 
@@ -43,7 +42,7 @@ def refuse_inputs(backend: Backend, settings: Settings, inputs: Inputs) -> None:
         Naming the argument or Variable, and the element.
     """
     for number, primal in enumerate(inputs.primals):
-        found = _first(backend, primal)
+        found = first_nonfinite(backend, primal)
         if found is not None:
             where = element(primal_labels(settings, inputs)[number], found[0])
             raise NonFiniteError(f"{where} is {found[1]}, before anything is computed", place=where, value=found[1])
@@ -77,7 +76,7 @@ class Look:
         remaining = iter(enumerate(outputs))
         for place, (leaf, is_array) in enumerate(zip(carried.leaves, carried.is_array, strict=True)):
             number, output = next(remaining) if is_array else (None, leaf)
-            found = _first(self._backend, output)
+            found = first_nonfinite(self._backend, output)
             if found is not None:
                 origin = _unknown if number is None else self._origin(number=number, index=found[0])
                 raise self._error(element(leaf_labels(carried)[place], found[0]), found[1], origin)
@@ -100,7 +99,7 @@ class Look:
         self.at_outputs(outputs)
         for number, row in enumerate(blocks):
             for primal, block in enumerate(row):
-                found = _first(self._backend, block)
+                found = first_nonfinite(self._backend, block)
                 if found is not None:
                     self._refuse_block(outputs, number, primal, found, mode, summed=summed)
 
@@ -115,7 +114,7 @@ class Look:
         refuse_vectors(self._backend, given, primal_labels(self._settings, self._inputs), "tangent of")
         self.at_outputs(outputs)
         for number, tangent in enumerate(tangents):
-            found = None if tangent is None else _first(self._backend, tangent)
+            found = None if tangent is None else first_nonfinite(self._backend, tangent)
             if found is not None:
                 where = f"the tangent of {element(array_labels(self._run.output)[number], found[0])}"
                 raise self._error(where, found[1], self._origin(number=number, index=found[0], tangents=given))
@@ -137,18 +136,18 @@ class Look:
         backend = self._backend
         if mode == FORWARD:
             tangents: list[Array | None] = [None] * len(self._inputs.primals)
-            tangents[primal] = _one_hot(backend, self._inputs.primals[primal], index[rank:])
+            tangents[primal] = one_hot(backend, self._inputs.primals[primal], index[rank:])
             origin = self._origin(number=number, index=index[:rank], tangents=tangents)
         else:
             cotangents = [backend.zeros(output.shape, output) + 1 if summed else None for output in outputs]
             if not summed:
-                cotangents[number] = _one_hot(backend, outputs[number], index[:rank])
+                cotangents[number] = one_hot(backend, outputs[number], index[:rank])
             origin = self._origin(number=primal, index=index[rank:], cotangents=cotangents)
         raise self._error(f"the derivative of {label} with respect to {to}", value, origin)
 
     def _error(self, where: str, value: str, origin: Callable[[bool], str | None]) -> NonFiniteError:
         others = "".join(f"; {each}" for each in self._others())
-        return _error_at(where, value, origin("nan" in value), others)
+        return error_at(where, value, origin("nan" in value), others)
 
     def _origin(self, **question: Any) -> Callable[[bool], str | None]:
         """Return what asks the backend, which runs the function once more, for where a number comes from."""
@@ -172,7 +171,7 @@ class Look:
             for leaf, path in zip(leaves, tree.paths(), strict=True):
                 found = None
                 with contextlib.suppress(Exception):  # it may be anything, such as a key of random numbers
-                    found = _first(self._backend, leaf)
+                    found = first_nonfinite(self._backend, leaf)
                 if found is not None:
                     yield f"{element(label + path, found[0])}, which is not differentiated, is {found[1]}"
 
@@ -195,33 +194,10 @@ def refuse_vectors(
         Naming the place, the element and, where the backend knows it, the operator.
     """
     for number, (array, label) in enumerate(zip(arrays, labels, strict=True)):
-        found = None if array is None else _first(backend, array)
+        found = None if array is None else first_nonfinite(backend, array)
         if found is not None:
             phrase = origin(number, found[0], "nan" in found[1]) if origin is not None else None
-            raise _error_at(f"the {what} {element(label, found[0])}", found[1], phrase)
-
-
-def refuse_rows(source: Linearisation, blocks: Sequence[Array], leaf: OutputLeaf, start: int) -> None:
-    """Refuse rows of a Jacobian that are not finite; the first of them is row `start` of a leaf of the output.
-
-    Raises
-    ------
-    NonFiniteError
-        Naming the elements of output and input and, where the backend knows it, the operator.
-    """
-    backend = source.backend
-    assert leaf.index is not None
-    for number, block in enumerate(blocks):
-        found = _first(backend, block)
-        if found is not None:
-            (row, *index), value = found
-            at = tuple(int(i) for i in np.unravel_index(start + row, leaf.shape)) if leaf.shape else ()
-            cotangents: list[Array | None] = [None] * len(source.outputs)
-            cotangents[leaf.index] = _one_hot(backend, source.outputs[leaf.index], at)
-            phrase = origin_in_map(backend, source.linear_map, cotangents)(number, tuple(index), "nan" in value)
-            of = element(leaf_labels(source.output)[leaf.number], at)
-            to = element(source.primal_labels[number], tuple(index))
-            raise _error_at(f"the derivative of {of} with respect to {to}", value, phrase)
+            raise error_at(f"the {what} {element(label, found[0])}", found[1], phrase)
 
 
 def origin_in_map(backend: Backend, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None]) -> MapOrigin:
@@ -235,7 +211,8 @@ def origin_in_map(backend: Backend, linear_map: Pullback | Pushforward, vectors:
     return ask
 
 
-def _error_at(where: str, value: str, phrase: str | None, others: str = "") -> NonFiniteError:
+def error_at(where: str, value: str, phrase: str | None, others: str = "") -> NonFiniteError:
+    """Return the error for a number that is not finite; the phrase says where it first appears, if that is known."""
     came = f"; it first appears in {phrase}" if phrase else ""
     return NonFiniteError(f"{where} is {value}{came}{others}", place=where, value=value, operator=phrase)
 
@@ -251,14 +228,14 @@ def refuse_host_vectors(batches: Sequence[np.ndarray[Any, Any] | None], labels: 
     for batch, label in zip(batches, labels, strict=True):
         found = None if batch is None else _first_on_host(batch)
         if found is not None:
-            raise _error_at(f"the {what} {element(label, found[0][1:])}", found[1], None)
+            raise error_at(f"the {what} {element(label, found[0][1:])}", found[1], None)
 
 
 def _unknown(nan: bool) -> None:
     """Say nothing of where a number comes from."""
 
 
-def _first(backend: Backend, array: Any) -> tuple[Index, str] | None:
+def first_nonfinite(backend: Backend, array: Any) -> tuple[Index, str] | None:
     """Return index and text of the first element that is not finite; None where there is none, or no number at all."""
     if isinstance(array, (float, complex)):
         return None if np.isfinite(array) else ((), str(array))
@@ -282,6 +259,7 @@ def _first_on_host(host: np.ndarray[Any, Any]) -> tuple[Index, str] | None:
     return index, str(host[index])
 
 
-def _one_hot(backend: Backend, like: Array, index: Index) -> Array:
+def one_hot(backend: Backend, like: Array, index: Index) -> Array:
+    """Return zeros in the form of an array, with a one at an index."""
     flat = int(np.ravel_multi_index(index, like.shape)) if index else 0
     return backend.identity_rows(like, flat, flat + 1)[0, ...]

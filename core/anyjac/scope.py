@@ -1,68 +1,28 @@
 """The scope of a running call: what Variables are worth inside it, and what it will write when all has gone well.
 
-A scope is found through a context variable, so threads and async tasks have their own. Reading a Variable in a scope
-gives its private copy there, traced if it is differentiated; writing changes the copy; `commit` hands the written
-values to the enclosing scope, or to the Variables themselves, all at once. Knows values and backends, nothing of
-derivatives.
+Reading a Variable in a scope gives its private copy there, traced if it is differentiated; writing changes the copy;
+`commit` hands the written values to the enclosing scope, or to the Variables themselves, all at once. Knows values and
+backends, nothing of derivatives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, cast
 
 from anyjac_plugins import Backend, Holder, ModelLibrary
 from anyjac_plugins.errors import MixedBackendsError, TracerLeakError, VariableWriteError
 from anyjac_plugins.models import libraries
 
 from . import ownership
+from .bound import bind_place
+from .context import Place, current_scope, expired, set_innermost_scope
 from .instances import PerInstance
 from .selection import NUMPY, is_number, kind_of
 from .showing import NOTHING, Showing
 from .trees import flatten
-
-
-class Place(Protocol):
-    """A Variable, as far as a scope is concerned with it."""
-
-    backend: Backend
-    _value: Any
-
-    @property
-    def _holder(self) -> Holder | None:
-        """What holds the value in a model of another library; None for a Variable that holds it itself."""
-        ...
-
-    def keep(self) -> Any:
-        """Return what can be assigned to `_value` to bring back what is there now."""
-        ...
-
-    def bring_back(self, kept: Any) -> None:
-        """Make sure that it is what it was when `keep` returned that."""
-        ...
-
-    def models(self) -> Iterator[tuple[ModelLibrary, Any]]:
-        """Yield the models of other libraries of which it is a part."""
-        ...
-
-    def parts_of(self, model: Any) -> Sequence[Place]:
-        """Return all parts of such a model, in the order in which calls wait for them."""
-        ...
-
-    def committed(self) -> Any:
-        """Return the value outside all scopes."""
-        ...
-
-    def take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
-        """Turn untraced arrays of a call into those to store."""
-        ...
-
-    def label(self) -> str:
-        """Return how messages call it."""
-        ...
 
 
 class _Object:
@@ -80,23 +40,6 @@ _objects: PerInstance[_Object] = PerInstance()
 
 _ATTEMPTS: Final = 5
 """How often to look for the parts of a model that is in the midst of a change."""
-
-_current: ContextVar[Scope | None] = ContextVar("anyjac_scope", default=None)
-
-
-innermost_scope = _current.get
-"""Return the scope that was activated last, which may be over; None where none was: the cheapest thing to ask."""
-
-
-def current_scope() -> Scope | None:
-    """Return the innermost scope of this thread or task, None outside all transforms.
-
-    A context that was copied inside a call, as a task of asyncio does, can outlive it; its scopes are over then.
-    """
-    scope = _current.get()
-    while scope is not None and scope.closed:
-        scope = scope.parent
-    return scope
 
 
 @dataclass(slots=True)
@@ -157,7 +100,7 @@ class Scope:
         self.device = device
         self.converts = converts
         self.closed = False
-        self.parent = current_scope()
+        self.parent = cast("Scope | None", current_scope())
         self.owner: ownership.Owner = ownership.Owner() if self.parent is None else self.parent.owner
         self._entries: dict[int, Entry] = {}
         self._models: dict[int, tuple[ModelLibrary, Any, Sequence[Place]]] = {}
@@ -182,7 +125,7 @@ class Scope:
 
     def activate(self) -> None:
         """Make this the scope in which Variables are read and written, and show its values to models."""
-        _current.set(self)
+        set_innermost_scope(self)
         self._runs = True
         discovering = libraries.discovering(self.backend.name)
         if self._models or self._showing is not None or discovering:
@@ -200,7 +143,7 @@ class Scope:
             if self._showing is not None:
                 self._hide_models(self._showing)
         finally:
-            _current.set(self.parent)
+            set_innermost_scope(self.parent)
 
     def close(self) -> None:
         """Forget all values, and give up the Variables if this is the outermost scope; may be repeated."""
@@ -373,8 +316,6 @@ class Scope:
 
     def _adopt(self, library: ModelLibrary, holder: Holder, *, created: bool = False) -> bool:
         """Make a place part of the call, if it holds what can be."""
-        from .bound import bind_place  # which is built upon scopes
-
         innermost = current_scope()
         if innermost is not self and innermost is not None and innermost.backend is self.backend:
             return True  # the one within, which is told too, asks for it
@@ -501,7 +442,7 @@ class Scope:
         leaves, tree = flatten(write.value)
         if any(self.backend.is_array(leaf) and self.backend.is_traced(leaf) for leaf in leaves):
             if write.created:  # it lived in a call that a trace of the framework records, and ends with that trace
-                return _EXPIRED
+                return expired()
             holder = write.variable._holder
             if holder is not None and holder.takes(write.value):
                 return write.value
@@ -559,26 +500,6 @@ def _mapped_write(variable: Place) -> VariableWriteError:
         f"{variable.label()} is written in a function that vmap maps, where each example would write another value; "
         f"return the value, and write it after the call"
     )
-
-
-class _Expired:
-    """What a Variable holds that was made inside a trace of a framework which has ended."""
-
-    def __repr__(self) -> str:
-        return "<expired>"
-
-
-_EXPIRED = _Expired()
-
-
-def is_expired(value: Any) -> bool:
-    """Tell whether a Variable's value went away with the call in which the Variable was made."""
-    return value is _EXPIRED
-
-
-def expired() -> Any:
-    """Return the mark of a Variable that has no value outside the call in which it is made."""
-    return _EXPIRED
 
 
 def _assign_all(final: list[tuple[Place, Any]], kept: Mapping[int, tuple[Place, Any]]) -> None:

@@ -17,7 +17,6 @@ from anyjac_plugins import Backend, BackendInfo, BackendRegistry, BackendSpec, e
 from anyjac_plugins.errors import AnyjacError, BackendUnavailableError, InputTypeError, MixedBackendsError
 from anyjac_plugins.interrupts import setting
 
-from .adoption import introduce
 from .trees import flatten
 
 NUMPY = "numpy"
@@ -31,7 +30,7 @@ class Selection(NamedTuple):
     explicit: bool
 
 
-registry = BackendRegistry(on_load=introduce)
+registry = BackendRegistry()
 
 _in_context: ContextVar[Backend | None] = ContextVar("anyjac_backend", default=None)
 chosen_in_context = _in_context.get

@@ -16,10 +16,11 @@ from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.models import libraries
 
+from .context import Place
 from .inputs import opener_of
 from .linearisation import Linearisation
 from .outputs import Carried, carry, opener_of_objects, refuse_coroutine
-from .scope import Place, Scope, Write
+from .scope import Scope, Write
 from .selection import kind_of
 from .trees import LEAF, NodeOpener, TreeDef, flatten
 from .variable import Variable, without_variables

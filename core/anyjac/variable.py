@@ -15,12 +15,12 @@ import numpy as np
 from anyjac_plugins import Backend, Holder, ModelLibrary
 from anyjac_plugins.errors import InputTypeError, TracerLeakError, VariableWriteError
 
-from .adoption import adopt_type
+from .context import current_scope, expired, is_expired
 from .operators import ArrayOperators, unwrap
 from .pickles import blank
-from .scope import current_scope, expired, is_expired
 from .selection import get_backend, is_number, kind_of, select, select_device
 from .trees import TreeDef, flatten
+from .variable_types import adopt_type
 
 _PYTHON_KINDS = {
     bool: ("bool", "integral", "real floating", "complex floating"),

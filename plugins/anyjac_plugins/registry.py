@@ -94,7 +94,7 @@ class BackendRegistry:
     Parameters
     ----------
     on_load
-        Called with each backend right after its factory returned.
+        Called with each backend right after its factory returned; more of the kind may `subscribe`.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class BackendRegistry:
     def __init__(self, on_load: Callable[[Backend], None] | None = None) -> None:
         self._entries: dict[str, _Entry] | None = None
         self._lock = threading.RLock()
-        self._on_load = on_load
+        self._listeners = [] if on_load is None else [on_load]
         self._by_alias: tuple[int, dict[str, _Entry]] = (-1, {})  # found before, as of a generation
         self.generation = 0
         """Grows with every registration, so that caches of what was found can be dropped."""
@@ -210,6 +210,20 @@ class BackendRegistry:
             self._found().update({n: e for n, e in _discover().items() if n == entry.name})
             self.generation += 1
 
+    def subscribe(self, listener: Callable[[Backend], None]) -> None:
+        """Let a listener be told of each backend: of those that are loaded now, and of others when they are.
+
+        A backend that it raises an exception for cannot be used from then on, and its error says so.
+        """
+        with self._lock:
+            self._listeners.append(listener)
+            for entry in list((self._entries or {}).values()):
+                if entry.backend is not None:
+                    try:
+                        _announce(entry.backend, listener)
+                    except PluginError as error:
+                        entry.backend, entry.error = None, error
+
     # ---- stages of one entry ---------------------------------------------------------------------------------------
 
     def _found(self) -> dict[str, _Entry]:
@@ -284,12 +298,8 @@ class BackendRegistry:
         return entry.backend
 
     def _announce(self, backend: Backend) -> None:
-        if self._on_load is None:
-            return
-        try:
-            self._on_load(backend)
-        except Exception as error:
-            raise PluginError(f"backend {backend.name!r} failed to take Variables: {_told(error)}") from error
+        for listener in self._listeners:
+            _announce(backend, listener)
 
     def _unknown_message(self, name: str) -> str:
         usable = [info.name for info in map(self.info, self.names()) if info.error is None]
@@ -374,6 +384,13 @@ def _make_backend(spec: BackendSpec) -> Backend:
             f"same"
         )
     return checked
+
+
+def _announce(backend: Backend, listener: Callable[[Backend], None]) -> None:
+    try:
+        listener(backend)
+    except Exception as error:
+        raise PluginError(f"backend {backend.name!r} failed to take Variables: {_told(error)}") from error
 
 
 def _told(error: BaseException) -> str:

@@ -20,8 +20,8 @@ import torch
 
 import anyjac
 from anyjac import Backend, Variable, jacrev, jit
+from anyjac.context import current_scope
 from anyjac.ownership import owner_of
-from anyjac.scope import current_scope
 
 POINT = np.array([1.0, 2.0, 3.0])
 

@@ -12,8 +12,8 @@ import pytest
 
 import anyjac
 from anyjac import Backend, Variable, jacrev
+from anyjac.context import current_scope
 from anyjac.ownership import owner_of
-from anyjac.scope import current_scope
 
 POINT = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 CUBES = np.diag(3 * POINT**2)

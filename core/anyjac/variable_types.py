@@ -1,12 +1,19 @@
-"""What stands for a Variable where a framework takes objects apart and puts them together again inside its own code."""
+"""Which types are Variables, told to every backend that is loaded, whichever comes first.
+
+A framework may need each type itself, not only a common base, before its functions take a Variable; and it may need
+something else to stand for a Variable inside its own transformations. Knows types and backends; imports no Variable.
+"""
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
+from anyjac_plugins import Backend
 from anyjac_plugins.errors import VariableWriteError
 
 from .operators import ArrayOperators
+from .selection import registry
 
 
 class VariableView(ArrayOperators):
@@ -19,7 +26,7 @@ class VariableView(ArrayOperators):
 
     Examples
     --------
-    >>> from anyjac.view import VariableView
+    >>> from anyjac.variable_types import VariableView
     >>> VariableView(2.0) * 3
     6.0
     """
@@ -45,3 +52,24 @@ class VariableView(ArrayOperators):
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._shown, name)
+
+
+_types: list[type] = [VariableView]
+_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+
+
+def adopt_type(cls: type) -> None:
+    """Tell all loaded backends, and those to come, that instances of `cls` are Variables."""
+    _types.append(cls)
+    for backend in list(_backends):
+        backend.adopt_variable_type(cls, VariableView)
+
+
+def _introduce(backend: Backend) -> None:
+    """Tell a backend that is loaded which types are Variables."""
+    for cls in _types:
+        backend.adopt_variable_type(cls, VariableView)
+    _backends.add(backend)
+
+
+registry.subscribe(_introduce)
