@@ -167,9 +167,9 @@ def _plain(gradient: Any) -> Any:
 def _applied(call: Call) -> Rows:
     """Apply a primitive to batches: sparse, dense, or row by row."""
     if any(isinstance(rows, SparseRows) for rows in call.batched.values()):
-        sparse = _tried(structured_rules.RULES.get(call.fun), call)
-        if sparse is not None:
-            return sparse
+        found = _tried(structured_rules.RULES.get(call.fun), call)
+        if found is not None:
+            return found
         call.batched = {place: _dense(rows) for place, rows in call.batched.items()}
     rule = rule_for(call.fun)
     batch = None if rule is each_row else _tried(rule, call)

@@ -111,7 +111,7 @@ def rule_for(fun: Callable[..., Any]) -> Rule:
     if known is not None:
         return known
     raw = getattr(fun, "fun", None)
-    return elementwise if isinstance(raw, np.ufunc) and raw.nout == 1 and not raw.signature else each_row
+    return by_elements if isinstance(raw, np.ufunc) and raw.nout == 1 and not raw.signature else each_row
 
 
 # ---- row by row ------------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def flat(batch: Array) -> Array:
     anp.sinc,
     traced.hypot,
 )
-def elementwise(call: Call) -> Rows:
+def by_elements(call: Call) -> Rows:
     """Broadcast batches against arrays, each aligned to the right."""
     ndim = max(call.ndim(place) for place in range(len(call.args)))
     return call.fun(*call.substituted({place: aligned(b, ndim) for place, b in call.batched.items()}), **call.kwargs)
@@ -212,7 +212,7 @@ def elementwise(call: Call) -> Rows:
 def _where(call: Call) -> Rows:
     if len(call.args) != 3:
         raise CannotBatchError
-    return elementwise(call)
+    return by_elements(call)
 
 
 @_rule(numpy_wrapper._astype)

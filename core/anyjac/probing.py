@@ -10,16 +10,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from anyjac_plugins import Array, Backend, FlatFunction
-from anyjac_plugins import jacobian as modes_of_jacobians
 from anyjac_plugins.errors import AnyjacError, DerivativeMismatchError, InconclusiveCheckError, TracerLeakError
+from anyjac_plugins.jacobian import FORWARD, REVERSE
 
 from .call import FlatRun
 from .differences import Floats, Vector
 from .dtypes import COMPLEX_KIND
 from .places import element, leaf_labels
 
-REV: Final = modes_of_jacobians.REVERSE
-FWD: Final = modes_of_jacobians.FORWARD
+REV: Final = REVERSE
+FWD: Final = FORWARD
 
 #                        eps, rtol
 PRECISIONS: Final[dict[str, tuple[float, float]]] = {

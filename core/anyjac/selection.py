@@ -32,8 +32,9 @@ class Selection(NamedTuple):
 
 registry = BackendRegistry()
 
-_in_context: ContextVar[Backend | None] = ContextVar("anyjac_backend", default=None)
-chosen_in_context = _in_context.get
+in_context: ContextVar[Backend | None] = ContextVar("anyjac_backend", default=None)
+"""The backend of the innermost `use_backend`."""
+chosen_in_context = in_context.get
 """Return the backend of the innermost `use_backend` here, None where there is none."""
 
 _default = NUMPY
@@ -69,7 +70,7 @@ def use_backend(backend: str | Backend) -> Iterator[Backend]:
     6.0
     """
     chosen = get_backend(backend)
-    with setting(_in_context, chosen):
+    with setting(in_context, chosen):
         yield chosen
 
 
@@ -92,8 +93,8 @@ def get_backend(backend: str | Backend | None = None) -> Backend:
     >>> anyjac.get_backend("numpy").name
     'autograd'
     """
-    named = _named(backend)
-    return _default_backend() if named is None else named.backend
+    named = named_selection(backend)
+    return default_backend() if named is None else named.backend
 
 
 def set_default_backend(name: str) -> None:
@@ -114,8 +115,7 @@ def set_default_backend(name: str) -> None:
     >>> import anyjac
     >>> anyjac.set_default_backend("numpy")
     """
-    global _default
-    _default = get_backend(name).name
+    set_default(get_backend(name))
 
 
 def register_backend(backend: Backend | BackendSpec, *, replace: bool = False) -> None:
@@ -213,7 +213,7 @@ def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Back
     MixedBackendsError
         If nobody named a backend and `values` come from several frameworks.
     """
-    named = _named(backend)
+    named = named_selection(backend)
     if named is not None:
         return named
     kinds = {kind for value in values for kind in _kinds_in(value)}
@@ -222,7 +222,7 @@ def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Back
         return Selection(registry.get(framework), explicit=False)
     if enclosing is not None:
         return Selection(enclosing, explicit=False)
-    return Selection(registry.get(NUMPY) if kinds else _default_backend(), explicit=False)
+    return Selection(registry.get(NUMPY) if kinds else default_backend(), explicit=False)
 
 
 def framework_of(values: Iterable[Any]) -> str | None:
@@ -238,7 +238,7 @@ def framework_of(values: Iterable[Any]) -> str | None:
 
 def named_backend() -> Backend | None:
     """Return the backend that context or environment name, None where they name none."""
-    named = _named(None)
+    named = named_selection(None)
     return None if named is None else named.backend
 
 
@@ -316,7 +316,14 @@ def _kind_of_type(cls: type) -> str | None:
     return None
 
 
-def _default_backend() -> Backend:
+def set_default(backend: Backend) -> None:
+    """Let a backend be the one that is used where nothing else decides."""
+    global _default
+    _default = backend.name
+
+
+def default_backend() -> Backend:
+    """Return the backend that is used where nothing else decides."""
     try:
         return registry.get(_default)
     except AnyjacError as error:
@@ -326,8 +333,9 @@ def _default_backend() -> Backend:
         ) from error
 
 
-def _named(backend: str | Backend | None) -> Selection | None:
-    wanted = backend if backend is not None else _in_context.get()
+def named_selection(backend: str | Backend | None) -> Selection | None:
+    """Return the backend that is given, or that context or environment name; None where nobody names one."""
+    wanted = backend if backend is not None else in_context.get()
     if wanted is None:
         wanted = environment.read(environment.BACKEND)
         if wanted is None:
