@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyjac.exports import lazily as _lazily
+from anyjac.lazy import lazily as _lazily
 
 if TYPE_CHECKING:
     from anyjac_plugins.errors import ConformanceError

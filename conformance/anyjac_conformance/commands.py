@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyjac
 from anyjac import InputValueError
-from anyjac.cli import FAILURE, make_console
+from anyjac.cli.main import FAILURE, make_console
 
 if TYPE_CHECKING:
     from rich.console import Console

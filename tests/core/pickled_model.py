@@ -68,6 +68,13 @@ class Layer:
         return (self.weight**2).sum()
 
 
+class Box(Layer):
+    """A single place as of another library."""
+
+    def __repr__(self) -> str:
+        return "Box()"
+
+
 class Weight(Holder):
     """The place of an array in a `Layer`."""
 
@@ -88,7 +95,7 @@ class Layers(ModelLibrary):
     """What there is to know of a `Layer`."""
 
     def holder(self, obj: object) -> Holder | None:
-        return None
+        return Weight(obj) if isinstance(obj, Box) else None
 
     def holders(self, obj: object) -> dict[str, Holder] | None:
-        return {"weight": Weight(obj)} if isinstance(obj, Layer) else None
+        return {"weight": Weight(obj)} if type(obj) is Layer else None

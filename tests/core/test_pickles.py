@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pickled_model import Layer, Layers, Spring, cube, shares, slope
+from pickled_model import Box, Layer, Layers, Spring, cube, shares, slope
 
 import anyjac
 
@@ -72,6 +72,7 @@ def things() -> dict[str, Any]:
         "named": anyjac.grad(spring.energy, collections.UserDict(stiffness=spring.stiffness)),
         "of_a_model": anyjac.grad(layer.loss, [layer]),
         "of_a_model_and_an_argument": anyjac.jvp(functools.partial(operator.call, layer.loss), [layer]),
+        "bound_variable_alone": anyjac.variables(Box())["value"],
         "bound_variable": anyjac.variables(layer)["weight"],
         "jit_options": anyjac.jit(anyjac.grad(cube), backend="numpy", device="cpu"),
         "vmap_options": anyjac.vmap(
@@ -126,6 +127,26 @@ def shown(name: str, thing: Any) -> Any:
 
 NAMES = list(BEFORE)
 THINGS = [name for name in NAMES if not name.startswith("public_") and name != "backend_info"]
+
+
+@pytest.mark.parametrize("name", THINGS)
+def test_a_pickle_from_before_the_rooms_is_what_it_was(name: str) -> None:
+    assert shown(name, pickle.loads(BEFORE[name])) == shown(name, things()[name])
+
+
+def test_what_is_known_of_a_backend_is_read_from_before_the_rooms() -> None:
+    info = pickle.loads(BEFORE["backend_info"])
+    assert (type(info), info.name) == (anyjac.BackendInfo, "autograd")
+
+
+MADE_BY_NO_HAND = ("GradientTransform", "Mapped")
+"""Classes under whose names pickles from before find what makes one, as they need it."""
+PUBLIC = {name.removeprefix("public_") for name in NAMES if name.startswith("public_")}.difference(MADE_BY_NO_HAND)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_a_public_name_is_found_from_before_the_rooms(name: str) -> None:
+    assert pickle.loads(BEFORE[f"public_{name}"]) == getattr(anyjac, name)
 
 
 @pytest.mark.parametrize("name", {**dict.fromkeys(THINGS), "value_and_grad": None})

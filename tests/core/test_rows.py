@@ -12,9 +12,9 @@ import pytest
 
 import anyjac
 from anyjac import Backend, Variable, jacrev
-from anyjac.context import current_scope
-from anyjac.ownership import owner_of
-from anyjac.trees import flatten
+from anyjac.state.context import current_scope
+from anyjac.state.ownership import owner_of
+from anyjac.trees.structure import flatten
 
 POINT = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 CUBES = np.diag(3 * POINT**2)
