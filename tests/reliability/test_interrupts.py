@@ -212,7 +212,7 @@ def test_an_interrupt_of_a_call_that_waits_for_a_variable_leaves_it_to_its_owner
 
 def test_an_interrupt_at_any_line_leaves_a_module_of_nnx_as_it_was_or_written() -> None:
     nnx = pytest.importorskip("flax.nnx")
-    models = pytest.importorskip("anyjac_jax.flax")
+    models = pytest.importorskip("anyjac_jax.models.flax")
     files = (
         *(str(CORE / name) for name in ("scope.py", "showing.py")),
         *_files_of(models.NnxModels, models.KeptObject),

@@ -14,7 +14,7 @@ import numpy as np
 
 from anyjac_plugins import NESTED, Array, Backend, OpenedNode
 from anyjac_plugins.errors import DtypeError, InputTypeError, MixedBackendsError
-from anyjac_plugins.models import libraries
+from anyjac_plugins.loading.models import libraries
 
 from ..callables.wrapper import DECORATE_OUTSIDE
 from ..selection.choice import NUMPY, is_array_of_any, is_number, kind_of

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anyjac_plugins import Array, Backend, Pullback, Pushforward
+from anyjac_plugins.backend.types import FORWARD
 from anyjac_plugins.errors import NonFiniteError
-from anyjac_plugins.jacobian import FORWARD
 
 from ..trees.structure import flatten
 from .inputs import opener_of

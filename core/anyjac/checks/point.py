@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from anyjac_plugins import Array, Backend, FlatFunction
+from anyjac_plugins.backend.types import FORWARD, REVERSE
 from anyjac_plugins.errors import AnyjacError, DerivativeMismatchError, InconclusiveCheckError, TracerLeakError
-from anyjac_plugins.jacobian import FORWARD, REVERSE
 
 from ..calls.dtypes import COMPLEX_KIND
 from ..calls.labels import element, leaf_labels

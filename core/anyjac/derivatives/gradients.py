@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
+from anyjac_plugins.backend.types import AUTO, REVERSE
 from anyjac_plugins.errors import InputValueError, OutputError
-from anyjac_plugins.jacobian import AUTO, REVERSE
 
 from ..calls.packing import PACKING, VALUE_FIRST, PackingTable
 from ..calls.partition import Carried

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from anyjac_plugins import Backend
-from anyjac_plugins.jacobian import AUTO
+from anyjac_plugins.backend.types import AUTO
 
 from ..calls.packing import PACKING
 from ..calls.settings import Settings, make_settings

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from anyjac_plugins import FORWARD as FORWARD_MODE
 from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
+from anyjac_plugins.backend.types import AUTO, FORWARD, REVERSE
 from anyjac_plugins.errors import InputTypeError, InputValueError
-from anyjac_plugins.jacobian import AUTO, FORWARD, REVERSE
 
 from ..calls.settings import make_settings
 from .differentiate import Derivative, Request, differentiate, itself

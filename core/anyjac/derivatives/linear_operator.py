@@ -13,8 +13,8 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from anyjac_plugins import Array
+from anyjac_plugins.backend.types import chunks
 from anyjac_plugins.errors import DtypeError, InputValueError
-from anyjac_plugins.jacobian import chunks
 
 from ..calls.inputs import opener_of
 from ..calls.nonfinite import refuse_host_vectors

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from anyjac_plugins import Array, Backend, Pullback, Pushforward
+from anyjac_plugins.backend.jacobians import rows_between
 from anyjac_plugins.errors import TracerLeakError
-from anyjac_plugins.jacobian import rows_between
 
 from ..calls.call import call
 from ..calls.inputs import Inputs

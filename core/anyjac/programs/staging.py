@@ -14,7 +14,7 @@ from typing import Any
 from anyjac_plugins import Array, Backend, Noted, OpenedNode
 from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.interrupts import run_and_end
-from anyjac_plugins.models import libraries
+from anyjac_plugins.loading.models import libraries
 
 from ..calls.inputs import opener_of
 from ..calls.outputs import refuse_coroutine

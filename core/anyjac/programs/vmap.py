@@ -10,9 +10,9 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 import numpy as np
 
 from anyjac_plugins import Array, Backend
+from anyjac_plugins.backend.types import chunks
 from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
 from anyjac_plugins.interrupts import run_and_end
-from anyjac_plugins.jacobian import chunks
 
 from ..callables.wrapper import Deferred, Wrapper, name_of
 from ..calls.conversion import to_array

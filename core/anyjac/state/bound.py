@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from anyjac_plugins import AnyjacError, Holder, ModelLibrary
-from anyjac_plugins.models import libraries
+from anyjac_plugins.loading.models import libraries
 
 from ..pickles import part_of_model
 from ..selection.public import get_backend

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from anyjac_plugins import Backend, Holder, ModelLibrary
 from anyjac_plugins.errors import MixedBackendsError, TracerLeakError, VariableWriteError
-from anyjac_plugins.models import libraries
+from anyjac_plugins.loading.models import libraries
 
 from ..selection.choice import NUMPY, is_number, kind_of
 from ..trees.structure import flatten
