@@ -13,7 +13,7 @@ from typing import Any
 import anyjac
 
 from . import operations
-from .contenders import OURS, OURS_COMPILED, compiler
+from .names import OURS, OURS_COMPILED, compiler
 from .problems import Problem
 from .timing import Thunk
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
-from .contenders import OURS, Arena
+from .contenders import Arena
+from .names import OURS
 from .operations import Operations
 from .problems import Problem
 from .samples import FIRST, SECOND, Row, Samples

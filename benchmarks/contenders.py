@@ -11,13 +11,11 @@ from typing import Any, Final
 import anyjac
 
 from . import operations
+from .names import OURS, OURS_COMPILED, Transform, compiler
 from .operations import Operations
 from .problems import Problem
 from .timing import Thunk
 
-Transform = Callable[[Callable[..., Any]], Callable[..., Any]]
-OURS: Final = "anyjac.jacrev"
-OURS_COMPILED: Final = "anyjac.jit(anyjac.jacrev)"
 LIMIT: Final = "limit"
 """Timed with the contenders: what none of them can be faster than."""
 
@@ -63,11 +61,6 @@ class Arena:
     def reference_of(self, contender: str) -> str:
         """Return by whose times those of a contender are divided."""
         return self.references.get(contender, self.reference)
-
-
-def compiler() -> Transform | None:
-    """Return `anyjac.jit` where this anyjac has it."""
-    return getattr(anyjac, "jit", None)
 
 
 def _as_it_is(anything: Any) -> Any:

@@ -15,7 +15,8 @@ import numpy as np
 import anyjac
 
 from . import operations
-from .contenders import Arena, Transform
+from .contenders import Arena
+from .names import Transform
 from .operations import Operations
 from .samples import MEMBERS, Row
 from .timing import Effort, Thunk, interleave

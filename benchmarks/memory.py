@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from .contenders import OURS, Arena, arena_named
+from .contenders import Arena, arena_named
+from .names import OURS
 from .problems import PROBLEMS, TALL, Problem
 from .samples import MEMORY, Row, Samples
 

@@ -8,8 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .contenders import LIMIT, OURS, OURS_COMPILED, arena_named
+from .contenders import LIMIT, arena_named
 from .growth import FAMILIES
+from .names import OURS, OURS_COMPILED
 from .samples import GROWTH, HOT, Report, Row
 from .targets import Verdict, verdicts
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from . import members
-from .contenders import LIMIT, OURS, OURS_COMPILED, arena_named
+from .contenders import LIMIT, arena_named
 from .imports import BARE, IMPORTED
+from .names import OURS, OURS_COMPILED
 from .problems import PROBLEMS
 from .samples import FIRST, GROWTH, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row
 from .targets import Verdict, summary, verdicts

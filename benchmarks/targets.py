@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from . import members
-from .contenders import OURS, OURS_COMPILED
 from .imports import BARE, IMPORTED
 from .members import MEMBER_PROBLEMS, ROSENBROCK
+from .names import OURS, OURS_COMPILED
 from .problems import PROBLEMS, TALL
 from .samples import FIRST, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row
 

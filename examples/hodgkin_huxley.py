@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from anyjac.demo.rest import Rest, analyse_rest
+from anyjac.cli.demo.rest import Rest, analyse_rest
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from benchmarks import __main__ as command_line
 from benchmarks import cold, members, operations, plots, samples, tables, targets
-from benchmarks.contenders import ARENAS, LIMIT, OURS, OURS_COMPILED, arena_named
+from benchmarks.contenders import ARENAS, LIMIT, arena_named
 from benchmarks.growth import FAMILIES
 from benchmarks.imports import BARE, IMPORTED
 from benchmarks.measure import is_measured
 from benchmarks.members import MEMBER_PROBLEMS
+from benchmarks.names import OURS, OURS_COMPILED
 from benchmarks.problems import PROBLEMS, TALL, perceptron
 from benchmarks.samples import FIRST, GROWTH, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row, Samples
 from benchmarks.targets import TARGETS, Target, verdicts

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import anyjac
-from anyjac.cli import main
-from anyjac.demo.rest import Rest, analyse_rest
+from anyjac.cli.demo.rest import Rest, analyse_rest
+from anyjac.cli.main import main
 
 BACKEND_KEYS = {
     "name": str,
@@ -108,7 +108,7 @@ def test_demo_goes_on_where_another_backend_does_not_settle(printed: Any, monkey
             raise ArithmeticError("Newton's method has not settled")
         return analyse_rest(backend)
 
-    monkeypatch.setattr("anyjac.demo.rest.analyse_rest", analyse)
+    monkeypatch.setattr("anyjac.cli.demo.rest.analyse_rest", analyse)
     text = printed("demo", "--backend", "numpy")
     assert "\n jax " in text
     assert "\nnot run: torch: Newton's method has not settled\n" in text
@@ -257,5 +257,5 @@ def test_an_interrupt_ends_quietly_with_status_130(monkeypatch: pytest.MonkeyPat
     def interrupt() -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("anyjac.inspection.information", interrupt)
+    monkeypatch.setattr("anyjac.cli.inspection.information", interrupt)
     assert main(["info"]) == 130

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import anyjac
-from anyjac.demo.hodgkin_huxley import HodgkinHuxley, linoid
-from anyjac.demo.rest import Rest, analyse_rest, find_rest
+from anyjac.cli.demo.hodgkin_huxley import HodgkinHuxley, linoid
+from anyjac.cli.demo.rest import Rest, analyse_rest, find_rest
 
 POINT = {"V": 3.7, "m": 0.1, "h": 0.5, "n": 0.4}
 

@@ -25,7 +25,7 @@ from anyjac_plugins import (
 )
 from anyjac_plugins.errors import DtypeError
 
-from . import differentiation, forward, jacobians, variables
+from . import forward, jacobians, linear_maps, variables
 from .namespace import build_namespace
 from .tracing import make_tracing_thread_safe
 
@@ -82,7 +82,7 @@ class AutogradBackend(Backend):
         return np.asarray(array)
 
     def stop_gradient(self, array: Array) -> Array:
-        return differentiation.innermost(array)
+        return linear_maps.innermost(array)
 
     def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
         return np.zeros(shape, dtype=like.dtype)
@@ -107,7 +107,7 @@ class AutogradBackend(Backend):
     # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
-        return differentiation.vjp(fun, primals)
+        return linear_maps.vjp(fun, primals)
 
     def jvp(
         self, fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
@@ -123,7 +123,7 @@ class AutogradBackend(Backend):
         self, pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array], chunk_size: int | None
     ) -> list[Array]:
         """Compute one output's blocks: all rows at once where few elements are not zero, otherwise in chunks."""
-        assert isinstance(pullback, differentiation.BackwardPass)
+        assert isinstance(pullback, linear_maps.BackwardPass)
         parts = None
         if chunk_size is None:
             parts = jacobians.pull_whole_identity(pullback, outputs, index, self.forced_path)
@@ -136,13 +136,13 @@ class AutogradBackend(Backend):
         ]
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        assert isinstance(pullback, differentiation.BackwardPass)
+        assert isinstance(pullback, linear_maps.BackwardPass)
         return jacobians.pull_rows(pullback, cotangents, self.forced_path)
 
     def pullback_identity(
         self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int
     ) -> list[Array | None]:
-        assert isinstance(pullback, differentiation.BackwardPass)
+        assert isinstance(pullback, linear_maps.BackwardPass)
         return jacobians.pull_identity(pullback, outputs, index, start, stop, self.forced_path)
 
     def identity_rows(self, like: Array, start: int, stop: int) -> Array:

@@ -16,8 +16,8 @@ import numpy as np
 from autograd.core import SparseObject, sparse_add, vspace
 from autograd.tracer import Node, isbox, new_box, register_notrace, trace_stack
 
-from . import batching_rules, shortcuts, structured_rules
-from .batching_rules import (
+from .rules import dense, shortcuts, sparse
+from .rules.dense import (
     Call,
     CannotBatchError,
     Part,
@@ -30,8 +30,8 @@ from .batching_rules import (
     rule_for,
     stacked,
 )
-from .structured import SparseRows, TooLargeError
-from .trust import takes_batches
+from .rules.sparse_rows import SparseRows, TooLargeError
+from .rules.trusted import takes_batches
 
 
 class BatchNode(Node):  # type: ignore[misc]
@@ -167,16 +167,16 @@ def _plain(gradient: Any) -> Any:
 def _applied(call: Call) -> Rows:
     """Apply a primitive to batches: sparse, dense, or row by row."""
     if any(isinstance(rows, SparseRows) for rows in call.batched.values()):
-        sparse = _tried(structured_rules.RULES.get(call.fun), call)
-        if sparse is not None:
-            return sparse
+        found = _tried(sparse.RULES.get(call.fun), call)
+        if found is not None:
+            return found
         call.batched = {place: _dense(rows) for place, rows in call.batched.items()}
     rule = rule_for(call.fun)
     batch = None if rule is each_row else _tried(rule, call)
     return each_row(call) if batch is None else batch
 
 
-def _tried(rule: batching_rules.Rule | None, call: Call) -> Rows | None:
+def _tried(rule: dense.Rule | None, call: Call) -> Rows | None:
     """Return what a rule returns, if it has the shape and dtype of one row's result; None otherwise."""
     if rule is None:
         return None

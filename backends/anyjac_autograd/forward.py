@@ -19,8 +19,8 @@ from autograd.tracer import Node, new_box, notrace_primitives, trace_stack
 
 from anyjac_plugins import Array, FlatFunction
 
-from .differentiation import cast, innermost, untraced
-from .trust import takes_batches
+from .linear_maps import cast, innermost, untraced
+from .rules.trusted import takes_batches
 
 _LEFT_OUT: Final = frozenset({anp.sort, anp.partition, anp.pad, anp.prod, anp.max, anp.min, anp.amax, anp.amin})
 """Whose rules for tangents hold for some arguments alone: one axis, some modes of padding, no zeros."""

@@ -17,10 +17,10 @@ from autograd.wrap_util import unary_to_nary
 
 from anyjac_plugins import Array
 
-from . import batched, differentiation
-from .batching_rules import Rows
-from .differentiation import BackwardPass, cast, innermost
-from .structured import SparseRows, identity_rows
+from . import batched, linear_maps
+from .linear_maps import BackwardPass, cast, innermost
+from .rules.dense import Rows
+from .rules.sparse_rows import SparseRows, identity_rows
 from .tracing import make_tracing_thread_safe
 
 LOOP: Final = "loop"
@@ -160,7 +160,7 @@ def _finished(gradients: Sequence[Rows | None], primals: Sequence[Array], taken:
 
 @unary_to_nary  # type: ignore[untyped-decorator]
 def _jacobian(fun: Callable[[Array], Array], x: Array) -> Array:
-    outputs, pullback, _ = differentiation.vjp(lambda box: ([fun(box)], []), [x])
+    outputs, pullback, _ = linear_maps.vjp(lambda box: ([fun(box)], []), [x])
     output, plain = outputs[0], np.asarray(innermost(outputs[0]))
     if plain.dtype.kind == "c":
         raise ValueError("the Jacobian of a complex result is not one of real rows; take real and imaginary part apart")

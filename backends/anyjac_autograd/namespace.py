@@ -18,10 +18,10 @@ from autograd.numpy.numpy_boxes import ArrayBox
 
 from anyjac_plugins.errors import NotSupportedError
 
-from . import traced
-from .differentiation import innermost
-from .fourier import FFT
-from .linear_algebra import LINALG
+from .functions import elementwise
+from .functions.fourier import FFT
+from .functions.linear_algebra import LINALG
+from .linear_maps import innermost
 from .variables import unwrap
 
 Function = Callable[..., Any]
@@ -30,7 +30,7 @@ Function = Callable[..., Any]
 @functools.cache  # boxes have room for one
 def build_namespace() -> types.ModuleType:
     """Make the namespace, and give boxes the attributes by which the standard's array object is known."""
-    namespace = _module("anyjac_autograd.array_api", compat, traced.MAIN)
+    namespace = _module("anyjac_autograd.array_api", compat, elementwise.MAIN)
     namespace.linalg = _module("anyjac_autograd.array_api.linalg", compat.linalg, LINALG)  # type: ignore[attr-defined]
     namespace.fft = _module("anyjac_autograd.array_api.fft", compat.fft, FFT)  # type: ignore[attr-defined]
     for name in ("__array_api_version__", "__array_namespace_info__"):
@@ -38,8 +38,8 @@ def build_namespace() -> types.ModuleType:
     ArrayBox.__array_namespace__ = lambda self, *, api_version=None: namespace
     ArrayBox.device = property(lambda self: "cpu")
     ArrayBox.to_device = lambda self, device, /, *, stream=None: self
-    ArrayBox.mT = property(traced.matrix_transpose)
-    ArrayBox.__pos__ = traced.positive
+    ArrayBox.mT = property(elementwise.matrix_transpose)
+    ArrayBox.__pos__ = elementwise.positive
     ArrayBox.__floordiv__ = namespace.floor_divide
     ArrayBox.__rfloordiv__ = lambda self, other: namespace.floor_divide(other, self)
     return namespace
@@ -67,7 +67,7 @@ def _choosing(name: str, plain: Function, differentiable: Function | None) -> Fu
         kwargs = {key: unwrap(value) for key, value in kwargs.items()}
         if not _any_box(args) and not _any_box(kwargs.values()):
             return plain(*args, **kwargs)
-        if name in traced.CONSTANT:
+        if name in elementwise.CONSTANT:
             return plain(*map(_plain, args), **{key: _plain(value) for key, value in kwargs.items()})
         if differentiable is None:
             raise NotSupportedError(

@@ -32,12 +32,13 @@ from anyjac_plugins import (
     Pushforward,
     StagedFunction,
 )
+from anyjac_plugins.backend.jacobians import cheaper_mode
+from anyjac_plugins.backend.types import AUTO, REVERSE
+from anyjac_plugins.backend.types import FORWARD as COLUMNS
 from anyjac_plugins.errors import DtypeError
-from anyjac_plugins.jacobian import AUTO, REVERSE, cheaper_mode
-from anyjac_plugins.jacobian import FORWARD as COLUMNS
 
-from . import differentiation, indexing, nonfinite, programs, staging
-from .compiled import CompiledJacobians, may_compile, recorded_jacobian
+from . import indexing, jit, linear_maps, nonfinite, programs
+from .jacobians import CompiledJacobians, may_compile, recorded_jacobian
 from .keys import UnfaithfulError
 from .namespace import build_namespace
 from .programs import Program, needed_values, trace
@@ -116,15 +117,15 @@ class JaxBackend(Backend):
     # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
-        return differentiation.vjp(fun, primals)
+        return linear_maps.vjp(fun, primals)
 
     def linearize(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pushforward, list[Array]]:
-        return differentiation.linearize(fun, primals)
+        return linear_maps.linearize(fun, primals)
 
     def jvp(
         self, fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
     ) -> tuple[list[Array], list[Array | None], list[Array]]:
-        return differentiation.jvp(fun, primals, tangents)
+        return linear_maps.jvp(fun, primals, tangents)
 
     def jacobian(
         self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None, mode: str = REVERSE
@@ -211,14 +212,14 @@ class JaxBackend(Backend):
         return nonfinite.origin_in_map(linear_map, vectors, number, index, nan)
 
     def rows_at_once(self, width: int) -> int:
-        return differentiation.rows_at_once(max(1, width))
+        return linear_maps.rows_at_once(max(1, width))
 
     def pullback_identity(
         self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int
     ) -> list[Array | None]:
         """Compile what pulls back a chunk where many of its size are asked for, one after the other."""
         if (
-            not isinstance(pullback, differentiation.VjpPullback)
+            not isinstance(pullback, linear_maps.VjpPullback)
             or not pullback.rows_are_wanted_often(index, stop - start)
             or self.forced_path == "native"
             or not programs.outside_all_traces()
@@ -230,7 +231,7 @@ class JaxBackend(Backend):
             return [*pullback.compiled_identity(index, start, stop - start)]
 
     def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        return differentiation.pullback_rows(pullback, cotangents)
+        return linear_maps.pullback_rows(pullback, cotangents)
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         return jax.grad(fun)
@@ -239,7 +240,7 @@ class JaxBackend(Backend):
         return jax.jit(fun)
 
     def stage(self, fun: StagedFunction) -> StagedFunction:
-        return staging.stage(fun)
+        return jit.stage(fun)
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return programs.mapped(fun, arrays)

@@ -17,7 +17,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from anyjac_plugins import Array, FlatFunction, Pullback, Pushforward
 
-from . import differentiation
+from . import linear_maps
 from .programs import bind
 
 CALLS = frozenset(
@@ -39,10 +39,10 @@ def origin(
 
     def results(*arrays: Array) -> Sequence[Array]:
         if cotangents is not None:
-            _, pullback, _ = differentiation.vjp(fun, arrays)
+            _, pullback, _ = linear_maps.vjp(fun, arrays)
             return [jnp.asarray(pullback(cotangents)[number])]
         if tangents is not None:
-            return [jnp.asarray(differentiation.jvp(fun, arrays, tangents)[1][number])]
+            return [jnp.asarray(linear_maps.jvp(fun, arrays, tangents)[1][number])]
         return [fun(*arrays)[0][number]]
 
     derivative = cotangents is not None or tangents is not None

@@ -31,9 +31,9 @@ from anyjac_plugins import (
     StagedFunction,
 )
 from anyjac_plugins.errors import DtypeError
-from anyjac_plugins.origin import Remembered
+from anyjac_plugins.failed_functions import Remembered
 
-from . import blocks, code_generation, differentiation, forward, nonfinite, staging, transformed
+from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, torch_func
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
@@ -67,17 +67,17 @@ class TorchBackend(Backend):
         return torch.as_tensor(value, dtype=dtype, device=device)
 
     def is_traced(self, value: Array) -> bool:
-        return bool(value.grad_fn is not None) or transformed.is_wrapped(value) or transformed.has_tangent(value)
+        return bool(value.grad_fn is not None) or torch_func.is_wrapped(value) or torch_func.has_tangent(value)
 
     def concrete(self, value: Array) -> Array | None:
-        unknown = transformed.is_wrapped(value) or transformed.has_tangent(value) or is_recording()
+        unknown = torch_func.is_wrapped(value) or torch_func.has_tangent(value) or is_recording()
         return None if unknown else value.detach()
 
     def copy(self, array: Array) -> Array:
         return copied(array)
 
     def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
-        if is_recording() or transformed.is_transformed():
+        if is_recording() or torch_func.is_transformed():
             return list(arrays)
         taken = {_memory_of(other) for other in others if other is not None}
         found: list[Array | None] = []
@@ -109,7 +109,7 @@ class TorchBackend(Backend):
         return array.index_put(parts, added, accumulate=True)  # which needs no index on the host
 
     def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
-        return np.asarray(transformed.values_of_index(index))
+        return np.asarray(torch_func.values_of_index(index))
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         host = array.detach().cpu().resolve_conj().resolve_neg()
@@ -145,7 +145,7 @@ class TorchBackend(Backend):
     # ---- derivatives -----------------------------------------------------------------------------------------------
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
-        return differentiation.vjp(fun, primals)
+        return linear_maps.vjp(fun, primals)
 
     def jvp(
         self, fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
@@ -179,7 +179,7 @@ class TorchBackend(Backend):
         if self.forced_path == "forward":
             return not is_recording()
         large = sum(primal.numel() for primal in primals) >= LARGE
-        return large and not transformed.is_transformed() and not is_recording()
+        return large and not torch_func.is_transformed() and not is_recording()
 
     def transpose(self, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]) -> Pullback:
         """Transpose as by default, and compare with the pullback where a user's own backward has a part in it.
@@ -190,7 +190,7 @@ class TorchBackend(Backend):
             If such a backward hides from PyTorch what it computes, as one in NumPy does.
         """
         transposed = super().transpose(pullback, outputs, primals)
-        differentiation.check_transpose(pullback, transposed, outputs, primals)
+        linear_maps.check_transpose(pullback, transposed, outputs, primals)
         return Transposed(transposed, pullback, outputs, primals)
 
     def find_nonfinite(
@@ -221,7 +221,7 @@ class TorchBackend(Backend):
     ) -> str | None:
         if isinstance(linear_map, Transposed):  # which is the pullback of a pullback
             linear_map = linear_map.transposed
-        if not isinstance(linear_map, differentiation.GraphPullback):
+        if not isinstance(linear_map, linear_maps.GraphPullback):
             return None
         return nonfinite.in_pullback(linear_map, number, index, vectors, nan)
 
@@ -245,9 +245,9 @@ class TorchBackend(Backend):
         output = outputs[index]
         rows = output.numel()
         columns = sum(primal.numel() for primal in primals)
-        if rows == 1 and columns and self.forced_path is None and not differentiation.is_constant(pullback):
+        if rows == 1 and columns and self.forced_path is None and not linear_maps.is_constant(pullback):
             return self._only_row(pullback, outputs, index, primals)
-        if not differentiation.is_constant(pullback) or not rows or not columns:
+        if not linear_maps.is_constant(pullback) or not rows or not columns:
             return super().pullback_blocks(pullback, outputs, index, primals, chunk_size)
         cotangents: list[Array | None] = [None] * len(outputs)
 
@@ -257,9 +257,9 @@ class TorchBackend(Backend):
 
         size = chunk_size or self.rows_at_once(rows + columns)  # seeds and gradients share the cache
         fits = rows <= size or (chunk_size is None and rows * (rows + columns) <= AT_ONCE_IF_SHORT)
-        if rows <= size or (fits and differentiation.is_short(pullback)):
-            return blocks.whole_blocks(pull_rows, output, primals)
-        return blocks.filled_blocks(pull_rows, output, primals, size)
+        if rows <= size or (fits and linear_maps.is_short(pullback)):
+            return jacobians.whole_blocks(pull_rows, output, primals)
+        return jacobians.filled_blocks(pull_rows, output, primals, size)
 
     def _only_row(
         self, pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array]
@@ -277,12 +277,12 @@ class TorchBackend(Backend):
         if self.forced_path not in ("batched", "rows") and all(
             batch is None or batch.shape[0] == 1 for batch in cotangents
         ):
-            return differentiation.one_row(pullback, cotangents)
-        rows = None if self.forced_path == "rows" else differentiation.batched_rows(pullback, cotangents)
+            return linear_maps.one_row(pullback, cotangents)
+        rows = None if self.forced_path == "rows" else linear_maps.batched_rows(pullback, cotangents)
         return super().pullback_rows(pullback, cotangents) if rows is None else rows
 
     def identity_rows(self, like: Array, start: int, stop: int) -> Array:
-        return blocks.identity_rows(like, start, stop)
+        return jacobians.identity_rows(like, start, stop)
 
     def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
         return torch.func.grad(fun)
@@ -294,16 +294,16 @@ class TorchBackend(Backend):
         return compiled
 
     def stage(self, fun: StagedFunction) -> StagedFunction:
-        return staging.Staged(fun, self._compile_graph)
+        return jit.Staged(fun, self._compile_graph)
 
     def _compile_graph(self, graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
         if not code_generation.is_possible():
             return graph.forward  # type: ignore[no-any-return]
-        compiled: Callable[..., Any] = staging.compile_graph(graph, example, self.compile)
+        compiled: Callable[..., Any] = jit.compile_graph(graph, example, self.compile)
         return compiled
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
-        return transformed.map_rows(fun, arrays)
+        return torch_func.map_rows(fun, arrays)
 
     def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
         return torch.func.vmap(fun)

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from anyjac_plugins import Array, FlatFunction
 
 from . import forward
-from .differentiation import GraphPullback
+from .linear_maps import GraphPullback
 
 Index = tuple[int, ...]
 

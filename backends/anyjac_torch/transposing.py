@@ -15,9 +15,9 @@ import torch
 
 from anyjac_plugins import Array, Pullback
 
-from .differentiation import batched_rows
+from .linear_maps import batched_rows
 from .modes import is_recording
-from .transformed import is_transformed
+from .torch_func import is_transformed
 
 ROWS: Final = 1024
 """How many elements that are not finite are looked into; more would take longer than they are worth."""

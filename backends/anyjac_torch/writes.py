@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import (
 from anyjac_plugins import Array
 
 from .modes import is_recording
-from .transformed import is_wrapped, layers
+from .torch_func import is_wrapped, layers
 
 _STATISTICS = ("running_mean", "running_var")
 

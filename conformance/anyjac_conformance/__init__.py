@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyjac.exports import lazily as _lazily
+from anyjac.lazy import lazily as _lazily
 
 if TYPE_CHECKING:
     from anyjac_plugins.errors import ConformanceError
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from .answers import Array, Raises
     from .catalogue import all_scenarios, select
     from .clauses import CLAUSES
-    from .comparison import Change, compare_reports
     from .engine import check_backend, run_scenario
     from .expectations import Expectation, load_expectations
     from .lab import Lab
-    from .matrix import render_matrix
-    from .report import make_report, read_report, schema, write_report
+    from .reports.comparison import Change, compare_reports
+    from .reports.matrix import render_matrix
+    from .reports.report import make_report, read_report, schema, write_report
     from .result import ERROR, EXPECTED_FAILURE, FAILED, NOT_DECLARED, PASSED, STATUSES, Result
     from .scenario import Collection, Scenario
     from .skeleton import write_skeleton
@@ -37,7 +37,7 @@ _HOMES = {
         "all_scenarios",
         "select",
     ),
-    "anyjac_conformance.comparison": (
+    "anyjac_conformance.reports.comparison": (
         "Change",
         "compare_reports",
     ),
@@ -51,8 +51,8 @@ _HOMES = {
         "load_expectations",
     ),
     "anyjac_conformance.lab": ("Lab",),
-    "anyjac_conformance.matrix": ("render_matrix",),
-    "anyjac_conformance.report": (
+    "anyjac_conformance.reports.matrix": ("render_matrix",),
+    "anyjac_conformance.reports.report": (
         "make_report",
         "read_report",
         "schema",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyjac
 from anyjac import InputValueError
-from anyjac.cli import FAILURE, make_console
+from anyjac.cli.main import FAILURE, make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int | None:
     os.environ.setdefault("JAX_ENABLE_X64", "1")  # before JAX is imported: the answers are in double precision
     from .catalogue import all_scenarios, select
     from .expectations import load_expectations
-    from .report import make_report, write_report
+    from .reports.report import make_report, write_report
 
     console = make_console()
     scenarios = select(options.select or [])
@@ -140,7 +140,7 @@ def _print_matrix(console: Console, report: dict[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    from .matrix import count_by_clause
+    from .reports.matrix import count_by_clause
 
     names = [backend["name"] for backend in report["backends"]]
     table = Table(box=box.SIMPLE, pad_edge=False)
@@ -174,8 +174,8 @@ def _print_bad(console: Console, bad: Sequence[Result]) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int | None:
-    from .comparison import compare_reports
-    from .report import read_report
+    from .reports.comparison import compare_reports
+    from .reports.report import read_report
 
     changes = compare_reports(read_report(options.old), read_report(options.new))
     for change in changes:

@@ -9,7 +9,7 @@ from typing import Final
 import anyjac
 from anyjac import InputValueError
 
-from .filling import make_environment
+from .reports.filling import make_environment
 
 FILES: Final = {
     # template                where it goes

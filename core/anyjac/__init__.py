@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .exports import lazily as _lazily
+from .lazy import lazily as _lazily
 
 if TYPE_CHECKING:
     from anyjac_plugins import Backend, BackendInfo, BackendSpec, CacheInfo
@@ -35,23 +35,22 @@ if TYPE_CHECKING:
         VariableWriteError,
     )
 
-    from .arrays import device, size, stop_gradient, to_device
-    from .bound import BoundVariable, register_models, unregister_models
-    from .caches import cache_clear, cache_info
-    from .checking import DerivativeCheck, check_derivative
-    from .collect import train_vars, variables
-    from .dtypes import float0
-    from .elements import at
-    from .gradients import derivative, grad, value_and_grad, vector_grad
-    from .hessians import hessian, hvp
-    from .jacobians import jacfwd, jacobian, jacrev
-    from .jitted import Jitted, jit
-    from .linear_maps import Pullback, Pushforward
-    from .mapping import Mapped, vmap
-    from .namespaces import array_namespace
-    from .products import jvp, linearize, vjp
-    from .rows import RowBlock, Rows
-    from .selection import (
+    from .arrays.elements import at
+    from .arrays.helpers import device, size, stop_gradient, to_device
+    from .arrays.namespaces import array_namespace
+    from .calls.dtypes import float0
+    from .checks.check_derivative import DerivativeCheck, check_derivative
+    from .derivatives.gradients import derivative, grad, value_and_grad, vector_grad
+    from .derivatives.hessians import hessian, hvp
+    from .derivatives.jacobians import jacfwd, jacobian, jacrev
+    from .derivatives.linear_maps import Pullback, Pushforward
+    from .derivatives.products import jvp, linearize, vjp
+    from .derivatives.rows import RowBlock, Rows
+    from .derivatives.transform import GradientTransform
+    from .programs.jit import Jitted, jit
+    from .programs.vmap import Mapped, vmap
+    from .selection.caches import cache_clear, cache_info
+    from .selection.public import (
         backends,
         devices,
         get_backend,
@@ -60,29 +59,30 @@ if TYPE_CHECKING:
         unregister_backend,
         use_backend,
     )
-    from .transform import GradientTransform
-    from .variable import TrainVar, Variable
+    from .state.bound import BoundVariable, register_models, unregister_models
+    from .state.collect import train_vars, variables
+    from .state.variable import TrainVar, Variable
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "anyjac.arrays": ("device", "size", "stop_gradient", "to_device"),
-    "anyjac.bound": ("BoundVariable", "register_models", "unregister_models"),
-    "anyjac.caches": ("cache_clear", "cache_info"),
-    "anyjac.checking": ("DerivativeCheck", "check_derivative"),
-    "anyjac.collect": ("train_vars", "variables"),
-    "anyjac.dtypes": ("float0",),
-    "anyjac.elements": ("at",),
-    "anyjac.gradients": ("derivative", "grad", "value_and_grad", "vector_grad"),
-    "anyjac.hessians": ("hessian", "hvp"),
-    "anyjac.jacobians": ("jacfwd", "jacobian", "jacrev"),
-    "anyjac.jitted": ("Jitted", "jit"),
-    "anyjac.mapping": ("Mapped", "vmap"),
-    "anyjac.namespaces": ("array_namespace",),
-    "anyjac.linear_maps": ("Pullback", "Pushforward"),
-    "anyjac.products": ("jvp", "linearize", "vjp"),
-    "anyjac.rows": ("RowBlock", "Rows"),
-    "anyjac.selection": (
+    "anyjac.arrays.helpers": ("device", "size", "stop_gradient", "to_device"),
+    "anyjac.state.bound": ("BoundVariable", "register_models", "unregister_models"),
+    "anyjac.selection.caches": ("cache_clear", "cache_info"),
+    "anyjac.checks.check_derivative": ("DerivativeCheck", "check_derivative"),
+    "anyjac.state.collect": ("train_vars", "variables"),
+    "anyjac.calls.dtypes": ("float0",),
+    "anyjac.arrays.elements": ("at",),
+    "anyjac.derivatives.gradients": ("derivative", "grad", "value_and_grad", "vector_grad"),
+    "anyjac.derivatives.hessians": ("hessian", "hvp"),
+    "anyjac.derivatives.jacobians": ("jacfwd", "jacobian", "jacrev"),
+    "anyjac.programs.jit": ("Jitted", "jit"),
+    "anyjac.programs.vmap": ("Mapped", "vmap"),
+    "anyjac.arrays.namespaces": ("array_namespace",),
+    "anyjac.derivatives.linear_maps": ("Pullback", "Pushforward"),
+    "anyjac.derivatives.products": ("jvp", "linearize", "vjp"),
+    "anyjac.derivatives.rows": ("RowBlock", "Rows"),
+    "anyjac.selection.public": (
         "backends",
         "devices",
         "get_backend",
@@ -91,8 +91,8 @@ _HOMES = {
         "unregister_backend",
         "use_backend",
     ),
-    "anyjac.transform": ("GradientTransform",),
-    "anyjac.variable": ("TrainVar", "Variable"),
+    "anyjac.derivatives.transform": ("GradientTransform",),
+    "anyjac.state.variable": ("TrainVar", "Variable"),
     "anyjac_plugins": ("Backend", "BackendInfo", "BackendSpec", "CacheInfo"),
     "anyjac_plugins.errors": (
         "AnyjacError",
@@ -191,3 +191,5 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = _lazily(globals(), _HOMES)
+
+__path__.append(f"{__path__[0]}/old_pickles")  # where pickles find the modules of then

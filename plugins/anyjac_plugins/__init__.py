@@ -5,8 +5,30 @@ the spec's factory makes. An entry point of the group ``anyjac`` announces the m
 else of anyjac.
 """
 
-from .backend import Array, Backend, FlatFunction, Noted, OpenedNode, Pullback, Pushforward, StagedFunction
-from .capabilities import BFLOAT16, CAPABILITIES, COMPLEX, FLOAT16, FORWARD, GRAD, JIT, NESTED, STOP_GRADIENT, VMAP
+from .backend.backend import Backend
+from .backend.capabilities import (
+    BFLOAT16,
+    CAPABILITIES,
+    COMPLEX,
+    FLOAT16,
+    FORWARD,
+    GRAD,
+    JIT,
+    NESTED,
+    STOP_GRADIENT,
+    VMAP,
+)
+from .backend.types import (
+    Array,
+    CacheInfo,
+    FlatFunction,
+    Jacobian,
+    Noted,
+    OpenedNode,
+    Pullback,
+    Pushforward,
+    StagedFunction,
+)
 from .errors import (
     AnyjacError,
     BackendUnavailableError,
@@ -25,11 +47,10 @@ from .errors import (
     UnknownEnvironmentVariableWarning,
     VariableWriteError,
 )
-from .hookspecs import hookimpl
-from .jacobian import CacheInfo, Jacobian
+from .loading.backends import BackendInfo, BackendRegistry
+from .loading.hookspecs import hookimpl
+from .loading.spec import INTERFACE_VERSION, BackendSpec
 from .models import Adopt, Holder, ModelLibrary, Session
-from .registry import BackendInfo, BackendRegistry
-from .spec import INTERFACE_VERSION, BackendSpec
 
 __all__ = [
     "BFLOAT16",
@@ -78,3 +99,8 @@ __all__ = [
     "VariableWriteError",
     "hookimpl",
 ]
+
+for _found in (BackendInfo, BackendSpec, CacheInfo):
+    _found.__module__ = __name__  # where pickles are to find it, in whichever file it stands
+
+__path__.append(f"{__path__[0]}/old_pickles")  # where pickles find the modules of then

@@ -1,28 +1,14 @@
 """Models of other libraries: what anyjac asks of a library whose parameters and states it is to differentiate.
 
-A `ModelLibrary` finds the places of a model that hold arrays, each as a `Holder`; the core makes Variables of them. A
-plugin announces its library by an entry point of the group ``anyjac.models``, whose name is the top-level module of the
-library's classes; it is loaded when an object of such a class is met, so never before the library itself. Knows nothing
-of Variables.
+A `ModelLibrary` finds the places of a model that hold arrays, each as a `Holder`; the core makes Variables of them.
+Knows nothing of Variables, nor of how plugins are found.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, Protocol
-
-import pluggy
-
-from . import environment, hookspecs
-from .errors import AnyjacError, PluginError
-
-GROUP: Final = "anyjac.models"
-"""The entry-point group of model libraries."""
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Protocol
 
 
 class Holder(ABC):
@@ -209,136 +195,3 @@ class ModelLibrary(ABC):
     def session(self) -> Session:
         """Return what puts values into places while a function runs."""
         return Session()
-
-
-class ModelLibraries:
-    """The model libraries that plugins bring, or that are registered in this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._points: dict[str, list[EntryPoint]] | None = None
-        self._libraries: dict[str, ModelLibrary] = {}
-        self._of_types: dict[type, ModelLibrary | None] = {}
-        self._discovering: dict[str, tuple[ModelLibrary, ...]] = {}
-        self._not_imported: tuple[str, ...] | None = None
-
-    def discovering(self, backend: str) -> Sequence[ModelLibrary]:
-        """Return the libraries that find places by themselves in calls of a backend, of those that are imported."""
-        if any(module in sys.modules for module in self._awaited()):
-            with self._lock:
-                self._discovering = {}
-                self._not_imported = None
-        known = self._discovering.get(backend)
-        if known is None:
-            known = self._discovering[backend] = tuple(self._find_discovering(backend))
-        return known
-
-    def _awaited(self) -> Sequence[str]:
-        """Return the libraries that were not imported when somebody last looked."""
-        if self._not_imported is None:
-            self._not_imported = tuple(module for module in self._found() if module not in sys.modules)
-        return self._not_imported
-
-    def _find_discovering(self, backend: str) -> Iterator[ModelLibrary]:
-        for module in dict.fromkeys((*self._libraries, *self._found())):
-            with contextlib.suppress(PluginError):  # which is raised where somebody names such a model
-                library = self._load(module) if module in sys.modules else None
-                if library is not None and library.discovers == backend:
-                    yield library
-
-    def of(self, obj: object) -> ModelLibrary | None:
-        """Return the library that an object's class comes from, if it is a known one.
-
-        Raises
-        ------
-        PluginError
-            If the plugin for it is broken.
-        """
-        cls = type(obj)
-        try:
-            return self._of_types[cls]
-        except KeyError:
-            return self._of_types.setdefault(cls, self._find(cls))
-
-    def register(self, module: str, library: ModelLibrary, *, replace: bool = False) -> None:
-        """Add the library whose classes are defined in the top-level module `module`.
-
-        Raises
-        ------
-        PluginError
-            If it is no `ModelLibrary`, or `module` has one already.
-        """
-        if not isinstance(library, ModelLibrary):
-            raise PluginError(f"{library!r} is not a ModelLibrary (its class must derive from it)")
-        with self._lock:
-            if not replace and (module in self._libraries or module in self._found()):
-                raise PluginError(f"there is a model library for {module!r}; pass replace=True to replace it")
-            self._libraries[module] = library
-            self._of_types, self._discovering = {}, {}
-
-    def unregister(self, module: str) -> None:
-        """Forget the library that `register` added; an installed plugin for the same module serves again.
-
-        Raises
-        ------
-        PluginError
-            If none was registered.
-        """
-        with self._lock:
-            if self._libraries.pop(module, None) is None:
-                raise PluginError(f"no model library is registered for {module!r}")
-            self._of_types, self._discovering = {}, {}
-
-    def _find(self, cls: type) -> ModelLibrary | None:
-        for base in cls.__mro__:
-            module = base.__module__.partition(".")[0]
-            if module in self._libraries or module in self._found():
-                return self._load(module)
-        return None
-
-    def _found(self) -> dict[str, list[EntryPoint]]:
-        if self._points is None:
-            found: dict[str, list[EntryPoint]] = {}
-            for point in entry_points(group=GROUP):
-                others = found.setdefault(point.name, [])
-                if point.value not in [other.value for other in others]:
-                    others.append(point)
-            self._points = found
-        return self._points
-
-    def _load(self, module: str) -> ModelLibrary | None:
-        with self._lock:
-            if module in self._libraries:
-                return self._libraries[module]
-            if module in environment.disabled_plugins():
-                return None
-            points = self._found()[module]
-            if len(points) > 1:
-                raise PluginError(
-                    f"models of {module!r} are declared twice: by {' and '.join(point.value for point in points)}; "
-                    f"uninstall all but one"
-                )
-            self._libraries[module] = _ask(points[0])
-            return self._libraries[module]
-
-
-def _ask(point: EntryPoint) -> ModelLibrary:
-    """Import one plugin's module and ask its hook, turning whatever goes wrong into one clear error."""
-    who = f"plugin for models of {point.name!r} ({point.value})"
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(point.load(), name=point.name)
-        manager.check_pending()
-        library = manager.hook.anyjac_models()
-    except AnyjacError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{who} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    if not isinstance(library, ModelLibrary):
-        raise PluginError(f"{who}: its hook 'anyjac_models' returned {library!r}, not a ModelLibrary")
-    return library
-
-
-libraries: Final = ModelLibraries()
-"""The model libraries of this process."""

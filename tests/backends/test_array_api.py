@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 import anyjac
 from anyjac import NotSupportedError
-from anyjac.trees import flatten
+from anyjac.trees.structure import flatten
 
 strict.set_array_api_strict_flags(api_version="2024.12")
 

@@ -21,7 +21,7 @@ import anyjac
 from anyjac import Variable, grad, hvp, jacrev, jvp
 from anyjac_autograd import forward as autograd_forward
 from anyjac_autograd.backend import AutogradBackend
-from anyjac_conformance.standard import TABLE, Body
+from anyjac_conformance.array_api import TABLE, Body
 from anyjac_jax.backend import JaxBackend
 from anyjac_plugins import Backend
 from anyjac_torch import backend as torch_backend

@@ -18,7 +18,7 @@ import anyjac
 from anyjac import CacheInfo, InputValueError, Variable, jacrev
 from anyjac_conformance import CLAUSES, check_backend, select
 from anyjac_jax.backend import JaxBackend
-from anyjac_jax.compiled import CALLS_TO_COMPILE, MAXIMUM
+from anyjac_jax.jacobians import CALLS_TO_COMPILE, MAXIMUM
 
 CALLS = CALLS_TO_COMPILE + 2
 X = jnp.asarray([0.5, -1.0, 2.0])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import anyjac
-from anyjac_conformance import standard
-from anyjac_conformance.standard import CONSTANT, REFUSED, RIGHT, TABLE, Body, Verdict, check
+from anyjac_conformance import array_api
+from anyjac_conformance.array_api import CONSTANT, REFUSED, RIGHT, TABLE, Body, Verdict, check
 
 PAGE = Path(__file__).parents[2] / "docs" / "array-api.rst"
 
@@ -45,7 +45,7 @@ def test_first_and_second_derivatives_are_right_or_refused(backend: anyjac.Backe
 
 def test_the_page_shows_the_table_as_it_is() -> None:
     names = sorted({*TABLE, *CONSTANT})
-    table = standard.table({backend: {name: _expected(backend, name) for name in names} for backend in REFUSALS})
+    table = array_api.table({backend: {name: _expected(backend, name) for name in names} for backend in REFUSALS})
     assert table in PAGE.read_text()
 
 
@@ -53,7 +53,7 @@ def test_every_function_of_the_standard_is_in_the_table() -> None:
     namespace = anyjac.get_backend("numpy").namespace
     info = namespace.__array_namespace_info__()
     assert info.capabilities()["boolean indexing"]
-    listed = {name.rpartition(".")[2] for name in (*TABLE, *CONSTANT, *standard.BY_NATURE)}
+    listed = {name.rpartition(".")[2] for name in (*TABLE, *CONSTANT, *array_api.BY_NATURE)}
     assert set(STANDARD.split()) <= listed
 
 

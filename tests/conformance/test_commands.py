@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from anyjac.cli import main
+from anyjac.cli.main import main
 from anyjac_conformance import all_scenarios, read_report, select
 
 

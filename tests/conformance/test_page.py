@@ -8,7 +8,7 @@ import pytest
 from example_report import BACKENDS, a_report, backend_entry, result
 
 from anyjac_conformance import CLAUSES
-from anyjac_conformance.page import render_page
+from anyjac_conformance.reports.page import render_page
 
 
 def test_a_large_report_is_a_small_page() -> None:
@@ -58,7 +58,7 @@ def test_a_result_that_does_not_belong_to_its_report_is_refused_by_name(key: str
 def test_the_module_is_imported_without_jinja2_and_says_what_is_missing_when_it_renders() -> None:
     program = (
         "import sys; sys.modules['jinja2'] = None\n"
-        "from anyjac_conformance.page import _template\n"
+        "from anyjac_conformance.reports.page import _template\n"
         "try: _template()\n"
         "except ModuleNotFoundError as error: print(error)"
     )

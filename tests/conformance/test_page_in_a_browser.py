@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from anyjac_conformance import CLAUSES
-from anyjac_conformance.page import STATUSES, render_page
+from anyjac_conformance.reports.page import STATUSES, render_page
 
 pytestmark = pytest.mark.needs("chromium")
 

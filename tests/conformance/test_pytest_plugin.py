@@ -82,7 +82,7 @@ def test_the_plugin_imports_nothing_that_a_project_did_not_ask_for(pytester: pyt
         import sys
 
         def test_it():
-            assert not {"numpy", "anyjac.variable", "jax", "torch", "autograd"} & set(sys.modules)
+            assert not {"numpy", "anyjac.state.variable", "jax", "torch", "autograd"} & set(sys.modules)
         """
     )
     # jaxtyping, which other libraries bring along, has a plugin of its own that imports NumPy

@@ -20,8 +20,8 @@ import torch
 
 import anyjac
 from anyjac import Backend, Variable, jacrev, jit
-from anyjac.ownership import owner_of
-from anyjac.scope import current_scope
+from anyjac.state.context import current_scope
+from anyjac.state.ownership import owner_of
 
 POINT = np.array([1.0, 2.0, 3.0])
 

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator, gmres, lsqr, s
 
 import anyjac
 from anyjac import Backend, Variable, jacrev
-from anyjac.ownership import owner_of
+from anyjac.state.ownership import owner_of
 
 GENERATOR = np.random.default_rng(20)
 MATRIX = GENERATOR.normal(size=(7, 5))

@@ -12,8 +12,9 @@ import pytest
 
 import anyjac
 from anyjac import Backend, Variable, jacrev
-from anyjac.ownership import owner_of
-from anyjac.scope import current_scope
+from anyjac.state.context import current_scope
+from anyjac.state.ownership import owner_of
+from anyjac.trees.structure import flatten
 
 POINT = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 CUBES = np.diag(3 * POINT**2)
@@ -111,7 +112,7 @@ def test_blocks_have_the_trees_of_the_contract(backend: Backend, array: Any) -> 
 
     def shapes(rows: anyjac.Rows) -> Any:
         block = next(rows).block
-        return anyjac.trees.flatten(block)[1].unflatten([leaf.shape for leaf in anyjac.trees.flatten(block)[0]])
+        return flatten(block)[1].unflatten([leaf.shape for leaf in flatten(block)[0]])
 
     pair = Pair(y, {"c": y})
     several = Pair((2, 1), {"c": (2, 1)})

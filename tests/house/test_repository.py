@@ -303,7 +303,7 @@ def test_the_examples_of_the_documentation_are_collected_as_tests() -> None:
     ).stdout
     files = {line.partition("::")[0] for line in collected.splitlines() if "::" in line}
     assert {"README.md", "docs/getting-started.rst", "docs/concepts.rst", "docs/write-a-backend.rst"} <= files
-    assert {"core/anyjac/jacobians.py", "plugins/anyjac_plugins/spec.py"} <= files
+    assert {"core/anyjac/derivatives/jacobians.py", "plugins/anyjac_plugins/loading/spec.py"} <= files
     with_examples = {
         path.relative_to(ROOT).as_posix()
         for root in SOURCE_ROOTS

@@ -10,8 +10,8 @@ import pytest
 
 import anyjac
 from anyjac_plugins import Holder, ModelLibrary, hookimpl
-from anyjac_plugins import models as plugin_models
-from anyjac_plugins.models import ModelLibraries
+from anyjac_plugins.loading import models as plugin_models
+from anyjac_plugins.loading.models import ModelLibraries
 
 
 class Reservoir:

@@ -165,6 +165,19 @@ def test_an_error_while_variables_are_adopted_is_the_plugins_and_is_kept(site: S
     assert registry.info("unwilling").state == "broken"
 
 
+def test_a_plugin_that_is_loaded_before_variables_are_known_is_broken_when_it_does_not_take_them(site: Site) -> None:
+    before = COMPLETE.format(name="'unwilling'", capabilities="()") + (
+        "    def adopt_variable_type(self, cls, view): raise OSError('not today')\n"
+    )
+    site.add("unwilling", describing("unwilling", "Complete", before=before))
+    registry = BackendRegistry()
+    registry.get("unwilling")
+    registry.subscribe(lambda backend: backend.adopt_variable_type(object, object))
+    with pytest.raises(PluginError, match="failed to take Variables: OSError: not today"):
+        registry.get("unwilling")
+    assert registry.info("unwilling").state == "broken"
+
+
 def test_a_name_declared_by_two_distributions_is_refused_and_both_are_named(site: Site) -> None:
     site.add("twin", describing("twin"), module="first_twin", distribution="one")
     site.add("twin", describing("twin"), module="second_twin", distribution="two")

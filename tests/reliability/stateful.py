@@ -7,8 +7,8 @@ import numpy as np
 
 import anyjac
 from anyjac import Variable, jacrev
-from anyjac.ownership import owner_of
-from anyjac.scope import current_scope
+from anyjac.state.context import current_scope
+from anyjac.state.ownership import owner_of
 
 from .running import in_another_thread
 

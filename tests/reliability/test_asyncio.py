@@ -12,8 +12,8 @@ import pytest
 
 import anyjac
 from anyjac import Variable, jacrev
-from anyjac.ownership import owner_of
-from anyjac.scope import current_scope
+from anyjac.state.context import current_scope
+from anyjac.state.ownership import owner_of
 
 from .running import in_another_thread
 from .stateful import Snapshot, assert_nothing_open, assert_untraced

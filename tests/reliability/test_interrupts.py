@@ -216,7 +216,7 @@ def test_an_interrupt_of_a_call_that_waits_for_a_variable_leaves_it_to_its_owner
 def test_an_interrupt_at_any_line_leaves_a_module_of_nnx_as_it_was_or_written() -> None:
     from flax import nnx
 
-    import anyjac_jax.flax as models
+    import anyjac_jax.models.flax as models
 
     files = (
         *(str(CORE / name) for name in ("scope.py", "showing.py")),

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import anyjac
-from anyjac import Variable, jacrev, ownership
+from anyjac import Variable, jacrev
+from anyjac.state import ownership
 
 from .faulty import faulty
 from .running import PATIENCE_S, run_in_threads

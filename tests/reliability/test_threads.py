@@ -11,8 +11,8 @@ import pytest
 
 import anyjac
 from anyjac import Variable, jacrev
-from anyjac.ownership import owner_of
-from anyjac.scope import current_scope
+from anyjac.state.context import current_scope
+from anyjac.state.ownership import owner_of
 
 from .running import PATIENCE_S, in_another_thread, run_in_threads
 from .stateful import assert_nothing_open, assert_untraced

@@ -1,1 +1,4 @@
-"""The scenarios, one module for each subject of the contract. In each, `scenario` is the collection."""
+"""The scenarios, a module for each subject of the contract. Reads public names alone; touches no backend by itself.
+
+In each module, `scenario` is the collection.
+"""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..functions import FUNCTIONS
-from ..modifiers import MODIFIERS
 from ..scenario import Collection
+from .tables.functions import FUNCTIONS
+from .tables.modifiers import MODIFIERS
 
 scenario = Collection()
 

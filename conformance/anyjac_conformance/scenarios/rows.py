@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anyjac import Backend, TracerLeakError, Variable, jacrev
-from anyjac.ownership import owner_of
+from anyjac.state.ownership import owner_of
 
 from ..answers import Raises
 from ..lab import Lab

@@ -10,9 +10,9 @@ import numpy as np
 from anyjac import DerivativeMismatchError, NonFiniteError, Variable, check_derivative, jacrev, stop_gradient
 
 from ..answers import Raises
-from ..functions import FUNCTIONS, Function
 from ..lab import Lab
 from ..scenario import Collection, Scenario
+from .tables.functions import FUNCTIONS, Function
 
 scenario = Collection()
 

@@ -1,0 +1,1 @@
+"""Functions of the namespace that autograd lacks or has otherwise. Reads traced arrays; knows nothing of rows."""

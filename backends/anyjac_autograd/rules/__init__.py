@@ -1,0 +1,1 @@
+"""How each function of autograd pulls back many rows at once. Reads graphs of a run; touches no Variable."""

@@ -1,0 +1,1 @@
+"""Libraries of models on JAX, one a file. Reads their objects; knows nothing of how JAX differentiates."""

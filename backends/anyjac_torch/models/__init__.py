@@ -1,0 +1,1 @@
+"""Modules of PyTorch. Reads their parameters, buffers and code; knows nothing of how the core keeps Variables."""

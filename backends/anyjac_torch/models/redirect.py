@@ -1,0 +1,225 @@
+"""Operators that are called with a tensor that is replaced, and are given what stands for it.
+
+Also what is written to that in ways that no version tells: by the kernels of batch normalisation, by assignments to
+``.data``, and by way of memory that the function has asked for. Knows tensors alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import Any, Final
+
+import torch
+from torch import overrides
+from torch.autograd import forward_ad
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from anyjac_plugins import Array
+
+from ..embeddings import WHERE_SPARSE, with_dense_gradient
+from ..modes import is_recording
+from ..past_operators import ASSIGN_DATA
+from ..torch_func import is_transformed
+from ..writes import memories
+from . import batch_norm
+
+_modes: Any = overrides
+
+READ_DATA: Final[Any] = torch.Tensor.data.__get__  # type: ignore[attr-defined]
+"""What modes are asked for where ``.data`` of a tensor is read; not the same object each time, but equal."""
+
+
+class Unversioned(Enum):
+    """How a tensor may have been written though its version tells nothing."""
+
+    STATISTICS = auto()  # by batch normalisation
+    DATA = auto()  # it was given other ``.data``
+    PERHAPS = auto()  # by way of its memory, for which the function has asked
+
+
+class Redirect(TorchFunctionMode):
+    """Calls operators with what is shown in the place of tensors that are replaced.
+
+    Parameters
+    ----------
+    put
+        Lets another tensor stand in its place than one that is shown, and tells whether there is such a place.
+    """
+
+    def __init__(self, put: Callable[[Array, Array], bool]) -> None:
+        super().__init__()
+        self._put = put
+        self._shown: dict[int, tuple[Array, Array]] = {}
+        self._values: dict[int, Array] = {}
+        self._noted: dict[int, Unversioned] = {}
+        self._open: set[int] = set()
+
+    def to(self, tensor: Array | None, shown: Array) -> None:
+        """Redirect from a tensor to another; the first time, begin to."""
+        begins = not self._shown
+        if tensor is not None and tensor is not shown:
+            self._shown[id(tensor)] = tensor, shown
+            if id(tensor) in self._values:
+                self._follow(tensor, shown)
+            self._values[id(shown)] = shown
+        if begins and self._shown:
+            self._set_modes(lambda others: [self, *others])
+
+    def _follow(self, before: Array, now: Array) -> None:
+        """Redirect to another tensor what was redirected to one that it stands for."""
+        for key, (tensor, shown) in self._shown.items():
+            if shown is before:
+                self._shown[key] = tensor, now
+
+    def leave(self) -> None:
+        """Redirect no more; may be repeated."""
+        if self._shown:
+            self._set_modes(lambda others: others)
+        self._shown.clear()
+        self._values.clear()
+        self._noted.clear()
+        self._open.clear()
+
+    def _set_modes(self, arranged: Callable[[list[Any]], list[Any]]) -> None:
+        """Arrange the modes of this thread: below all others is where none is left by another that ends before."""
+        others = [mode for mode in _modes._get_current_function_mode_stack() if mode is not self]
+        wanted = arranged(others)
+        while _modes._get_current_function_mode_stack():
+            _modes._pop_mode()
+        for mode in wanted:
+            _modes._push_mode(mode)
+
+    # ---- what is found out -----------------------------------------------------------------------------------------
+
+    def differentiated(self) -> list[Array]:
+        """Return the users' own tensors that are replaced by differentiated ones."""
+        return [
+            tensor
+            for tensor, shown in self._shown.values()
+            if tensor.requires_grad and tensor.is_leaf and _is_differentiated(shown)
+        ]
+
+    def noted(self, shown: Array) -> Unversioned | None:
+        """Return what was noted of a tensor that is shown, if anything."""
+        if id(shown) in self._noted:
+            return self._noted[id(shown)]
+        return Unversioned.PERHAPS if self._open and not self._open.isdisjoint(memories([shown])) else None
+
+    # ---- operators -------------------------------------------------------------------------------------------------
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call an operator."""
+        args = self._redirected(args)
+        named = {name: self._redirected(value) for name, value in (kwargs or {}).items()}
+        special = _SPECIAL.get(func)
+        return func(*args, **named) if special is None else special(self, func, *args, **named)
+
+    def _redirected(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return self._shown.get(id(value), (None, value))[1]
+        if type(value) in (list, tuple):
+            return type(value)(map(self._redirected, value))
+        return value
+
+    def _shows(self, tensor: Array) -> bool:
+        """Tell whether a tensor is shown here, and nothing else in its place by a call within this one."""
+        return id(tensor) in self._values and not any(id(tensor) in other._shown for other in _others_below())
+
+    def _assign_data(self, func: Any, tensor: Array, new: Array) -> None:
+        func(tensor, new)
+        if self._shows(tensor):
+            self._noted[id(tensor)] = Unversioned.DATA
+
+    def _open_memory(self, func: Any, tensor: Array, *args: Any, **kwargs: Any) -> Any:
+        if func == READ_DATA and is_transformed():
+            return tensor.detach()  # whose writes are seen, as those on .data are not within transforms
+        self._open |= memories([tensor])
+        return func(tensor, *args, **kwargs)
+
+    def _embedding(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        given = (*args, *kwargs.values())
+        if any(isinstance(value, torch.Tensor) and self._shows(value) for value in given):
+            return with_dense_gradient(func, args, kwargs)
+        return func(*args, **kwargs)
+
+    def _batch_norm(
+        self,
+        func: Any,
+        input: Array,
+        running_mean: Array | None,
+        running_var: Array | None,
+        weight: Array | None = None,
+        bias: Array | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Any:
+        """Call `torch.nn.functional.batch_norm`, or what does the same by operators that are seen."""
+        given = input, running_mean, running_var, weight, bias, training, momentum, eps
+        if running_mean is None or running_var is None:
+            return functional.batch_norm(*given)
+        shown = [tensor for tensor in (running_mean, running_var) if self._shows(tensor)]
+        if not shown and _others_below():
+            return functional.batch_norm(*given)  # which asks the next one
+        if training:
+            self._noted.update(dict.fromkeys(map(id, shown), Unversioned.STATISTICS))
+        differentiated = running_mean.requires_grad or running_var.requires_grad
+        if differentiated and not training:
+            return batch_norm.with_fixed_statistics(input, running_mean, running_var, weight, bias, eps)
+        if training and (differentiated or is_recording() or (shown and is_transformed())):
+            return batch_norm.with_statistics_of_batch(
+                input, running_mean, running_var, weight, bias, momentum, eps, self._replace
+            )
+        return functional.batch_norm(*given)
+
+    def _native_batch_norm(
+        self,
+        func: Any,
+        input: Array,
+        weight: Array | None,
+        bias: Array | None,
+        running_mean: Array | None,
+        running_var: Array | None,
+        training: bool,
+        momentum: float,
+        eps: float,
+        cudnn_enabled: bool,
+    ) -> Any:
+        return self._batch_norm(func, input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+    def _replace(self, shown: Array, new: Array) -> None:
+        """Show another tensor in the place of one that is shown; write to one that is not."""
+        if self._put(shown, new):
+            self.to(shown, new)
+        else:
+            shown.copy_(new)
+
+
+def _others_below() -> list[Redirect]:
+    """Return the redirections of calls within this one, which are asked next."""
+    return [mode for mode in _modes._get_current_function_mode_stack() if isinstance(mode, Redirect)]
+
+
+_SPECIAL: Final[dict[Any, Callable[..., Any]]] = {
+    functional.batch_norm: Redirect._batch_norm,
+    torch.batch_norm: Redirect._native_batch_norm,
+    ASSIGN_DATA: Redirect._assign_data,
+    READ_DATA: Redirect._open_memory,
+    torch.Tensor.numpy: Redirect._open_memory,
+    torch.Tensor.__array__: Redirect._open_memory,
+    torch.Tensor.untyped_storage: Redirect._open_memory,
+    torch.Tensor.data_ptr: Redirect._open_memory,
+    torch.Tensor.__dlpack__: Redirect._open_memory,
+    **dict.fromkeys(WHERE_SPARSE, Redirect._embedding),
+}
+"""Operators that need more than other tensors."""
+
+
+def _is_differentiated(tensor: Array) -> bool:
+    """Tell whether a tensor has a gradient or a tangent."""
+    unpack: Any = forward_ad.unpack_dual
+    return tensor.requires_grad or unpack(tensor).tangent is not None

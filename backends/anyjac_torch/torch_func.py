@@ -1,0 +1,218 @@
+"""Within transforms of `torch.func`: maps, and reverse mode at a level of its own, on flat lists of tensors.
+
+What `torch.func.vmap` and `torch.func.vjp` do, without their walks through trees, which take longer than a small
+function does.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.autograd import forward_ad
+from torch.autograd import graph as autograd_graph
+
+from anyjac_plugins import Array, FlatFunction
+from anyjac_plugins.errors import NotSupportedError
+from anyjac_plugins.interrupts import run_and_end
+
+from .graphs import conjugated
+from .modes import outside_inference_mode
+
+_functorch = torch._C._functorch
+
+NO_HOOKS = "derivatives within transforms of torch.func do not support saved tensor hooks"
+
+
+def is_transformed() -> bool:
+    """Tell whether a transform of `torch.func`, or a level of dual tensors, runs around the current code."""
+    return _functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def has_tangent(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is a dual one, of `torch.autograd.forward_ad`."""
+    unpack: Any = forward_ad.unpack_dual
+    return forward_ad._current_level >= 0 and unpack(tensor).tangent is not None
+
+
+def is_wrapped(tensor: torch.Tensor) -> bool:
+    """Tell whether a transform of `torch.func` that is still running has wrapped the tensor."""
+    return bool(_functorch.is_functorch_wrapped_tensor(tensor))
+
+
+def layers(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield a tensor, and what it is within each of the transforms of `torch.func` that have wrapped it."""
+    yield tensor
+    while is_wrapped(tensor):
+        tensor = _functorch.get_unwrapped(tensor)
+        yield tensor
+
+
+def mapped_levels(tensor: torch.Tensor) -> set[int]:
+    """Return the levels at which `torch.func.vmap` maps over a tensor."""
+    return {_functorch.maybe_get_level(layer) for layer in layers(tensor) if _functorch.is_batchedtensor(layer)}
+
+
+def values_of_index(index: torch.Tensor) -> Any:
+    """Return an index on the host, though transforms of `torch.func` may have wrapped it.
+
+    Raises
+    ------
+    NotSupportedError
+        If `torch.func.vmap` maps over it, so that it has many values.
+    """
+    while is_wrapped(index):
+        if _functorch.is_batchedtensor(index):
+            raise NotSupportedError(
+                "backend 'torch' cannot update elements at an index that torch.func.vmap maps over; use a mask, or "
+                "xp.where"
+            )
+        index = _functorch.get_unwrapped(index)
+    with temporarily_clear_interpreter_stack():
+        return index.numpy(force=True)
+
+
+def mapped(
+    fun: Callable[..., Sequence[Array | None]], batches: Sequence[Array], randomness: str = "error"
+) -> list[Array | None]:
+    """Map a function over the first axis of tensors; None in what it returns stays None.
+
+    The batching of ``torch.autograd.grad(..., is_grads_batched=True)`` is an older one, with fewer and slower rules.
+
+    Parameters
+    ----------
+    randomness
+        What random numbers are: ``"error"``, or ``"different"`` ones in each row.
+    """
+    count = batches[0].shape[0]
+
+    def run() -> list[Array | None]:
+        level = _functorch._vmap_increment_nesting(count, randomness)
+        results = fun(*(_functorch._add_batch_dim(batch, 0, level) for batch in batches))
+        return [None if r is None else _functorch._remove_batch_dim(r, level, count, 0) for r in results]
+
+    return run_and_end(run, partial(_leave, _level(), _functorch._vmap_decrement_nesting))
+
+
+def vjp_at_a_level(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], LevelPullback, list[Array]]:
+    """Run `fun` once, within a level of `torch.func`, and return outputs, pullback and aux."""
+    if torch.compiler.is_compiling():
+        return _vjp_for_dynamo(fun, primals)
+
+    def run() -> tuple[list[Array], LevelPullback, list[Array]]:
+        level = _functorch._grad_increment_nesting()
+        with torch.enable_grad(), autograd_graph.disable_saved_tensors_hooks(NO_HOOKS):
+            roots = _differentiable([_functorch._wrap_for_grad(primal, level) for primal in primals])
+            outputs, aux = fun(*roots)
+            bare, bare_aux = ([_functorch._unwrap_for_grad(t, level) for t in tensors] for tensors in (outputs, aux))
+            return bare, _RecordedPullback(roots, outputs), bare_aux
+
+    return run_and_end(run, partial(_leave, _level(), _functorch._grad_decrement_nesting))
+
+
+def map_rows(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
+    """Map a function over the first axis of tensors; random numbers are other ones in each row, as in a loop."""
+    if torch.compiler.is_compiling():
+        return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness="different")(*arrays))
+    return [row for row in mapped(fun, arrays, "different") if row is not None]
+
+
+def _vjp_for_dynamo(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], LevelPullback, list[Array]]:
+    """Do the same by `torch.func.vjp`, which Dynamo knows; it takes levels that are begun by hand for none."""
+
+    def paired(*tensors: Array) -> tuple[tuple[Array, ...], list[Array]]:
+        outputs, aux = fun(*tensors)
+        return tuple(outputs), list(aux)
+
+    transform: Callable[..., Any] = torch.func.vjp
+    outputs, pull, aux = transform(paired, *primals, has_aux=True)
+    return list(outputs), _DynamoPullback(pull, outputs), list(aux)
+
+
+class LevelPullback(ABC):
+    """Pulls cotangents back through what one run has recorded at a level that has ended."""
+
+    def __init__(self, outputs: Sequence[Array]):
+        self._outputs = outputs
+        self.refuses_batches = False
+
+    @abstractmethod
+    def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        """Return a gradient for each primal, None for zeros."""
+
+    def batch(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        """Return gradients for each of a batch of cotangents, at once."""
+        given = [index for index, cotangent in enumerate(cotangents) if cotangent is not None]
+
+        def one_row(*rows: Array) -> list[Array | None]:
+            filled: list[Array | None] = [None] * len(cotangents)
+            for index, row in zip(given, rows, strict=True):
+                filled[index] = row
+            return self(filled)
+
+        return mapped(one_row, [batch for batch in cotangents if batch is not None])
+
+
+class _RecordedPullback(LevelPullback):
+    """The pullback of a level that was begun here."""
+
+    def __init__(self, roots: Sequence[Array], outputs: Sequence[Array]):
+        super().__init__(outputs)
+        self._roots = tuple(roots)
+
+    def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        if torch.is_inference_mode_enabled():  # in which no operator can be given back the result that it has saved
+            with outside_inference_mode():
+                return self(cotangents)
+        begins = [
+            (output, conjugated(cotangent))
+            for output, cotangent in zip(self._outputs, cotangents, strict=True)
+            if cotangent is not None and output.requires_grad
+        ]
+        if not begins:
+            return [None] * len(self._roots)
+        outputs, seeds = zip(*begins, strict=True)
+        gradients = autograd_graph._engine_run_backward(
+            outputs, seeds, True, torch.is_grad_enabled(), self._roots, allow_unreachable=True, accumulate_grad=False
+        )
+        return [conjugated(gradient) for gradient in gradients]
+
+
+class _DynamoPullback(LevelPullback):
+    """The pullback of `torch.func.vjp`, in the contract's terms."""
+
+    def __init__(self, pull: Callable[..., Sequence[Array]], outputs: Sequence[Array]):
+        super().__init__(outputs)
+        self._pull = pull
+
+    def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
+        filled = tuple(
+            torch.zeros_like(output) if cotangent is None else conjugated(cotangent)
+            for output, cotangent in zip(self._outputs, cotangents, strict=True)
+        )
+        return [conjugated(gradient) for gradient in self._pull(filled)]
+
+
+def _differentiable(tensors: list[Any]) -> list[Any]:
+    before = _functorch.get_inplace_requires_grad_allowed()
+    _functorch.set_inplace_requires_grad_allowed(True)
+    try:
+        return [tensor.requires_grad_() for tensor in tensors]
+    finally:
+        _functorch.set_inplace_requires_grad_allowed(before)
+
+
+def _level() -> int:
+    """Return how many transforms of `torch.func` are running."""
+    innermost = _functorch.peek_interpreter_stack()
+    return 0 if innermost is None else innermost.level()
+
+
+def _leave(outside: int, decrement: Callable[[], object]) -> None:
+    """End the transform that was begun within `outside` others, unless it has ended."""
+    if _level() > outside:
+        decrement()

@@ -1,0 +1,1 @@
+"""Reports of a run: written, read, compared, shown as a page. Reads results; runs no scenario."""

@@ -1,0 +1,1 @@
+"""Functions and modifiers of which scenarios are multiplied. Reads the lab; states no clause itself."""

@@ -1,0 +1,87 @@
+"""The rules of the contract on dtypes: what may be differentiated, and what the message says where it may not.
+
+Works on kinds and names of dtypes, which the backend tells; holds no array.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, Backend
+from anyjac_plugins.errors import DtypeError
+
+float0: Final = np.dtype([("float0", np.void, 0)])
+"""Dtype of the trivial derivative with respect to an integer or bool, as JAX documents it."""
+
+REAL: Final = "real floating"
+COMPLEX_KIND: Final = "complex floating"
+
+
+def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holomorphic: bool, allow_int: bool) -> bool:
+    """Tell whether an input leaf is differentiated; False for an integer that `allow_int` lets through.
+
+    `where` says, when asked, how messages call the leaf.
+
+    Raises
+    ------
+    DtypeError
+        Naming the dtype and the leaf, for an integer without `allow_int`, or a leaf that is not complex although
+        `holomorphic` promises so.
+    NotSupportedError
+        If the backend does not declare this kind of input.
+    """
+    if holomorphic and not backend.supports(COMPLEX):
+        raise backend.unsupported(COMPLEX)
+    try:
+        kind, name = _kind_and_name(backend, dtype)
+    except DtypeError as error:
+        raise DtypeError(f"{where()} cannot be differentiated: {error}") from error
+    if holomorphic and kind != COMPLEX_KIND:
+        raise DtypeError(
+            f"holomorphic=True needs complex inputs, and {where()} is {name}; make it complex or leave holomorphic out"
+        )
+    if kind not in (REAL, COMPLEX_KIND):
+        if allow_int:
+            return False
+        raise DtypeError(
+            f"{where()} is {name}, which has no derivative; make it a float, or pass allow_int=True for zeros of float0"
+        )
+    needed = COMPLEX if kind == COMPLEX_KIND else name if name in (FLOAT16, BFLOAT16) else None
+    if needed is not None and not backend.supports(needed):
+        raise backend.unsupported(needed)
+    return True
+
+
+def check_output(backend: Backend, dtype: Any, where: Callable[[], str], *, holomorphic: bool) -> None:
+    """Refuse an output leaf that has no derivative of the kind asked for.
+
+    Raises
+    ------
+    DtypeError
+        Naming the dtype and the leaf.
+    """
+    kind, name = _kind_and_name(backend, dtype)
+    if kind not in (REAL, COMPLEX_KIND):
+        raise DtypeError(f"{where()} is {name}, which has no derivative; return floats, or return it as aux data")
+    if holomorphic and kind == REAL:
+        raise DtypeError(f"holomorphic=True needs complex outputs, and {where()} is {name}")
+    if not holomorphic and kind == COMPLEX_KIND:
+        raise DtypeError(
+            f"{where()} is {name}; for a holomorphic function pass holomorphic=True, else return real and imaginary "
+            f"parts"
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _kind_and_name(backend: Backend, dtype: Any) -> tuple[str, str]:
+    """Return what the backend says of a dtype, which never changes, and takes longer to ask than to remember."""
+    return backend.dtype_kind(dtype), backend.dtype_name(dtype)
+
+
+def is_trivial(leaf: Any) -> bool:
+    """Tell whether a leaf is a derivative by integers, which is no array to compute with."""
+    return type(leaf) is np.ndarray and leaf.dtype == float0

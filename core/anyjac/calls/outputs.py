@@ -1,0 +1,82 @@
+"""The outputs of one call: what the function returned, taken apart, checked, and put together again untraced."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import Any
+
+from anyjac_plugins import Backend
+from anyjac_plugins.errors import OutputError
+
+from ..selection.choice import NUMPY, kind_of
+from ..trees.structure import TreeDef
+from .dtypes import check_output, is_trivial
+from .partition import Carried
+
+
+def refuse_coroutine(result: Any) -> None:
+    """Refuse what a coroutine function returns, and close it, so that nobody waits for it.
+
+    Raises
+    ------
+    OutputError
+        If it is a coroutine.
+    """
+    if inspect.iscoroutine(result):
+        result.close()
+        raise OutputError("the function is a coroutine function; differentiate a plain one, and await around the call")
+
+
+def split_aux(result: Any) -> tuple[Any, Any]:
+    """Return output and aux data of a function that promised a pair.
+
+    Raises
+    ------
+    OutputError
+        If it returned anything else.
+    """
+    if isinstance(result, (tuple, list)) and len(result) == 2:
+        return result[0], result[1]
+    got = type(result).__qualname__ + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
+    raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned a {got}")
+
+
+def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> None:
+    """Refuse outputs that have no derivative.
+
+    Numbers of Python and NumPy arrays on another framework are constants, whose derivative is zero.
+
+    Raises
+    ------
+    OutputError, DtypeError
+        Naming what was returned, and where in the output.
+    """
+    if not outputs.leaves:
+        raise OutputError(
+            f"the function returned {outputs.original!r}, which holds no array; return what to differentiate"
+        )
+    for index, (leaf, is_array) in enumerate(zip(outputs.leaves, outputs.is_array, strict=True)):
+        where = partial(_place, outputs.tree, index)
+        if is_array:
+            check_output(backend, leaf.dtype, where, holomorphic=holomorphic)
+        elif isinstance(leaf, bool) or not isinstance(leaf, (int, float, complex)):
+            _check_constant(backend, leaf, where, holomorphic)
+        elif isinstance(leaf, complex) and not holomorphic:
+            raise OutputError(f"{where()} is {leaf!r}, a complex number; pass holomorphic=True for complex outputs")
+
+
+def _check_constant(backend: Backend, leaf: Any, where: partial[str], holomorphic: bool) -> None:
+    if kind_of(leaf) != NUMPY:
+        raise OutputError(
+            f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array of {backend.name}; return it "
+            f"as aux data"
+        )
+    if is_trivial(leaf):  # which is differentiated once more
+        return
+    check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic)
+
+
+def _place(tree: TreeDef, index: int) -> str:
+    path = tree.paths()[index]
+    return f"output{path}" if path else "the output"

@@ -1,0 +1,109 @@
+"""Tangents and cotangents that users hand in: trees, taken apart and checked against what they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from anyjac_plugins import Array, Backend
+from anyjac_plugins.errors import DtypeError, InputValueError
+
+from ..state.variable import without_variables
+from ..trees.structure import TreeDef, flatten
+from .conversion import to_array
+from .dtypes import COMPLEX_KIND
+from .inputs import opener_of
+
+
+def tangents_of(
+    backend: Backend, tree: Any, pack: Callable[[Sequence[Any]], Any], primals: Sequence[Array], *, converts: bool
+) -> list[Array | None]:
+    """Take tangents apart that are packed as a gradient is: one for each primal, None for zero.
+
+    A primal that stands in several places, as a Variable that was named twice, has the sum of their tangents.
+
+    Parameters
+    ----------
+    pack
+        Arranges one thing for each primal as the gradient is arranged.
+    converts
+        Whether arrays of other frameworks are converted or refused.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, DtypeError
+        Naming the leaf.
+    """
+    places, structure = flatten(pack(range(len(primals))), opener_of(backend))
+    leaves = _leaves_like(backend, tree, structure, _TANGENTS)
+    found: list[Array | None] = [None] * len(primals)
+    for number, (place, leaf) in enumerate(zip(places, leaves, strict=True)):
+        if isinstance(place, int):  # other places are those of integers, which have no tangent
+            label = partial(_label, "tangent", structure, number)
+            tangent = _like(backend, leaf, primals[place], label, "input", converts)
+            before = found[place]
+            found[place] = tangent if before is None else before + tangent
+    return found
+
+
+def cotangents_of(
+    backend: Backend,
+    tree: Any,
+    structure: TreeDef,
+    indices: Sequence[int | None],
+    outputs: Sequence[Array],
+    *,
+    converts: bool,
+) -> list[Array | None]:
+    """Take cotangents apart that have the tree of the output: one for each differentiated output.
+
+    Parameters
+    ----------
+    indices
+        For each leaf of the output which of `outputs` it is; None for a constant, whose cotangent is of no use.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, DtypeError
+        Naming the leaf.
+    """
+    leaves = _leaves_like(backend, tree, structure, _COTANGENTS)
+    found: list[Array | None] = [None] * len(outputs)
+    for number, (index, leaf) in enumerate(zip(indices, leaves, strict=True)):
+        if index is not None:
+            label = partial(_label, "cotangent", structure, number)
+            found[index] = _like(backend, leaf, outputs[index], label, "output", converts)
+    return found
+
+
+#            what is wrong       what it should be like           what to do about it
+_TANGENTS = ("the tangents are", "what is differentiated is", "pack them as grad packs a gradient")
+_COTANGENTS = ("the cotangents are", "the output is", "give them the structure of the output")
+
+
+def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, words: tuple[str, str, str]) -> list[Any]:
+    leaves, found = flatten(without_variables(tree), opener_of(backend))
+    arranged = structure.arrange(leaves, found)
+    if arranged is None:
+        raise InputValueError(structure.mismatch(found, *words))
+    return arranged
+
+
+def _label(what: str, structure: TreeDef, number: int) -> str:
+    path = structure.paths()[number]
+    return f"{what}s{path}" if path else f"the {what}"
+
+
+def _like(backend: Backend, leaf: Any, array: Array, label: Callable[[], str], what: str, converts: bool) -> Array:
+    """Return a leaf as an array of the dtype and the device of `array`, whose shape it must have."""
+    given = to_array(backend, leaf, label, backend.device_of(array), converts)
+    if tuple(given.shape) != tuple(array.shape):
+        raise InputValueError(f"{label()} has shape {tuple(given.shape)}, and its {what} has {tuple(array.shape)}")
+    kinds = backend.dtype_kind(given.dtype), backend.dtype_kind(array.dtype)
+    if kinds[0] == COMPLEX_KIND and kinds[1] != COMPLEX_KIND:
+        raise DtypeError(
+            f"{label()} is {backend.dtype_name(given.dtype)}, and its {what} is {backend.dtype_name(array.dtype)}; "
+            f"take its real part"
+        )
+    return given if given.dtype == array.dtype else backend.namespace.astype(given, array.dtype)

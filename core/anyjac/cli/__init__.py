@@ -1,0 +1,1 @@
+"""The command line and its demo. Reads public functions; nobody else imports it."""

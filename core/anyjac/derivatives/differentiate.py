@@ -1,0 +1,124 @@
+"""Which derivative a transform computes, as a value, and the walk of those that differentiate by blocks.
+
+`differentiate` works for whatever has a block for each output and primal; products with vectors are in `products`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
+
+from ..calls.call import call
+from ..calls.inputs import Inputs
+from ..calls.nonfinite import Look
+from ..calls.packing import PACKING, PackingTable, pack_gradient, pack_jacobian
+from ..calls.run import FlatRun, OutputCheck
+from ..calls.settings import Settings
+from ..state.scope import Scope
+
+Operand = Callable[[Callable[..., Any], Settings], "tuple[Callable[..., Any], Settings]"]
+"""Turns a function and the settings of a transform into those whose Jacobian in reverse mode is the derivative."""
+
+Evaluate = Callable[[Backend, FlatFunction, Sequence[Array], "int | None"], Jacobian]
+"""Runs a flat function at the primals and computes blocks; the last argument is the chunk size, or None."""
+
+
+class Request(NamedTuple):
+    """One call of a transform.
+
+    Parameters
+    ----------
+    func
+        The user's function.
+    settings
+        What the transform was asked for.
+    args, kwargs
+        The arguments of the call.
+    note_mode
+        Told in which mode a Jacobian was computed.
+    """
+
+    func: Callable[..., Any]
+    settings: Settings
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    note_mode: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """One member of the family of derivatives.
+
+    Attributes
+    ----------
+    name
+        What users call it.
+    apply
+        Computes it.
+    operand
+        Whose Jacobian it is, so that it can be had by rows or as a linear operator; None where it is no Jacobian.
+    options
+        What it was asked for beside the settings.
+    picks
+        Whether it picks its mode itself, so that the repr says which it took.
+    implies_value
+        Whether it returns the value without being asked for it.
+    direction
+        What the first argument of its transforms is called, where it stands before those of the function.
+    """
+
+    name: str
+    apply: Callable[[Request], Any]
+    operand: Operand | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    picks: bool = False
+    implies_value: bool = False
+    direction: str = ""
+
+
+def itself(func: Callable[..., Any], settings: Settings) -> tuple[Callable[..., Any], Settings]:
+    """Say that a derivative is the Jacobian of the very function."""
+    return func, settings
+
+
+def differentiate(
+    request: Request,
+    evaluate: Evaluate,
+    *,
+    check: OutputCheck | None = None,
+    summed: bool = False,
+    table: PackingTable = PACKING,
+) -> Any:
+    """Differentiate a function at the given arguments and return what the settings ask for.
+
+    Parameters
+    ----------
+    summed
+        Whether the blocks are one row for all outputs together.
+    table
+        In which order derivative, value and aux data are returned.
+    """
+    settings = request.settings
+
+    def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
+        outputs, blocks, aux, mode = _evaluated(scope.backend, run, inputs.primals)
+        request.note_mode(mode)
+        if settings.debug_nan:
+            Look(scope, settings, inputs, run).at_blocks(outputs, blocks, mode, summed=summed)
+        if summed:
+            g = pack_gradient(settings, inputs, blocks[0])
+        else:
+            g = pack_jacobian(scope.backend, settings, inputs, run.output, outputs, blocks)
+        value = run.untraced_output(outputs) if settings.return_value else None
+        return table[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux
+
+    def _evaluated(backend: Backend, run: FlatRun, primals: Sequence[Array]) -> Jacobian:
+        if primals:
+            return evaluate(backend, run, primals, settings.chunk_size)
+        outputs, aux = run()
+        return Jacobian(list(outputs), [[] for _ in outputs] or [[]], list(aux))
+
+    return call(request.func, settings, request.args, request.kwargs, finish, check)

@@ -1,0 +1,187 @@
+"""`hessian` and `hvp`: second derivatives, as derivatives of the first by nothing but composition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from anyjac_plugins import Backend
+from anyjac_plugins.backend.types import AUTO
+
+from ..calls.packing import PACKING
+from ..calls.settings import Settings, make_settings
+from .differentiate import Derivative, Request, differentiate
+from .gradients import gradient
+from .jacobians import JACREV, blocks_in_mode
+from .products import along
+from .signatures import like_jacfwd, like_jvp
+from .transform import Decorator, GradientTransform, made_by
+
+_GRADIENT: Final = Derivative("hvp", partial(gradient, name="hvp"))
+
+
+def _first_of(func: Callable[..., Any], settings: Settings, first: Derivative) -> GradientTransform[..., Any]:
+    """Return the first derivative of `func` as a function, by what the outer transform differentiates by."""
+    return GradientTransform(func, first, replace(settings, chunk_size=None))
+
+
+def _second(request: Request, first: Derivative, outer: Callable[[Request], Any]) -> Any:
+    """Take a derivative of the first one; value and aux data of the function travel as aux data of the first."""
+    settings = request.settings
+    first_of_func = _first_of(request.func, settings, first)
+    if not (settings.has_aux or settings.return_value):
+        return outer(request._replace(func=first_of_func))
+
+    def first_and_rest(*args: Any, **kwargs: Any) -> tuple[Any, tuple[Any, ...]]:
+        g, *rest = first_of_func(*args, **kwargs)
+        return g, tuple(rest)
+
+    found, rest = outer(
+        request._replace(func=first_and_rest, settings=replace(settings, has_aux=True, return_value=False))
+    )
+    value = rest[0] if settings.return_value else None
+    return PACKING[settings.has_aux, settings.return_value](found, value, rest[-1])
+
+
+def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[..., Any], Settings]:
+    """Say that a Hessian is the Jacobian of the first derivative."""
+    settings = replace(settings, return_value=False)
+    return _first_of(func, settings, JACREV), settings
+
+
+_jacobian: Final = partial(differentiate, evaluate=partial(blocks_in_mode, mode=AUTO))
+
+HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jacobian), _operand)
+HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=along), direction="vector")
+
+
+@like_jacfwd
+def hessian(
+    func: Callable[..., Any] | None = None,
+    grad_vars: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    has_aux: bool | None = None,
+    return_value: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    debug_nan: bool = False,
+    chunk_size: int | None = None,
+) -> GradientTransform[..., Any] | Decorator:
+    """Make a function that returns the second derivatives of `func`: for a scalar, its Hessian.
+
+    Parameters
+    ----------
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+        As in `jacrev`; those after `argnums` by name alone.
+    chunk_size
+        Number of rows or columns to compute at once; None for a size that keeps memory within bounds.
+
+    Returns
+    -------
+    GradientTransform
+        Takes the arguments of `func` and returns what that of `jacrev` returns for the first derivative: the tree of
+        the output is outside, in it the tree of what is differentiated first, and in each of its leaves the tree of
+        what is differentiated then, as in ``jax.hessian``. The block of an output ``y`` for leaves ``a`` and ``b`` has
+        shape ``y.shape + a.shape + b.shape``. With Variables and arguments both, ``(by_variables, by_arguments)`` is
+        outermost, for the second differentiation, and the pair of the first is within each. Its ``rows`` and
+        ``as_linear_operator`` are those of the Hessian, with the first derivative as their ``value``.
+
+    Raises
+    ------
+    NotSupportedError
+        In the call, if the backend does not declare ``nested``.
+    AnyjacError
+        The same errors as `jacrev`.
+
+    Notes
+    -----
+    It is the Jacobian, in whichever mode takes less, of the one that `jacrev` gives. `func` runs once.
+
+    References
+    ----------
+    .. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, chapter 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> def energy(x):
+    ...     return x[0] ** 2 * x[1] + x[1] ** 3
+    >>> anyjac.hessian(energy)(np.array([1.0, 2.0]))
+    array([[ 4.,  2.],
+           [ 2., 12.]])
+
+    Several outputs have a Hessian each:
+
+    >>> anyjac.hessian(lambda x: x**3)(np.array([1.0, 2.0])).shape
+    (2, 2, 2)
+
+    Cross derivatives of an argument and a Variable:
+
+    >>> stiffness = anyjac.Variable(3.0)
+    >>> (by_k, by_x) = anyjac.hessian(lambda x: stiffness * x**2, stiffness, 0)(2.0)
+    >>> by_k, by_x
+    ((array(0.), array(4.)), (array(4.), array(6.)))
+    """
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+    )
+    return made_by(HESSIAN, settings, func)
+
+
+@like_jvp
+def hvp(
+    func: Callable[..., Any] | None = None,
+    grad_vars: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    has_aux: bool | None = None,
+    return_value: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    debug_nan: bool = False,
+) -> GradientTransform[..., Any] | Decorator:
+    """Make a function that returns the product of the Hessian of `func`, whose output is a scalar, and a vector.
+
+    It costs a few runs of `func`, whatever its size.
+
+    Parameters
+    ----------
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+        As in `jacrev`; those after `argnums` by name alone.
+
+    Returns
+    -------
+    GradientTransform
+        Takes ``(vector, *args)``, where ``vector`` is packed as `grad` packs a gradient: bare for an int `argnums`, a
+        tuple for a sequence, the structure of `grad_vars`, or the pair of both. It returns what that of `grad` returns.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, DtypeError
+        In the call, if the vector has not the structure or the shapes of what is differentiated.
+    AnyjacError
+        The same errors as `hessian`.
+
+    References
+    ----------
+    .. [1] B. A. Pearlmutter, "Fast exact multiplication by the Hessian", *Neural Computation* 6, 1994, 147-160.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> anyjac.hvp(lambda x: (x**3).sum())(np.array([1.0, 0.5]), np.array([1.0, 2.0]))
+    array([6., 6.])
+    """
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
+    return made_by(HVP, settings, func)

@@ -1,0 +1,274 @@
+"""`jacrev`, `jacfwd` and `jacobian`: the Jacobian by rows, by columns, or by whichever are fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from anyjac_plugins import FORWARD as FORWARD_MODE
+from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
+from anyjac_plugins.backend.types import AUTO, FORWARD, REVERSE
+from anyjac_plugins.errors import InputTypeError, InputValueError
+
+from ..calls.settings import make_settings
+from .differentiate import Derivative, Request, differentiate, itself
+from .signatures import like_jacfwd, like_jacobian, like_jacrev
+from .transform import Decorator, GradientTransform, made_by
+
+
+def blocks_in_mode(
+    backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, *, mode: str
+) -> Jacobian:
+    """Compute a Jacobian by rows or columns; refuse columns where the backend has none, before the function runs."""
+    if mode == FORWARD and not backend.supports(FORWARD_MODE):
+        raise backend.unsupported(FORWARD_MODE)
+    return backend.jacobian(fun, primals, chunk_size, mode)
+
+
+def _apply(mode: str) -> Callable[[Request], Any]:
+    return partial(differentiate, evaluate=partial(blocks_in_mode, mode=mode))
+
+
+JACREV: Final = Derivative("jacrev", _apply(REVERSE), itself)
+JACFWD: Final = Derivative("jacfwd", _apply(FORWARD), itself)
+JACOBIAN: Final = {
+    REVERSE: Derivative("jacobian", _apply(REVERSE), itself, {"mode": REVERSE}),
+    FORWARD: Derivative("jacobian", _apply(FORWARD), itself, {"mode": FORWARD}),
+    AUTO: Derivative("jacobian", _apply(AUTO), itself, picks=True),
+}
+
+
+@like_jacrev
+def jacrev(
+    func: Callable[..., Any] | None = None,
+    grad_vars: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool | None = None,
+    return_value: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    debug_nan: bool = False,
+    chunk_size: int | None = None,
+) -> GradientTransform[..., Any] | Decorator:
+    """Make a function that returns the Jacobian of `func`, computed in reverse mode.
+
+    Parameters
+    ----------
+    func
+        Any callable: a function, a method, a partial, an object with ``__call__``. Left out, `jacrev` returns a
+        decorator.
+    grad_vars
+        A `Variable`, or a pytree of them (list, tuple, dict, nested), to differentiate with respect to.
+    argnums
+        Position, or sequence of positions, of the arguments to differentiate; negative ones count from the end. None
+        means the first argument where `grad_vars` is None or holds no Variable, and no argument otherwise.
+    has_aux
+        Whether `func` returns a pair ``(output, aux data)`` whose second item is handed through.
+    return_value
+        Whether to return the output of `func` too.
+    holomorphic
+        Promises that `func` is holomorphic: inputs and outputs must be complex, and the block is ``dy/dz``. Without
+        it a complex input of a real function gives ``df/dx - i df/dy``.
+    allow_int
+        Whether integer and bool inputs are let through; their blocks are zeros of dtype `float0`.
+    backend
+        Name of the backend, or a `Backend`. None: the one of `use_backend`, of ``ANYJAC_BACKEND``, of the arrays in
+        the call, or the default, in this order. Where it is named, arrays of other frameworks are converted.
+    device
+        Device to work on, as a string (``"cpu"``, ``"cuda:0"``) or the framework's own object. None: that of
+        ``ANYJAC_DEVICE``, or where the arrays are.
+    debug_nan
+        Whether to look at inputs, outputs and derivatives for numbers that are not finite, and to raise an error that
+        says where the first one is. The function may run once more then, to find the operator that made it.
+    chunk_size
+        Number of rows to compute at once; None for a size that keeps memory within bounds.
+
+    Returns
+    -------
+    GradientTransform
+        Takes the arguments of `func` and returns, where ``g`` is ``arg_grads``, ``var_grads`` or
+        ``(var_grads, arg_grads)``,
+
+        ======== ============= ===========================
+        has_aux  return_value  returns
+        ======== ============= ===========================
+        no       no            ``g``
+        yes      no            ``(g, aux_data)``
+        no       yes           ``(g, loss_value)``
+        yes      yes           ``(g, loss_value, aux_data)``
+        ======== ============= ===========================
+
+        ``arg_grads`` is bare for an int `argnums` and a tuple for a sequence; ``var_grads`` has the structure of
+        `grad_vars`. The block for an output leaf ``y`` and an input leaf ``x`` has shape ``y.shape + x.shape``, and
+        the dtype and device of ``x``; the output's tree is outside, the input's inside.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        Here, or in the call, for settings and arguments that cannot be used.
+    DtypeError, OutputError
+        In the call, for inputs and outputs that have no derivative.
+    NotSupportedError
+        In the call, if the backend does not declare what is needed.
+    NonFiniteError
+        In the call, with `debug_nan`, naming an input, an output or an element of the derivative.
+
+    Notes
+    -----
+    `func` runs once per call, and nothing is remembered between calls. What it writes to Variables is stored when the
+    whole call has succeeded; after any exception every Variable is as it was.
+
+    References
+    ----------
+    .. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> anyjac.jacrev(lambda x: x**2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+
+    State lives in Variables, and a call may ask for both kinds at once:
+
+    >>> gain = anyjac.Variable(3.0)
+    >>> calls = anyjac.Variable(0)
+    >>> @anyjac.jacrev(grad_vars={"gain": gain}, argnums=0, return_value=True)
+    ... def response(x):
+    ...     calls.value += 1
+    ...     return gain * x
+    >>> (var_grads, arg_grads), value = response(2.0)
+    >>> var_grads, arg_grads, value, calls
+    ({'gain': array(2.)}, array(3.), np.float64(6.0), Variable(array(1)))
+    """
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+    )
+    return made_by(JACREV, settings, func)
+
+
+@like_jacfwd
+def jacfwd(
+    func: Callable[..., Any] | None = None,
+    grad_vars: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    has_aux: bool | None = None,
+    return_value: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    debug_nan: bool = False,
+    chunk_size: int | None = None,
+) -> GradientTransform[..., Any] | Decorator:
+    """Make a function that returns the Jacobian of `func`, computed in forward mode: column by column.
+
+    It costs less than `jacrev` where there are fewer inputs than outputs; what it returns is the same.
+
+    Parameters
+    ----------
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+        As in `jacrev`; those after `argnums` by name alone, since other libraries order them differently.
+    chunk_size
+        Number of columns to compute at once; None for a size that keeps memory within bounds.
+
+    Returns
+    -------
+    GradientTransform
+        Returns what that of `jacrev` returns.
+
+    Raises
+    ------
+    NotSupportedError
+        In the call, if the backend does not declare ``forward``.
+    AnyjacError
+        The same errors as `jacrev`.
+
+    Notes
+    -----
+    The block of a real output and a complex input is ``df/dx - i df/dy``, as in `jacrev`, from two directional
+    derivatives for each element.
+
+    References
+    ----------
+    .. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> growth = anyjac.Variable(0.5)
+    >>> def trajectory():
+    ...     return 2.0 * np.array([1.0, 2.0, 3.0]) * growth
+    >>> anyjac.jacfwd(trajectory, growth, return_value=True)()
+    (array([2., 4., 6.]), array([1., 2., 3.]))
+    """
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+    )
+    return made_by(JACFWD, settings, func)
+
+
+@like_jacobian
+def jacobian(
+    func: Callable[..., Any] | None = None,
+    grad_vars: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    has_aux: bool | None = None,
+    return_value: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    debug_nan: bool = False,
+    mode: str = AUTO,
+    chunk_size: int | None = None,
+) -> GradientTransform[..., Any] | Decorator:
+    """Make a function that returns the Jacobian of `func`, computed in the mode that costs less.
+
+    Parameters
+    ----------
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+        As in `jacrev`; those after `argnums` by name alone.
+    mode
+        ``"rev"`` for rows, as `jacrev`; ``"fwd"`` for columns, as `jacfwd`; ``"auto"`` for whichever costs less, by
+        the numbers of elements of inputs and outputs and by what the backend can. The transform's repr says which it
+        took in its last call.
+    chunk_size
+        Number of rows or columns to compute at once; None for a size that keeps memory within bounds.
+
+    Returns
+    -------
+    GradientTransform
+        Returns what that of `jacrev` returns.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        If `mode` is none of the three.
+    AnyjacError
+        The same errors as `jacrev` and `jacfwd`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> powers = anyjac.jacobian(lambda x: x ** np.arange(5.0))
+    >>> powers(2.0), powers
+    (array([ 0.,  1.,  4., 12., 32.]), jacobian(<lambda>) (took 'fwd'))
+    """
+    if not isinstance(mode, str):
+        raise InputTypeError(f"mode must be 'rev', 'fwd' or 'auto', not {mode!r} (of type {type(mode).__qualname__})")
+    if mode not in JACOBIAN:
+        raise InputValueError(f"mode must be 'rev', 'fwd' or 'auto', not {mode!r}")
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+    )
+    return made_by(JACOBIAN[mode], settings, func)

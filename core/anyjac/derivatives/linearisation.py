@@ -1,0 +1,254 @@
+"""One run of a function, kept for as long as products with its Jacobian are wanted.
+
+The scope of the call is closed when `linearise` returns, so what is computed from the linear map later holds no
+Variable. Knows nothing of what is done with the products.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from anyjac_plugins import Array, Backend, Pullback, Pushforward
+from anyjac_plugins.backend.jacobians import rows_between
+from anyjac_plugins.errors import TracerLeakError
+
+from ..calls.call import call
+from ..calls.inputs import Inputs
+from ..calls.labels import array_labels, element, leaf_labels, primal_labels
+from ..calls.nonfinite import Look, error_at, first_nonfinite, one_hot, origin_in_map
+from ..calls.packing import pack_gradient
+from ..calls.partition import Carried
+from ..calls.run import FlatRun
+from ..calls.settings import Settings
+from ..state.scope import Scope
+from ..trees.structure import TreeDef
+
+Product = TypeVar("Product")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLeaf:
+    """One leaf of the output.
+
+    Attributes
+    ----------
+    number
+        Which leaf it is.
+    shape
+        Its shape.
+    index
+        Which of the differentiated outputs it is; None for a constant, whose rows are zeros.
+    """
+
+    number: int
+    shape: tuple[int, ...]
+    index: int | None
+
+    @property
+    def size(self) -> int:
+        """The number of its elements, each of which has a row."""
+        return math.prod(self.shape)
+
+
+class Linearisation:
+    """A function at a point, as a linear map between tangents, or cotangents, of its inputs and its outputs.
+
+    Its primals, value and aux data are copies: what is changed in place afterwards reaches no product.
+
+    Attributes
+    ----------
+    primals, outputs
+        The arrays that are differentiated, and their images.
+    leaves
+        All leaves of the output, constants among them.
+    output, output_tree
+        What the function returned, taken apart, and its structure.
+    converts
+        Whether arrays of other frameworks are converted or refused.
+    value, aux
+        What the function returned, untraced.
+    linear_map
+        The linear map on flat lists of arrays, as ``vjp`` or ``linearize`` of the backend returned it.
+    enclosing
+        The scope of the call that this one was made in, if any.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        scope: Scope,
+        inputs: Inputs,
+        output: Carried,
+        primals: Sequence[Array],
+        outputs: Sequence[Array],
+        linear_map: Pullback | Pushforward,
+        aux: Any,
+    ):
+        self.backend: Backend = scope.backend
+        self.device = scope.device
+        self.enclosing = scope.parent
+        self.primals = primals
+        self.outputs = outputs
+        self.leaves = _output_leaves(output)
+        self.output = output
+        self.output_tree: TreeDef = output.tree
+        self.converts = scope.converts
+        self.value = output.around([self.backend.copy(array) for array in outputs])
+        self.aux = aux
+        self.linear_map = linear_map
+        self.settings = settings
+        self._inputs = inputs
+        self.lock = threading.Lock()  # a backend need not let its pullbacks run side by side
+
+    @functools.cached_property
+    def paths(self) -> Sequence[str]:
+        """Where the leaves stand in the output, as Python would reach them; empty for a bare output."""
+        return self.output_tree.paths()
+
+    @property
+    def columns(self) -> int:
+        """The number of columns of the Jacobian."""
+        return sum(math.prod(primal.shape) for primal in self.primals)
+
+    def at_once(self, rows: int) -> int:
+        """Return how many products to compute at once, one of them with `rows` elements on the output's side."""
+        return self.settings.chunk_size or self.backend.rows_at_once(max(1, rows, self.columns))
+
+    def rows(self, leaf: OutputLeaf, start: int, stop: int) -> Any:
+        """Return rows of the Jacobian of one leaf of the output, packed."""
+        with self.backend.device_scope(self.device):
+            if leaf.index is None or not self.columns:
+                row = [self.backend.zeros((stop - start, *primal.shape), primal) for primal in self.primals]
+            else:
+                row = rows_between(self.backend, self.linear_map, self.outputs, leaf.index, self.primals, start, stop)
+            if self.settings.debug_nan and leaf.index is not None:
+                _refuse_rows(self, row, leaf, start)
+            return self.pack(row, (stop - start,))
+
+    def pack(self, arrays: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        """Arrange one array for each primal as the contract arranges a derivative of one output."""
+        return pack_gradient(self.settings, self._inputs, arrays, shape)
+
+    @property
+    def primal_labels(self) -> list[str]:
+        """How messages call the primals."""
+        return primal_labels(self.settings, self._inputs)
+
+    @property
+    def output_labels(self) -> list[str]:
+        """How messages call the outputs."""
+        return array_labels(self.output)
+
+    def refuse_ended(self) -> None:
+        """Refuse to go on where the call of a transform that this one was made in has ended.
+
+        Raises
+        ------
+        TracerLeakError
+            If it has.
+        """
+        if self.enclosing is not None and self.enclosing.closed:
+            raise TracerLeakError(
+                "this was made inside a call of a transform that has ended, and belongs to its trace; use it inside "
+                "the function, or make it outside of it"
+            )
+
+    def refuse_traced(self, array: Array) -> None:
+        """Refuse an array that has no numbers yet.
+
+        Raises
+        ------
+        TracerLeakError
+            If it belongs to a trace that is being made.
+        """
+        if not self.backend.is_traced(array):
+            return
+        reason = None
+        try:
+            self.backend.to_numpy(array)
+        except Exception as error:  # a backend that only tried to trace the function around us may look for it
+            reason = error
+        raise TracerLeakError(
+            f"the Jacobian belongs to a trace of {self.backend.name} that is still being made, so it has no numbers "
+            f"that could be handed to the host; ask for them outside of that trace, or detach the arguments"
+        ) from reason
+
+    def to_host(self, array: Any) -> np.ndarray[Any, Any]:
+        """Return what was computed as a NumPy array; a TracerLeakError where it has no numbers yet."""
+        if not self.backend.is_array(array):
+            return np.asarray(array)
+        self.refuse_traced(array)
+        return self.backend.to_numpy(array)
+
+
+def linearise(
+    func: Callable[..., Any],
+    settings: Settings,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    make: Callable[[Linearisation], Product],
+    run_with: str = "vjp",
+) -> Product:
+    """Run `func` once and return what `make` makes of it; then its writes are stored and its Variables given up.
+
+    Parameters
+    ----------
+    run_with
+        The member of the backend that runs it and returns the linear map: ``"vjp"`` or ``"linearize"``.
+    """
+
+    def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Product, Sequence[Array]]:
+        backend = scope.backend
+        primals = [backend.copy(primal) for primal in inputs.primals]
+        outputs, product, carried = (
+            getattr(backend, run_with)(run, primals) if primals else _without_primals(run, run_with)
+        )
+        if settings.debug_nan:
+            Look(scope, settings, inputs, run).at_outputs(outputs)
+        aux = run.untraced_aux([backend.copy(array) for array in carried])
+        return make(Linearisation(settings, scope, inputs, run.output, primals, outputs, product, aux)), carried
+
+    return call(func, settings, args, kwargs, finish)
+
+
+def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], Pullback, Sequence[Array]]:
+    outputs, aux = run()
+    return outputs, lambda vectors: [None] * (len(outputs) if run_with == "linearize" else 0), aux
+
+
+def _output_leaves(output: Carried) -> list[OutputLeaf]:
+    indices = iter(range(len(output.arrays)))
+    return [
+        OutputLeaf(number, tuple(getattr(leaf, "shape", ())), next(indices) if is_array else None)
+        for number, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
+    ]
+
+
+def _refuse_rows(source: Linearisation, blocks: Sequence[Array], leaf: OutputLeaf, start: int) -> None:
+    """Refuse rows of a Jacobian that are not finite; the first of them is row `start` of a leaf of the output.
+
+    Raises
+    ------
+    NonFiniteError
+        Naming the elements of output and input and, where the backend knows it, the operator.
+    """
+    backend = source.backend
+    assert leaf.index is not None
+    for number, block in enumerate(blocks):
+        found = first_nonfinite(backend, block)
+        if found is not None:
+            (row, *index), value = found
+            at = tuple(int(i) for i in np.unravel_index(start + row, leaf.shape)) if leaf.shape else ()
+            cotangents: list[Array | None] = [None] * len(source.outputs)
+            cotangents[leaf.index] = one_hot(backend, source.outputs[leaf.index], at)
+            phrase = origin_in_map(backend, source.linear_map, cotangents)(number, tuple(index), "nan" in value)
+            of = element(leaf_labels(source.output)[leaf.number], at)
+            to = element(source.primal_labels[number], tuple(index))
+            raise error_at(f"the derivative of {of} with respect to {to}", value, phrase)

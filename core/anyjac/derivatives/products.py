@@ -1,0 +1,220 @@
+"""`vjp`, `linearize` and `jvp`: products of the Jacobian with vectors, without the Jacobian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from anyjac_plugins import FORWARD, Array, Backend
+from anyjac_plugins.errors import InputTypeError
+
+from ..calls.call import call
+from ..calls.inputs import Inputs
+from ..calls.nonfinite import Look
+from ..calls.packing import PACKING, pack_gradient
+from ..calls.run import FlatRun
+from ..calls.settings import make_settings
+from ..calls.tangents import tangents_of
+from ..state.scope import Scope
+from .differentiate import Derivative, Request
+from .linear_maps import Pullback, Pushforward, tangent_tree
+from .linearisation import Linearisation, linearise
+from .signatures import like_jvp, like_linearize, like_vjp
+from .transform import Decorator, GradientTransform, made_by
+
+
+def _linearised(request: Request, *, make: Callable[[Linearisation], Any], run_with: str) -> Any:
+    func, settings, args, kwargs, _ = request
+    made = linearise(func, settings, args, kwargs, make, run_with)
+    return PACKING[settings.has_aux, settings.return_value](made, made.value, made.aux)
+
+
+def along(request: Request) -> Any:
+    """Push the first argument of a call forward through the function at the others."""
+    func, settings, given, kwargs, _ = request
+    if not given or (settings.argnums and len(given) == 1):
+        raise InputTypeError(
+            f"the first argument is the tangents, packed as the gradient is, and those of the function follow them; "
+            f"the call has {'only one' if given else 'none'}"
+        )
+    direction, *args = given
+
+    def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
+        backend = scope.backend
+        if not backend.supports(FORWARD):
+            raise backend.unsupported(FORWARD)
+        pack = partial(pack_gradient, settings, inputs)
+        tangents = tangents_of(backend, direction, pack, inputs.primals, converts=scope.converts)
+        if inputs.primals:
+            outputs, pushed, aux = backend.jvp(run, inputs.primals, tangents)
+        else:
+            outputs, aux = map(list, run())
+            pushed = [None for _ in outputs]
+        if settings.debug_nan:
+            Look(scope, settings, inputs, run).at_tangents(outputs, pushed, tangents)
+        g = tangent_tree(backend, run.output, outputs, backend.unshared(pushed, [*tangents, *inputs.primals]))
+        value = run.untraced_output(outputs) if settings.return_value else None
+        return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux
+
+    return call(func, settings, tuple(args), kwargs, finish)
+
+
+VJP: Final = Derivative("vjp", partial(_linearised, make=Pullback, run_with="vjp"))
+LINEARIZE: Final = Derivative("linearize", partial(_linearised, make=Pushforward, run_with="linearize"))
+JVP: Final = Derivative("jvp", along, direction="tangents")
+
+
+@like_vjp
+def vjp(
+    func: Callable[..., Any] | None = None,
+    grad_vars: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    has_aux: bool | None = None,
+    return_value: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    debug_nan: bool = False,
+) -> GradientTransform[..., Any] | Decorator:
+    """Make a function that runs `func` once and returns its pullback: products of cotangents with the Jacobian.
+
+    Parameters
+    ----------
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+        As in `jacrev`; those after `argnums` by name alone.
+
+    Returns
+    -------
+    GradientTransform
+        Takes the arguments of `func` and returns what that of `jacrev` returns, with a `Pullback` in the place of the
+        Jacobian.
+
+    Raises
+    ------
+    AnyjacError
+        The same errors as `jacrev`.
+
+    References
+    ----------
+    .. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> pullback, value = anyjac.vjp(lambda x: x[1:] * x[:-1], return_value=True)(np.array([1.0, 2.0, 3.0]))
+    >>> value, pullback(np.array([1.0, 1.0]))
+    (array([2., 6.]), array([2., 4., 2.]))
+    """
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
+    return made_by(VJP, settings, func)
+
+
+@like_linearize
+def linearize(
+    func: Callable[..., Any] | None = None,
+    grad_vars: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    has_aux: bool | None = None,
+    return_value: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    debug_nan: bool = False,
+) -> GradientTransform[..., Any] | Decorator:
+    """Make a function that runs `func` once and returns its pushforward: products of the Jacobian with tangents.
+
+    Parameters
+    ----------
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+        As in `jacrev`; those after `argnums` by name alone.
+
+    Returns
+    -------
+    GradientTransform
+        Takes the arguments of `func` and returns what that of `jacrev` returns, with a `Pushforward` in the place of
+        the Jacobian.
+
+    Raises
+    ------
+    NotSupportedError
+        In the call, if the backend does not declare ``forward``.
+    AnyjacError
+        The same errors as `jacrev`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> pushforward = anyjac.linearize(lambda x: x[1:] * x[:-1])(np.array([1.0, 2.0, 3.0]))
+    >>> pushforward(np.array([1.0, 0.0, 0.0])), pushforward(np.array([0.0, 0.0, 1.0]))
+    (array([2., 0.]), array([0., 2.]))
+    """
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
+    return made_by(LINEARIZE, settings, func)
+
+
+@like_jvp
+def jvp(
+    func: Callable[..., Any] | None = None,
+    grad_vars: Any = None,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    has_aux: bool | None = None,
+    return_value: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    debug_nan: bool = False,
+) -> GradientTransform[..., Any] | Decorator:
+    """Make a function that returns the derivative of `func` along a direction: the Jacobian times a tangent.
+
+    Parameters
+    ----------
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+        As in `jacrev`; those after `argnums` by name alone.
+
+    Returns
+    -------
+    GradientTransform
+        Takes ``(tangents, *args)``, where ``tangents`` is packed as `grad` packs a gradient: bare for an int
+        `argnums`, a tuple for a sequence, the structure of `grad_vars`, or the pair of both. It returns what that of
+        `jacrev` returns, with the tangent of the output, in the tree of the output, in the place of the Jacobian.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, DtypeError
+        In the call, if the tangents have not the structure or the shapes of what is differentiated.
+    NotSupportedError
+        In the call, if the backend does not declare ``forward``.
+    AnyjacError
+        The same errors as `jacrev`.
+
+    References
+    ----------
+    .. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> rate = anyjac.Variable(2.0)
+    >>> def grown(x):
+    ...     return rate * x
+    >>> anyjac.jvp(grown, rate, 0, return_value=True)((1.0, np.array([0.0, 1.0])), np.array([3.0, 4.0]))
+    (array([3., 6.]), array([6., 8.]))
+    """
+    settings = make_settings(
+        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+    )
+    return made_by(JVP, settings, func)

@@ -1,0 +1,78 @@
+"""The axes that `vmap` maps over: what users write for them, and one for each leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import optree
+
+from anyjac_plugins import Array, Backend
+from anyjac_plugins.errors import InputTypeError, InputValueError
+
+from ..calls.settings import is_int
+from ..state.variable import without_variables
+from ..trees.structure import NAMESPACE, NodeOpener, flatten
+
+Where = Callable[[], str]
+"""Says how messages call an array."""
+
+
+_NONE: Final = object()
+"""None in a tree of axes, where it would be an empty container."""
+
+
+def checked(axes: Any, name: str, *, optional: bool) -> Any:
+    for axis in optree.tree_leaves(axes, none_is_leaf=True, namespace=NAMESPACE):
+        if not is_int(axis) and not (axis is None and optional):
+            also = ", None" if optional else ""
+            raise InputTypeError(
+                f"{name} must hold ints{also} and nothing else, and has {axis!r} (of type {type(axis).__qualname__})"
+            )
+    return axes
+
+
+def for_each_argument(in_axes: Any, count: int) -> Sequence[Any]:
+    if in_axes is None or is_int(in_axes):
+        return [in_axes] * count
+    if not isinstance(in_axes, (tuple, list)):
+        raise InputTypeError(f"in_axes must be an int, or a sequence with one entry for each argument, not {in_axes!r}")
+    if len(in_axes) != count:
+        raise InputValueError(f"in_axes={in_axes!r} has {len(in_axes)} entries, and the call {count} arguments")
+    return in_axes
+
+
+def for_each_leaf(
+    axes: Any, tree: Any, count: int, opener: NodeOpener, name: str = "in_axes"
+) -> Sequence[Any] | Iterator[Any]:
+    """Return the axis of each leaf of a tree, of which the tree of axes is a prefix."""
+    return [axes] * count if is_int(axes) else _broadcast(axes, tree, opener, name)
+
+
+def _broadcast(axes: Any, tree: Any, opener: NodeOpener, name: str) -> Iterator[Any]:
+    marked = optree.tree_map(lambda axis: _NONE if axis is None else axis, axes, none_is_leaf=True, namespace=NAMESPACE)
+    leaves, structure = flatten(tree)
+    try:
+        broadcast = optree.tree_broadcast_prefix(marked, tree, namespace=NAMESPACE)
+    except ValueError as error:
+        raise InputValueError(f"{name} has {axes!r}, which is no prefix of the tree {structure}") from error
+    arranged = structure.arrange(*flatten(broadcast))  # for its dicts have the order of the axes
+    assert arranged is not None
+    for axis, leaf in zip(arranged, leaves, strict=True):
+        for _ in flatten(without_variables(leaf), opener)[0]:
+            yield None if axis is _NONE else axis
+
+
+def in_front(backend: Backend, array: Array, axis: int, where: Where) -> Array:
+    if not -len(array.shape) <= axis < len(array.shape):
+        raise InputValueError(f"{where()} has shape {tuple(array.shape)}, and no axis {axis} to map over")
+    return array if axis in (0, -len(array.shape)) else backend.namespace.moveaxis(array, axis, 0)
+
+
+def behind(moveaxis: Callable[[Array, int, int], Array], array: Array, axis: int, where: Where) -> Array:
+    if not -len(array.shape) <= axis < len(array.shape):
+        raise InputValueError(
+            f"{where()} has shape {tuple(array.shape)} with the mapped axis in front, and that cannot be axis {axis}, "
+            f"as out_axes says"
+        )
+    return array if axis in (0, -len(array.shape)) else moveaxis(array, 0, axis)

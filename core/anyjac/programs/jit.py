@@ -1,0 +1,330 @@
+"""`jit`: a transform, or any function that uses Variables, compiled by the framework.
+
+Which Variables a function reads is found by running it; from then on they are inputs of what is compiled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from anyjac_plugins import JIT, Backend, Noted, StagedFunction
+from anyjac_plugins.errors import MixedBackendsError
+from anyjac_plugins.interrupts import run_and_end
+
+from ..callables.wrapper import Deferred, Wrapper, bind, name_of
+from ..calls.opening import select_backend
+from ..calls.settings import check_backend
+from ..derivatives.transform import settings_of
+from ..pickles import Recipe, given
+from ..selection.choice import Selection, chosen_in_context, select_device
+from ..state.context import Place, current_scope
+from ..state.per_object import PerInstance
+from ..state.scope import Scope
+from ..state.variable import Variable
+from ..trees.structure import LEAF, flatten
+from .fast_path import Known, ShortWay, UnlikeError, layout_of, nothing_known
+from .staging import FlatCall, Given, Identity, Note, Static, UndiscoveredError, take_apart
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R", covariant=True)
+
+
+@overload
+def jit(
+    func: None = None, *, backend: str | Backend | None = None, device: Any = None
+) -> Callable[[Callable[P, R]], Jitted[P, R]]: ...
+
+
+@overload
+def jit(func: Callable[P, R], *, backend: str | Backend | None = None, device: Any = None) -> Jitted[P, R]: ...
+
+
+def jit(
+    func: Callable[..., Any] | None = None, *, backend: str | Backend | None = None, device: Any = None
+) -> Jitted[..., Any] | Callable[[Callable[..., Any]], Jitted[..., Any]]:
+    """Compile a transform, or a function that uses Variables, by the framework's own compiler.
+
+    The function runs, on traced arrays, where it is called with a new kind of arguments: other shapes and dtypes of
+    arrays, other values of what is no array. Otherwise what was compiled runs, and nothing of the function's Python.
+    Variables are inputs and outputs of what is compiled: they are read and written in every call, and after an error
+    they are as they were.
+
+    Parameters
+    ----------
+    func
+        A transform such as `jacrev` makes, or any callable. Left out, `jit` returns a decorator.
+    backend
+        Name of the backend, or a `Backend`. None: that of the transform, of `use_backend`, of ``ANYJAC_BACKEND``, of
+        the arrays in the call, or the default, in this order.
+    device
+        Device to work on. None: that of the transform, of ``ANYJAC_DEVICE``, or where the arrays are.
+
+    Returns
+    -------
+    Jitted
+        Takes the arguments of `func` and returns what it returns.
+
+    Raises
+    ------
+    InputTypeError
+        Here, if `func` is not callable; in the call, for an argument that is neither an array nor hashable.
+
+    Notes
+    -----
+    JAX compiles by `jax.jit`, PyTorch by `torch.compile`; on a backend that does not declare ``jit``, as NumPy's, the
+    function runs as it is in every call, with the same results.
+
+    Numbers among the arguments are arrays to the function; True, False, text and other objects are what they are, and
+    another value is another kind. The function cannot branch on the values of arrays. What it does besides computing
+    and writing Variables, such as printing, happens when it runs, at least once for each kind of arguments. A Variable
+    that is made in it has no value outside. What the environment says is looked at when something is compiled; a call
+    like the one before does not look again. The compiler is given no array to write over: after an error a Variable
+    could not be as it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> weight = anyjac.Variable(np.array(2.0))
+    >>> @anyjac.jit
+    ... def descend(x):
+    ...     slope = anyjac.jacrev(lambda: (weight * x - 1.0) ** 2, grad_vars=weight)()
+    ...     weight.value = weight - 0.25 * slope
+    ...     return slope
+    >>> float(descend(np.array(1.0))), weight
+    (2.0, Variable(array(1.5)))
+    """
+    if func is None:
+        text = _described(check_backend(backend), device).removeprefix(", ")
+        wrap = partial(Jitted[..., Any], backend=backend, device=device)
+        return Deferred(wrap, f"jit({text})", lambda: ("jit", given(backend=backend, device=device)))
+    return Jitted(func, check_backend(backend), device)
+
+
+class Jitted(Wrapper, Generic[P, R]):
+    """A function that `jit` compiles.
+
+    It has the function's name, docstring and signature, keeps it as ``__wrapped__``, and binds ``self`` where it is an
+    attribute of a class; for each object it compiles anew. It can be copied and pickled when its function can, without
+    what was compiled.
+
+    Made by `jit`, not by hand.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> anyjac.jit(anyjac.jacrev(lambda x: x**2))
+    jit(jacrev(<lambda>))
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        backend: str | Backend | None,
+        device: Any,
+        compiled: _Compiled | None = None,
+    ):
+        super().__init__(func, "jit")
+        func = self.__wrapped__
+        settings = settings_of(func)
+        self._given = backend, device
+        self._backend = backend if backend is not None or settings is None else settings.backend
+        self._device = device if device is not None or settings is None else settings.device
+        self._variables: tuple[Variable, ...] = () if settings is None else settings.variables
+        self._compiled = _Compiled(lambda: func) if compiled is None else compiled
+        self._of_instances: PerInstance[_Compiled] = PerInstance()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not kwargs:
+            try:
+                known: R = self._compiled.known(args)
+                return known
+            except (UnlikeError, UndiscoveredError):
+                self._compiled.known = nothing_known
+        if args and isinstance(args[0], type) and (bound := self._of_class(args[0])) is not None:
+            of_class: R = bound(*args[1:], **kwargs)
+            return of_class
+        try:
+            return self._call(args, kwargs)
+        except MixedBackendsError as error:
+            if not self._learns_from(error):
+                raise
+        return self._call(args, kwargs)
+
+    def _learns_from(self, error: MixedBackendsError) -> bool:
+        """Tell whether the framework is known now: by a Variable that the function reads, if nothing else says it."""
+        learned = self._compiled.learned
+        if not isinstance(error.variable, Variable) or any(error.variable is known for known in learned):
+            return False
+        self._compiled.learned = (*learned, error.variable)
+        return True
+
+    def _select_backend(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Selection:
+        """Choose the backend, by what was learned too, unless the arguments say something else this time."""
+        if self._compiled.learned:
+            with contextlib.suppress(MixedBackendsError):
+                return select_backend(self._backend, args, kwargs, (*self._variables, *self._compiled.learned))
+        return select_backend(self._backend, args, kwargs, self._variables)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        backend, explicit = self._select_backend(args, kwargs)
+        device = select_device(backend, self._device)
+        program = self._compiled.program_for(backend, device, explicit)
+        scope = Scope(backend, device, explicit)
+
+        def within() -> R:
+            with backend.device_scope(device):
+                given = take_apart(backend, device, args, kwargs)
+                noted = program.run(scope, given)
+                scope.commit(noted.note.writes(noted.arrays))
+                self._remember(program, given, noted.note, args, kwargs)
+                result: R = noted.note.result(noted.arrays)
+                return result
+
+        return run_and_end(within, scope.close)
+
+    def _remember(
+        self, program: _Program, given: Given, note: Note, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Remember the short way, where neither keywords nor a default that may change stand against it."""
+        named = self._backend is not None
+        if not kwargs and (named or args or self._variables or self._compiled.learned):
+            self._compiled.known = program.known(given.static, args, note, named=named)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Jitted[P, R]: ...
+    @overload
+    def __get__(self: Jitted[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Jitted[Q, R]: ...
+    def __get__(self, instance: object | None, owner: type | None = None) -> Jitted[..., R]:
+        func = self.__wrapped__
+        bound = bind(func, instance, owner)
+        if bound is func:
+            return self
+        if instance is not None:
+            compiled = self._of_instances.of(instance, lambda find: _Compiled(lambda: bind(func, find(), owner)))
+        else:  # a class method or a static one, asked of the class
+            compiled = self._of_instances.of(owner, lambda find: _Compiled(lambda: bind(func, None, find())))
+        return Jitted(bound, *self._given, compiled)
+
+    def __repr__(self) -> str:
+        return f"jit({name_of(self.__wrapped__)}{_described(*self._given)})"
+
+    def _options(self) -> tuple[Any, ...]:
+        return self._given
+
+    def _recipe(self) -> Recipe:
+        backend, device = self._given
+        return "jit", given(backend=backend, device=device)
+
+
+def _described(backend: str | Backend | None, device: Any) -> str:
+    """Return the options that were given, as they would be written."""
+    return "".join(f", {name}={value!r}" for name, value in (("backend", backend), ("device", device)) if value)
+
+
+class _Compiled:
+    """What has been compiled of one function, or of one method of one object.
+
+    Attributes
+    ----------
+    known
+        The short way for calls like the last one: makes a call, or raises an UnlikeError.
+    learned
+        Variables that have told the framework, where nothing else did.
+    """
+
+    def __init__(self, resolve: Callable[[], Callable[..., Any]]) -> None:
+        self._resolve = resolve
+        self._programs: dict[tuple[Identity, Any, bool], _Program] = {}
+        self.known: ShortWay = nothing_known
+        self.learned: tuple[Variable, ...] = ()
+
+    def program_for(self, backend: Backend, device: Any, explicit: bool) -> _Program:
+        """Return the function as the backend compiles it."""
+        key = Identity(backend), device, explicit
+        found = self._programs.get(key)
+        if found is None:
+            found = self._programs.setdefault(key, _Program(backend, device, explicit, self._resolve))
+        return found
+
+
+class _Program:
+    """A function as one backend compiles it: for each kind of arguments, and the Variables that it reads for that."""
+
+    def __init__(self, backend: Backend, device: Any, explicit: bool, resolve: Callable[[], Callable[..., Any]]):
+        self._backend = backend
+        self._device = device
+        self._explicit = explicit
+        self._resolve = resolve
+        settings = settings_of(resolve())
+        self._compiles = backend.supports(JIT) and not (settings is not None and settings.debug_nan)
+        self._reads: dict[Static, tuple[Place, ...]] = {}
+        self._staged: dict[Static, StagedFunction] = {}
+
+    def run(self, scope: Scope, given: Given) -> Noted:
+        """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
+        if not self._compiles:
+            return self._run_as_it_is(scope, given)
+        while True:
+            read = self._reads.get(given.static, ())
+            values = [flatten(scope.value_at_entry(variable)) for variable in read]
+            static = given.static.with_variables(
+                [(Identity(variable), tree) for variable, (_, tree) in zip(read, values, strict=True)]
+            )
+            arrays = [*given.arrays, *(leaf for leaves, _ in values for leaf in leaves)]
+            scope.activate()  # for the run that may be needed, whose own scope is within this one
+            try:
+                return self._staged_for(static)(*arrays)
+            except UndiscoveredError as found:
+                self._reads[given.static] = (*read, *found.variables)
+            finally:
+                scope.deactivate()
+
+    def _run_as_it_is(self, scope: Scope, given: Given) -> Noted:
+        """Run the function, which finds its Variables in the scope."""
+        scope.activate()
+        try:
+            return self._flat(given.static).as_it_is(*given.arrays)
+        finally:
+            scope.deactivate()
+
+    def _staged_for(self, static: Static) -> StagedFunction:
+        found = self._staged.get(static)
+        if found is None:
+            found = self._staged.setdefault(static, self._backend.stage(self._flat(static)))
+        return found
+
+    def _flat(self, static: Static) -> FlatCall:
+        return FlatCall(self._backend, self._device, self._explicit, static, self._resolve)
+
+    def known(self, static: Static, args: tuple[Any, ...], note: Note, *, named: bool) -> ShortWay:
+        """Return the short way for calls like one of arrays, if it is outside all others and nothing is moved."""
+        backend, read = self._backend, self._reads.get(static, ())
+        leaves, tree = (args, None) if all(map(backend.is_array, args)) else flatten(args)
+        values = [variable._value for variable in read]
+        if not self._compiles or self._device is not None or note.written is None:
+            return nothing_known
+        if current_scope() is not None or not (named or chosen_in_context() is None):
+            return nothing_known
+        if any(variable.backend is not backend for variable in (*read, *note.written)):
+            return nothing_known
+        if not all(backend.is_array(array) and not backend.is_traced(array) for array in (*leaves, *values)):
+            return nothing_known
+        staged = self._staged_for(static.with_variables([(Identity(variable), LEAF) for variable in read]))
+        stateless = not read and not note.written
+        return Known(
+            backend,
+            staged,
+            read,
+            leaves,
+            tree,
+            values,
+            layout_of(args, leaves),
+            explicit=self._explicit,
+            named=named,
+            stateless=stateless,
+        )

@@ -1,0 +1,315 @@
+"""Functions of anything as functions of flat arrays, for a backend to compile: `Backend.stage`.
+
+Arguments and the values of Variables go in as arrays, results and written values come out as arrays; whatever else
+there is, trees, text, which Variables were written, is static on the way in and a note on the way out. Knows nothing of
+how anything is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from anyjac_plugins import Array, Backend, Noted, OpenedNode
+from anyjac_plugins.errors import InputTypeError, OutputError
+from anyjac_plugins.interrupts import run_and_end
+from anyjac_plugins.loading.models import libraries
+
+from ..calls.inputs import opener_of
+from ..calls.outputs import refuse_coroutine
+from ..calls.partition import Carried, Skeleton, carry
+from ..derivatives.linearisation import Linearisation
+from ..selection.choice import kind_of
+from ..state.context import Place
+from ..state.scope import Scope, Write
+from ..state.variable import Variable, without_variables
+from ..trees.objects import opener_of_objects
+from ..trees.structure import NodeOpener, TreeDef, flatten
+
+_NUMBERS = (int, float, complex)
+
+
+class Identity:
+    """Stands for an object, by identity."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self.thing is other.thing
+
+
+class Static:
+    """All of a call that is no array: its kind, together with the shapes and dtypes of the arrays.
+
+    Attributes
+    ----------
+    tree
+        The structure of ``(args, kwargs)``.
+    leaves
+        For each leaf what it is, with its type; None for an array.
+    variables
+        The Variables whose values follow the arguments, each with the structure of its value.
+    """
+
+    __slots__ = ("_hash", "leaves", "tree", "variables")
+
+    def __init__(
+        self,
+        tree: TreeDef,
+        leaves: tuple[tuple[type, Hashable] | None, ...],
+        variables: tuple[tuple[Identity, TreeDef], ...] = (),
+    ):
+        self.tree = tree
+        self.leaves = leaves
+        self.variables = variables
+        self._hash = hash((tree, leaves, variables))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Static) and (self.tree, self.leaves, self.variables) == (
+            other.tree,
+            other.leaves,
+            other.variables,
+        )
+
+    def with_variables(self, variables: Sequence[tuple[Identity, TreeDef]]) -> Static:
+        """Return the same for a call that reads these Variables."""
+        return Static(self.tree, self.leaves, tuple(variables))
+
+    def arguments(self, remaining: Iterator[Array]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Put the arguments together around arrays."""
+        leaves = [next(remaining) if leaf is None else leaf[1] for leaf in self.leaves]
+        args, kwargs = self.tree.unflatten(
+            [leaf.thing if isinstance(leaf, Identity) else leaf for leaf in leaves]
+        )  # fmt: skip
+        return args, kwargs
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The arguments of one call, taken apart."""
+
+    arrays: list[Array]
+    static: Static
+
+
+def take_apart(backend: Backend, device: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
+    """Separate the arrays and numbers among the arguments from the rest.
+
+    Raises
+    ------
+    InputTypeError
+        Naming an argument that is neither an array nor hashable.
+    """
+    leaves, tree = flatten((args, kwargs), _opener_of_arguments(backend))
+    arrays: list[Array] = []
+    static: list[tuple[type, Hashable] | None] = []
+    for index, leaf in enumerate(leaves):
+        if isinstance(leaf, _Fixed):
+            static.append((type(leaf.number), leaf.number))
+        elif backend.is_array(leaf) or (isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)):
+            arrays.append(leaf if device is None else backend.asarray(leaf, device=device))
+            static.append(None)
+        elif isinstance(leaf, Variable):
+            static.append((type(leaf), Identity(leaf)))
+        elif kind_of(leaf) is not None and hasattr(leaf, "dtype"):
+            arrays.append(backend.import_array(leaf, device=device))
+            static.append(None)
+        else:
+            static.append((type(leaf), _hashable(leaf, tree, index)))
+    return Given(arrays, Static(tree, tuple(static)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """A number in a model of another library that is none of its parameters."""
+
+    number: Any
+
+
+def _opener_of_arguments(backend: Backend) -> NodeOpener:
+    """Return what opens containers that only the backend knows, and marks numbers in them that are to stay numbers."""
+    opener = opener_of(backend)
+
+    def open_argument(node: object) -> OpenedNode | None:
+        opened = opener(node)
+        library = None if opened is None else libraries.of(node)
+        if opened is None or library is None:
+            return opened
+        children, tree = flatten(opened.children)
+        marked = [_Fixed(c) if isinstance(c, _NUMBERS) and library.holds_back(c, node) else c for c in children]
+        return replace(opened, children=tree.unflatten(marked))
+
+    return open_argument
+
+
+def _hashable(leaf: Any, tree: TreeDef, index: int) -> Hashable:
+    try:
+        hash(leaf)
+    except TypeError as error:
+        path = tree.paths()[index]
+        where = ("args", "kwargs")[int(path[1])] + path[3:]
+        raise InputTypeError(
+            f"{where} is of type {type(leaf).__qualname__}, which is neither an array nor hashable, so that jit cannot "
+            f"tell one from another; make it an array, a Variable or hashable, or bind it with functools.partial"
+        ) from error
+    return leaf  # type: ignore[no-any-return]
+
+
+class UndiscoveredError(Exception):
+    """The function read Variables that are no inputs of it yet."""
+
+    def __init__(self, variables: Sequence[Place]):
+        super().__init__(variables)
+        self.variables = variables
+
+
+class Note:
+    """What a function returned and wrote, without the arrays.
+
+    Attributes
+    ----------
+    plain
+        Whether it returned one bare array and wrote nothing.
+    written
+        The Variables that it wrote, if each of them holds one bare array; None otherwise.
+    """
+
+    __slots__ = ("__weakref__", "_output", "_writes", "plain", "written")
+
+    def __init__(self, output: Skeleton, writes: Sequence[tuple[Place, Skeleton]]):
+        self._output = output
+        self._writes = writes
+        self.plain = output.is_bare and not writes
+        simple = all(skeleton.is_bare for _, skeleton in writes)
+        self.written = tuple(variable for variable, _ in writes) if simple else None
+
+    @property
+    def count(self) -> int:
+        """The number of arrays in what the function returned; those that it wrote follow."""
+        return self._output.count
+
+    def result(self, arrays: Sequence[Array]) -> Any:
+        """Return what the function returned, around the arrays that came out."""
+        return self._output.around(arrays)
+
+    def writes(self, arrays: Sequence[Array]) -> list[Write]:
+        """Return what the function wrote, around the arrays that came out."""
+        start = self._output.count
+        found = []
+        for variable, skeleton in self._writes:
+            found.append(Write(variable, skeleton.around(arrays[start : start + skeleton.count]), created=False))
+            start += skeleton.count
+        return found
+
+
+class FlatCall:
+    """The function that `resolve` finds as one of flat arrays, for calls of one kind: what a backend compiles.
+
+    Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object.
+    """
+
+    __slots__ = ("_backend", "_device", "_explicit", "_resolve", "_static")
+
+    def __init__(
+        self,
+        backend: Backend,
+        device: Any,
+        explicit: bool,
+        static: Static,
+        resolve: Callable[[], Callable[..., Any]],
+    ):
+        self._backend = backend
+        self._device = device
+        self._explicit = explicit
+        self._static = static
+        self._resolve = resolve
+
+    def __call__(self, *arrays: Array) -> Noted:
+        """Run to be compiled.
+
+        Raises
+        ------
+        UndiscoveredError
+            For Variables that it read and that were not among its inputs.
+        """
+        return self._run_in(_run_to_discover, arrays)
+
+    def as_it_is(self, *arrays: Array) -> Noted:
+        """Run for this one call, in which Variables need be no inputs."""
+        return self._run_in(_run, arrays)
+
+    def _run_in(self, run: Callable[..., Noted], arrays: Sequence[Array]) -> Noted:
+        scope = Scope(self._backend, self._device, self._explicit)
+        return run_and_end(lambda: run(self._resolve(), scope, arrays, self._static), scope.close)
+
+
+def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+    """Run, and raise an UndiscoveredError for Variables that are to be inputs.
+
+    The framework, which may be recording what is run here, makes other threads wait until it has finished: one of them
+    may own a Variable that is wanted here, so that to wait for it would be to wait for ever. It is an input next time,
+    to be waited for outside.
+    """
+    owner = scope.owner
+    before, owner.missed = owner.missed, []
+    try:
+        noted = _run(func, scope, arrays, static)
+    except Exception:  # a BusyError, or what the function has made of it
+        if not owner.missed:
+            raise
+    finally:
+        missed, owner.missed = owner.missed, before
+    if missed:
+        raise UndiscoveredError(missed)
+    undiscovered = scope.read_besides([variable.thing for variable, _ in static.variables])
+    if undiscovered:
+        raise UndiscoveredError(undiscovered)
+    return noted
+
+
+def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+    backend, opener = scope.backend, opener_of(scope.backend)
+    remaining = iter(arrays)
+    args, kwargs = static.arguments(remaining)
+    for variable, tree in static.variables:
+        scope.substitute(variable.thing, tree.unflatten([next(remaining) for _ in range(tree.num_leaves)]))
+    scope.activate()
+    try:
+        result = func(*args, **kwargs)
+        refuse_coroutine(result)
+        output = carry(backend, opener_of_objects(backend, opener), without_variables(result))
+        _refuse_linear_maps(output)
+    finally:
+        scope.deactivate()
+    writes = [(write.variable, carry(backend, None, write.value)) for write in scope.writes() if not write.created]
+    results = [*output.arrays, *(array for _, content in writes for array in content.arrays)]
+    note = Note(Skeleton(output), [(variable, Skeleton(content)) for variable, content in writes])
+    return Noted(note, results)
+
+
+def _refuse_linear_maps(output: Carried) -> None:
+    """Refuse what belongs to one run of the function, and would be that of the first run ever after.
+
+    Raises
+    ------
+    OutputError
+        Naming it.
+    """
+    for leaf in output.leaves:
+        if isinstance(getattr(leaf, "_source", None), Linearisation):
+            raise OutputError(
+                f"a compiled function returned {leaf!r}, which holds what one run of it has computed; apply it in the "
+                f"function, and return what comes out"
+            )

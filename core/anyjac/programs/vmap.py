@@ -1,0 +1,396 @@
+"""`vmap`: a function mapped over an axis of its arguments, with what Variables mean in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+import numpy as np
+
+from anyjac_plugins import Array, Backend
+from anyjac_plugins.backend.types import chunks
+from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
+from anyjac_plugins.interrupts import run_and_end
+
+from ..callables.wrapper import Deferred, Wrapper, name_of
+from ..calls.conversion import to_array
+from ..calls.dtypes import float0, is_trivial
+from ..calls.inputs import opener_of, opener_without
+from ..calls.opening import select_backend
+from ..calls.outputs import refuse_coroutine
+from ..calls.partition import Carried, carry
+from ..calls.settings import check_backend, check_chunk_size
+from ..derivatives.transform import settings_of
+from ..pickles import Recipe, given
+from ..selection.choice import is_array_of_any, is_number, select_device
+from ..state.scope import Scope
+from ..state.variable import without_variables
+from ..trees.structure import TreeDef, flatten
+from .axes import Where, behind, checked, for_each_argument, for_each_leaf, in_front
+
+R = TypeVar("R", covariant=True)
+
+
+class MapDecorator(Protocol):
+    """What `vmap` returns where it is given no function."""
+
+    @overload
+    def __call__(self, func: Callable[..., complex], /) -> Mapped[Any]: ...
+    @overload
+    def __call__(self, func: Callable[..., R], /) -> Mapped[R]: ...
+
+
+@overload
+def vmap(
+    func: None = None,
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> MapDecorator: ...
+
+
+# A number becomes an array, of a type that is not known here; any other type is taken for that of the whole batch too.
+@overload
+def vmap(
+    func: Callable[..., complex],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> Mapped[Any]: ...
+
+
+@overload
+def vmap(
+    func: Callable[..., R],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> Mapped[R]: ...
+
+
+def vmap(
+    func: Callable[..., Any] | None = None,
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    backend: str | Backend | None = None,
+    device: Any = None,
+    chunk_size: int | None = None,
+) -> Mapped[Any] | MapDecorator:
+    """Make a function that maps `func` over an axis of its arguments: one call for all examples of a batch.
+
+    Around a transform it gives per-example derivatives, with respect to Variables too.
+
+    Parameters
+    ----------
+    func
+        Any callable, a transform among them. Left out, `vmap` returns a decorator.
+    in_axes
+        The axis to map over: an int for all positional arguments, or a sequence with one entry for each of them: an
+        int, None for one that goes to every example as it is, or a tree of these that is a prefix of the argument's.
+        Keyword arguments go to every example as they are.
+    out_axes
+        Where the axis is in what comes back: an int, or a tree of them that is a prefix of the output's.
+    backend, device
+        As in `jacrev`.
+    chunk_size
+        How many examples to compute at once; None for all of them.
+
+    Returns
+    -------
+    Mapped
+        Takes the arguments of `func` and returns the tree that it returns, with one more axis in each array.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        Here, or in the call, for axes that do not fit the arguments, or whose sizes differ.
+    OutputError
+        In the call, if `func` returns something besides arrays and numbers.
+    VariableWriteError
+        In the call, if `func` writes a Variable.
+
+    Notes
+    -----
+    A Variable has one value, which all examples read. It cannot be written in `func`, where each example would write
+    another value: return what is to be written, and write it after the call. To map over what a Variable holds, pass
+    it as an argument.
+
+    JAX and PyTorch compute all examples at once, by `jax.vmap` and `torch.func.vmap`, and `func` runs once, so that it
+    cannot branch on values; a backend without such a map runs it once for each example.
+
+    Examples
+    --------
+    Gradients of a loss for each example of a batch:
+
+    >>> import numpy as np
+    >>> import anyjac
+    >>> weights = anyjac.Variable(np.array([1.0, 2.0]), name="weights")
+    >>> def loss(x, y):
+    ...     return ((weights * x).sum() - y) ** 2
+    >>> batch, targets = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]), np.array([0.0, 1.0, 4.0])
+    >>> anyjac.vmap(anyjac.grad(loss, weights))(batch, targets)
+    array([[2., 0.],
+           [4., 4.],
+           [0., 0.]])
+    """
+    check_backend(backend)
+    check_chunk_size(chunk_size)
+    axes = _Axes(checked(in_axes, "in_axes", optional=True), checked(out_axes, "out_axes", optional=False))
+    options = _Options(axes, backend, device, chunk_size)
+    if func is None:
+        text = f"vmap({options.describe().removeprefix(', ')})"
+        return Deferred(partial(Mapped[Any], options=options), text, options.recipe)
+    return Mapped(func, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    inward: Any
+    outward: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    axes: _Axes
+    backend: str | Backend | None
+    device: Any
+    chunk_size: int | None
+
+    def recipe(self) -> Recipe:
+        """Return how pickles make what has these options."""
+        axes = {name: value for name, value in self._axes().items() if value != 0}
+        return "vmap", axes | given(backend=self.backend, device=self.device, chunk_size=self.chunk_size)
+
+    def _axes(self) -> dict[str, Any]:
+        return {"in_axes": self.axes.inward, "out_axes": self.axes.outward}
+
+    def describe(self) -> str:
+        """Return the options that differ from the defaults, as they would be written."""
+        texts = [f", {name}={value!r}" for name, value in self._axes().items() if value != 0]
+        options = ("backend", "device", "chunk_size")
+        return "".join(texts + [f", {n}={getattr(self, n)!r}" for n in options if getattr(self, n) is not None])
+
+
+class Mapped(Wrapper, Generic[R]):
+    """A function that `vmap` maps over an axis of its arguments.
+
+    It has the function's name, docstring and signature, keeps it as ``__wrapped__``, and binds ``self`` where it is an
+    attribute of a class. It can be copied and pickled when its function can.
+
+    Made by `vmap`, not by hand.
+
+    Examples
+    --------
+    >>> import anyjac
+    >>> anyjac.vmap(anyjac.jacrev(lambda x: x**2), in_axes=1)
+    vmap(jacrev(<lambda>), in_axes=1)
+    """
+
+    def __init__(self, func: Callable[..., Any], options: _Options):
+        super().__init__(func, "vmap")
+        self._mapping = options
+
+    def __call__(self, *args: Any, **kwargs: Any) -> R:
+        if args and isinstance(args[0], type) and (bound := self._of_class(args[0])) is not None:
+            of_class: R = bound(*args[1:], **kwargs)
+            return of_class
+        result: R = _map(self.__wrapped__, self._mapping, args, kwargs)
+        return result
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Mapped[R]:
+        mapped: Mapped[R] = super().__get__(instance, owner)
+        return mapped
+
+    def __repr__(self) -> str:
+        return f"vmap({name_of(self.__wrapped__)}{self._mapping.describe()})"
+
+    def _options(self) -> tuple[Any, ...]:
+        return (self._mapping,)
+
+    def _recipe(self) -> Recipe:
+        return self._mapping.recipe()
+
+
+def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    settings = settings_of(func)
+    named = options.backend if options.backend is not None or settings is None else settings.backend
+    backend, explicit = select_backend(named, args, kwargs, () if settings is None else settings.variables)
+    device = select_device(backend, options.device)
+    scope = Scope(backend, device, explicit, maps=True)
+
+    def within() -> Any:
+        with backend.device_scope(device):
+            batch = _Batch(backend, device, explicit, options.axes.inward, args)
+            run = _Run(func, scope, batch, kwargs)
+            rows = _in_chunks(backend, run, batch.arrays, batch.size, options.chunk_size)
+            return run.output_of(rows, options.axes.outward)
+
+    return run_and_end(within, scope.close)
+
+
+def _in_chunks(
+    backend: Backend, run: Callable[..., list[Array]], arrays: Sequence[Array], size: int, chunk_size: int | None
+) -> list[Array]:
+    if chunk_size is None or chunk_size >= size:
+        return backend.map_rows(run, arrays)
+    parts = [
+        backend.map_rows(run, [array[start:stop, ...] for array in arrays]) for start, stop in chunks(size, chunk_size)
+    ]
+    return [backend.namespace.concat(column, axis=0) for column in zip(*parts, strict=True)]
+
+
+class _Batch:
+    """The arguments of a mapped call, taken apart into what is mapped over and what every example gets.
+
+    Attributes
+    ----------
+    arrays
+        What is mapped over, with the mapped axis in front.
+    size
+        How many examples there are.
+    """
+
+    def __init__(self, backend: Backend, device: Any, converts: bool, in_axes: Any, args: tuple[Any, ...]):
+        self.arrays: list[Array] = []
+        self._args: list[tuple[TreeDef, list[Any]] | Any] = []
+        self._mapped: list[bool] = []
+        wheres: list[Where] = []
+        opener = opener_without(backend, _is_the_same_for_all)
+        for position, (arg, axes) in enumerate(zip(args, for_each_argument(in_axes, len(args)), strict=True)):
+            self._mapped.append(axes is not None)
+            if axes is None:
+                self._args.append(arg)
+                continue
+            leaves, tree = flatten(without_variables(arg), opener)
+            taken: list[Any] = []
+            for index, (leaf, axis) in enumerate(
+                zip(leaves, for_each_leaf(axes, arg, len(leaves), opener), strict=True)
+            ):
+                if axis is None:
+                    taken.append(_Given(leaf))
+                    continue
+                where = partial(_place, f"argument {position}", tree, index)
+                array = leaf if backend.is_array(leaf) else to_array(backend, leaf, where, device, converts)
+                self.arrays.append(in_front(backend, array, axis, where))
+                wheres.append(where)
+                taken.append(None)
+            self._args.append((tree, taken))
+        self.size = _common_size(self.arrays, wheres)
+
+    def example(self, rows: Sequence[Array]) -> list[Any]:
+        """Return the arguments of one example."""
+        remaining = iter(rows)
+        return [
+            _put_together(arg[0], arg[1], remaining) if mapped else arg
+            for arg, mapped in zip(self._args, self._mapped, strict=True)
+        ]
+
+
+def _put_together(tree: TreeDef, taken: Sequence[Any], remaining: Iterator[Array]) -> Any:
+    return tree.unflatten([next(remaining) if leaf is None else leaf.value for leaf in taken], whole=True)
+
+
+def _is_the_same_for_all(leaf: Any, held_back: bool) -> bool:
+    """Tell whether a leaf of a container goes to every example as it is: a function, a text, a number of a model."""
+    return not is_array_of_any(leaf) and (held_back or not is_number(leaf))
+
+
+def _common_size(arrays: Sequence[Array], wheres: Sequence[Where]) -> int:
+    """Return how many examples there are, and refuse arrays that have different numbers of them."""
+    if not arrays:
+        raise InputValueError("vmap needs an argument to map over, and in_axes or the arguments name none")
+    first = arrays[0].shape[0]
+    for array, where in zip(arrays, wheres, strict=True):
+        size = array.shape[0]
+        if size != first:
+            raise InputValueError(
+                f"{where()} has {size} elements along the axis to map over, and {wheres[0]()} has {first}; both need "
+                f"as many, or None in in_axes"
+            )
+    if not first:
+        raise InputValueError(f"{wheres[0]()} has no element along the axis to map over, so that there is no example")
+    return int(first)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A leaf that every example gets as it is."""
+
+    value: Any
+
+
+class _Run:
+    """The user's function as a function of the arrays of one example, within the scope of the call."""
+
+    def __init__(self, func: Callable[..., Any], scope: Scope, batch: _Batch, kwargs: dict[str, Any]):
+        self._func = func
+        self._scope = scope
+        self._batch = batch
+        self._kwargs = kwargs
+        self._output: Carried | None = None
+
+    def __call__(self, *rows: Array) -> list[Array]:
+        scope, backend = self._scope, self._scope.backend
+        args = self._batch.example(rows)
+        scope.activate()
+        try:
+            result = self._func(*args, **self._kwargs)
+            refuse_coroutine(result)
+            output = carry(backend, opener_of(backend), without_variables(result))
+        finally:
+            scope.deactivate()
+        scope.refuse_writes()
+        if self._output is not None and self._output.tree != output.tree:
+            raise OutputError(
+                f"the function returned {output.tree} for one example, and {self._output.tree} for another; it must "
+                f"return the same structure for all of them"
+            )
+        self._output = output
+        return [
+            leaf if is_array else _constant(backend, leaf, partial(_place, "output", output.tree, index))
+            for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
+            if not is_trivial(leaf)  # of which there are as many as examples, and nothing to compute
+        ]
+
+    def output_of(self, rows: Sequence[Array], out_axes: Any) -> Any:
+        """Put what has been computed for all examples into the tree of the output."""
+        assert self._output is not None
+        tree, backend, leaves = self._output.tree, self._scope.backend, self._output.leaves
+        axes = for_each_leaf(out_axes, self._output.original, len(leaves), opener_of(backend), "out_axes")
+        remaining = iter(rows)
+        moved: list[Any] = []
+        for index, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
+            where = partial(_place, "output", tree, index)
+            if is_trivial(leaf):
+                stacked = np.zeros((self._batch.size, *leaf.shape), dtype=float0)
+                moved.append(behind(np.moveaxis, stacked, axis, where))
+            else:
+                moved.append(behind(backend.namespace.moveaxis, next(remaining), axis, where))
+        return tree.unflatten(moved)
+
+
+def _constant(backend: Backend, leaf: Any, where: Where) -> Array:
+    """Make an array of a number, or of a NumPy array, that a function returned."""
+    try:
+        return to_array(backend, leaf, where, None, converts=False)
+    except InputTypeError as error:
+        raise OutputError(f"{error}; a mapped function returns arrays and numbers alone") from error
+
+
+def _place(root: str, tree: TreeDef, index: int) -> str:
+    return f"{root}{tree.paths()[index]}"
+
+
+# ---- axes ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,196 @@
+"""Choosing the backend and the device: argument, context, environment, arrays, enclosing call, default.
+
+Holds the process's `BackendRegistry`. Reads the types of arrays, never their values, and imports no framework until a
+backend is chosen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from anyjac_plugins import Backend, BackendRegistry, environment
+from anyjac_plugins.errors import AnyjacError, BackendUnavailableError, InputTypeError, MixedBackendsError
+
+from ..trees.structure import flatten
+
+NUMPY = "numpy"
+"""What plain NumPy arrays count as: they go with any framework, and alone they mean the backend of this alias."""
+
+
+class Selection(NamedTuple):
+    """A backend, and whether somebody named it (then arrays of other frameworks are converted)."""
+
+    backend: Backend
+    explicit: bool
+
+
+registry = BackendRegistry()
+
+in_context: ContextVar[Backend | None] = ContextVar("anyjac_backend", default=None)
+"""The backend of the innermost `use_backend`."""
+chosen_in_context = in_context.get
+"""Return the backend of the innermost `use_backend` here, None where there is none."""
+
+_default = NUMPY
+_PLAIN = (str, bytes, int, float, complex, type(None), types.FunctionType, types.MethodType, type)
+_kinds: dict[type, str | None] = {}
+_kinds_generation = -1
+
+
+def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Backend | None = None) -> Selection:
+    """Choose for a call: what is named, else what the types of `values` say, else `enclosing`, else the default.
+
+    Raises
+    ------
+    MixedBackendsError
+        If nobody named a backend and `values` come from several frameworks.
+    """
+    named = named_selection(backend)
+    if named is not None:
+        return named
+    kinds = {kind for value in values for kind in _kinds_in(value)}
+    framework = _only_framework(kinds)
+    if framework is not None:
+        return Selection(registry.get(framework), explicit=False)
+    if enclosing is not None:
+        return Selection(enclosing, explicit=False)
+    return Selection(registry.get(NUMPY) if kinds else default_backend(), explicit=False)
+
+
+def framework_of(values: Iterable[Any]) -> str | None:
+    """Return the backend's name for the one framework that `values` come from; None for NumPy's and Python's numbers.
+
+    Raises
+    ------
+    MixedBackendsError
+        If they come from several.
+    """
+    return _only_framework({kind for value in values for kind in _kinds_in(value)})
+
+
+def named_backend() -> Backend | None:
+    """Return the backend that context or environment name, None where they name none."""
+    named = named_selection(None)
+    return None if named is None else named.backend
+
+
+def select_device(backend: Backend, device: Any) -> Any:
+    """Return the backend's object for `device` or for ``ANYJAC_DEVICE``; None where neither is given."""
+    if device is not None:
+        return backend.resolve_device(device)
+    wanted = environment.read(environment.DEVICE)
+    if wanted is None:
+        return None
+    with _from(environment.DEVICE):
+        return backend.resolve_device(wanted)
+
+
+def kind_of(value: Any) -> str | None:
+    """Return the backend's name that the type of `value` stands for, ``"numpy"`` for NumPy's own, None for no array."""
+    global _kinds_generation
+    if _kinds_generation != registry.generation:
+        _kinds.clear()
+        _kinds_generation = registry.generation
+    cls = type(value)
+    try:
+        return _kinds[cls]
+    except KeyError:
+        return _kinds.setdefault(cls, _kind_of_type(cls))
+
+
+def is_array_of_any(value: Any) -> bool:
+    """Tell whether something is an array of some framework, and not another object of one, such as a function."""
+    return kind_of(value) is not None and hasattr(value, "dtype")
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether something is a number of Python."""
+    return isinstance(value, (bool, int, float, complex))
+
+
+def _kinds_in(value: Any) -> Iterator[str]:
+    """Yield the kind of a leaf; or those in a container that only the registry of an imported framework knows."""
+    kind = kind_of(value)
+    if kind is not None:
+        yield kind
+    elif not isinstance(value, _PLAIN):
+        for backend in _imported_backends():
+            opened = backend.flatten_node(value)
+            if opened is not None:
+                yield from (kind for leaf in flatten(opened.children)[0] for kind in _kinds_in(leaf))
+                return
+
+
+def _only_framework(kinds: set[str]) -> str | None:
+    frameworks = kinds - {NUMPY}
+    if len(frameworks) > 1:
+        raise MixedBackendsError(
+            f"the arrays of this call come from several frameworks: {', '.join(sorted(frameworks))}; say which one is "
+            f"meant, with backend= or anyjac.use_backend, and the others are converted"
+        )
+    return frameworks.pop() if frameworks else None
+
+
+def _imported_backends() -> Iterator[Backend]:
+    for spec in registry.specs():
+        if any(module in sys.modules for module in spec.array_modules):
+            with contextlib.suppress(AnyjacError):
+                yield registry.get(spec.name)
+
+
+def _kind_of_type(cls: type) -> str | None:
+    owners = {module: spec.name for spec in registry.specs() for module in spec.array_modules}
+    owners["numpy"] = NUMPY
+    for base in cls.__mro__:
+        owner = owners.get(base.__module__.partition(".")[0])
+        if owner is not None:
+            return owner
+    return None
+
+
+def set_default(backend: Backend) -> None:
+    """Let a backend be the one that is used where nothing else decides."""
+    global _default
+    _default = backend.name
+
+
+def default_backend() -> Backend:
+    """Return the backend that is used where nothing else decides."""
+    try:
+        return registry.get(_default)
+    except AnyjacError as error:
+        raise BackendUnavailableError(
+            f"nothing says which backend is meant, and the default one, {_default!r}, cannot be used: {error} Name one "
+            f"with backend=, anyjac.use_backend or {environment.BACKEND}"
+        ) from error
+
+
+def named_selection(backend: str | Backend | None) -> Selection | None:
+    """Return the backend that is given, or that context or environment name; None where nobody names one."""
+    wanted = backend if backend is not None else in_context.get()
+    if wanted is None:
+        wanted = environment.read(environment.BACKEND)
+        if wanted is None:
+            return None
+        with _from(environment.BACKEND):
+            return Selection(registry.get(wanted), explicit=True)
+    if isinstance(wanted, Backend):
+        return Selection(wanted, explicit=True)
+    if not isinstance(wanted, str):
+        raise InputTypeError(f"backend must be a name or a Backend, not {wanted!r}")
+    return Selection(registry.get(wanted), explicit=True)
+
+
+@contextlib.contextmanager
+def _from(variable: str) -> Iterator[None]:
+    """Say of an error that what it is about was found in the environment."""
+    try:
+        yield
+    except AnyjacError as error:
+        error.add_note(f"it is the environment variable {variable} that asks for it")
+        raise

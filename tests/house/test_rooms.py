@@ -1,0 +1,85 @@
+"""The rooms of each source root: no circles between files, and a sentence at each door."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import anyjac
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SOURCE_ROOTS = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+PACKAGES = {
+    path.parent.name: path.parent
+    for path in (
+        *(p for root in SOURCE_ROOTS for p in (ROOT / root).glob("*/__init__.py")),
+        *ROOT.glob("*/__init__.py"),
+    )
+}
+ROOMS = sorted(path.parent for package in PACKAGES.values() for path in package.glob("*/**/__init__.py"))
+
+
+def modules_of(package: Path) -> dict[str, Path]:
+    found = {}
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the imports that run, those within functions among them: not what type checkers alone see."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        elif not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            yield from imports(node)
+
+
+def imported(module: str, path: Path, modules: dict[str, Path]) -> set[str]:
+    """Return the modules of the same package that a file names in its imports."""
+    around = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    found: set[str] = set()
+    for node in imports(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+            continue
+        start = around[: len(around) - node.level + 1] if node.level else []
+        target = ".".join([*start, *([node.module] if node.module else [])])
+        inner = {f"{target}.{alias.name}" for alias in node.names}
+        found |= inner & modules.keys() or {target}
+        if inner - modules.keys():
+            found.add(target)
+    return (found & modules.keys()) - {module}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_imports_itself_by_way_of_others(package: str) -> None:
+    modules = modules_of(PACKAGES[package])
+    graph = {module: imported(module, path, modules) for module, path in modules.items()}
+    assert len(graph) > 5
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_a_circle_is_found() -> None:
+    with pytest.raises(CycleError):
+        TopologicalSorter({"one": {"other"}, "other": {"one"}}).prepare()
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.relative_to(ROOT).as_posix())
+def test_a_room_says_what_lives_there_what_it_reads_and_what_it_does_not_touch(room: Path) -> None:
+    first = (ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or "").partition("\n")[0]
+    assert re.fullmatch(r"[A-Z].*\. Reads .*; .*\.", first)
+
+
+def test_no_room_or_file_of_the_core_stands_in_the_way_of_a_public_name() -> None:
+    names = {path.stem for path in PACKAGES["anyjac"].iterdir()}
+    assert names & {*anyjac.__all__} == set()
