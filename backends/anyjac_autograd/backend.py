@@ -1,4 +1,4 @@
-"""The autograd backend: NumPy arrays, and autograd's boxes around them. Derivatives are in `differentiation`."""
+"""The autograd backend: NumPy arrays, and autograd's boxes around them. Derivatives are in `linear_maps`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JAX backend: arrays, devices and trees in JAX's terms. Derivatives are in `differentiation`."""
+"""The JAX backend: arrays, devices and trees in JAX's terms. Derivatives are in `linear_maps`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PyTorch backend: tensors and devices in PyTorch's terms. Derivatives are in `differentiation`."""
+"""The PyTorch backend: tensors and devices in PyTorch's terms. Derivatives are in `linear_maps`."""
 
 from __future__ import annotations
 
