@@ -99,7 +99,7 @@ def test_every_error_says_what_has_happened_and_can_be_caught_as_ours(name: str)
     error = getattr(anyjac, name)
     assert error.__doc__
     assert error.__doc__.endswith(".")
-    assert issubclass(error, (anyjac.AnyjacError, UserWarning))
+    assert issubclass(error, (anyjac.AnyjacError, Warning))
     assert error is anyjac.AnyjacError or len(error.__mro__) > len(anyjac.AnyjacError.__mro__)
 
 

@@ -1,7 +1,7 @@
 """The array-API namespace of the JAX backend: `jax.numpy`, with mends where it leaves the standard.
 
-In `jax.numpy` the values of the ``unique`` functions and the sign of complex numbers count as constants, and two
-functions return integers that are narrower than the standard says.
+In `jax.numpy` the values of the ``unique`` functions and the sign of complex numbers count as constants, two functions
+return integers that are narrower than the standard says, and one warns of an array in the place of its dtype.
 """
 
 from __future__ import annotations
@@ -20,9 +20,15 @@ def build_namespace() -> types.ModuleType:
     namespace = types.ModuleType("anyjac_jax.array_api")
     for name in dir(jnp):
         setattr(namespace, name, getattr(jnp, name))
-    for function in (cumulative_prod, searchsorted, sign, unique_all, unique_counts, unique_inverse, unique_values):
+    unique = (unique_all, unique_counts, unique_inverse, unique_values)
+    for function in (can_cast, cumulative_prod, searchsorted, sign, *unique):
         setattr(namespace, function.__name__, function)
     return namespace
+
+
+def can_cast(from_: Any, to: Any, /) -> bool:
+    """Return whether promotion leads from one dtype, or that of an array, to another."""
+    return bool(jnp.can_cast(from_.dtype if isinstance(from_, jax.Array) else from_, to))
 
 
 def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:

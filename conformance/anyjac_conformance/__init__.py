@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .answers import Array, Raises
     from .catalogue import all_scenarios, select
-    from .clauses import CLAUSES, SUBJECTS
+    from .clauses import CLAUSES
     from .engine import check_backend, run_scenario
     from .expectations import Expectation, load_expectations
     from .lab import Lab
@@ -41,7 +41,7 @@ _HOMES = {
         "Change",
         "compare_reports",
     ),
-    "anyjac_conformance.clauses": ("CLAUSES", "SUBJECTS"),
+    "anyjac_conformance.clauses": ("CLAUSES",),
     "anyjac_conformance.engine": (
         "check_backend",
         "run_scenario",
@@ -82,7 +82,6 @@ __all__ = [
     "NOT_DECLARED",
     "PASSED",
     "STATUSES",
-    "SUBJECTS",
     "Array",
     "Change",
     "Collection",

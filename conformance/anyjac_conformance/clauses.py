@@ -132,6 +132,3 @@ CLAUSES: Final[dict[str, str]] = {
     "devices/unknown": "An unknown device is an error that lists the devices that are present.",
 }
 """Anchors and sentences."""
-
-SUBJECTS: Final = tuple(dict.fromkeys(clause.partition("/")[0] for clause in CLAUSES))
-"""What the clauses are about, in their order: the first part of each name."""

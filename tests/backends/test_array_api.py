@@ -200,6 +200,7 @@ def test_limits_of_dtypes_and_exchange_are_as_the_standard_says(backend: anyjac.
 
 
 @pytest.mark.exhaustive_on("jax", "torch")
+@pytest.mark.filterwarnings("error::DeprecationWarning")
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_a_call_gives_what_the_standard_says(backend: anyjac.Backend, name: str) -> None:
     @EXAMPLES[backend.name]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import anyjac
 from anyjac import CacheInfo, InputValueError, Variable, jacrev
-from anyjac_conformance import SUBJECTS, check_backend, select
+from anyjac_conformance import CLAUSES, check_backend, select
 from anyjac_jax.backend import JaxBackend
 from anyjac_jax.jacobians import CALLS_TO_COMPILE, MAXIMUM
 
@@ -568,10 +568,10 @@ def test_threads_share_what_is_compiled() -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("path", JaxBackend.paths)
-@pytest.mark.parametrize("subject", SUBJECTS)
-def test_the_scenarios_pass_on_each_path(path: str, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("clause", CLAUSES)
+def test_the_scenarios_pass_on_each_path(path: str, clause: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anyjac.get_backend("jax"), "forced_path", path)
-    check_backend("jax", scenarios=select([subject]))
+    check_backend("jax", scenarios=select([clause]))
 
 
 # ---- large Jacobians -----------------------------------------------------------------------------------------------

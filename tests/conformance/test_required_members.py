@@ -7,10 +7,10 @@ import pytest
 
 import anyjac
 from anyjac import Backend
-from anyjac_conformance import SUBJECTS, check_backend, select
+from anyjac_conformance import CLAUSES, check_backend, select
 
 JAX = anyjac.get_backend("jax")
-DERIVED = ("rows", "jit", "vmap", "jacfwd", "jvp", "linearize", "hessian", "arrays")
+DERIVED = ("rows/", "jit/", "vmap/", "jacfwd/", "jvp/", "linearize/", "hessian/", "arrays/")
 """Subjects that are made of derived members for the most part."""
 
 
@@ -39,9 +39,11 @@ class RequiredOnly(Backend):
 
 
 @pytest.mark.parametrize(
-    "subject",
-    [subject if subject in DERIVED else pytest.param(subject, marks=pytest.mark.exhaustive) for subject in SUBJECTS],
+    "clause",
+    [
+        clause if clause.startswith(DERIVED) else pytest.param(clause, marks=pytest.mark.exhaustive)
+        for clause in CLAUSES
+    ],
 )
-def test_the_derived_members_are_enough_for_the_whole_suite(subject: str) -> None:
-    results = check_backend(RequiredOnly(), scenarios=select([subject]), on_fail="collect")
-    assert [(result.scenario.id, result.faults) for result in results if result.bad] == []
+def test_the_derived_members_are_enough_for_the_whole_suite(clause: str) -> None:
+    check_backend(RequiredOnly(), scenarios=select([clause]))

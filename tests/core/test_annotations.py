@@ -109,6 +109,20 @@ def test_a_method_has_the_annotations_of_its_function(make: Callable[..., Any]) 
     assert typing.get_type_hints(Model().run) == typing.get_type_hints(Model.run) == {"x": float, "return": float}
 
 
+def test_a_function_that_dispatches_by_annotations_finds_those_of_the_function() -> None:
+    @functools.singledispatch
+    def slope(x: Any) -> Any:
+        raise NotImplementedError
+
+    @slope.register
+    @anyjac.grad
+    def of_float(x: float) -> float:
+        return x**3
+
+    assert slope.dispatch(float) is of_float
+    assert float(slope(2.0)) == 12.0
+
+
 def test_variables_are_found_in_the_defaults_of_a_function_with_names_that_are_not_defined_yet() -> None:
     module = function_with_annotations()
     assert list(anyjac.variables(module.doubled)) == ["weight"]

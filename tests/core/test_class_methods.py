@@ -1,5 +1,6 @@
 """Class methods with a wrapper within ``classmethod``, which from Python 3.13 on calls it with the class, unbound."""
 
+import dataclasses
 import functools
 import inspect
 import pickle
@@ -170,6 +171,19 @@ def test_a_metaclass_has_class_methods_too(reach: Reach) -> None:
     assert float(reach(Law, "of_metaclass")(2.0)) == 36.0
     assert float(Spring.of_metaclass(2.0)) == 36.0
     assert float(Stiff.of_instances(2.0)) == 36.0
+
+
+def test_a_dataclass_that_is_made_anew_with_slots_has_its_class_methods() -> None:
+    @dataclasses.dataclass(slots=True)
+    class Point:
+        x: float
+
+        @classmethod
+        @anyjac.grad
+        def of_field(cls, x: Any) -> Any:
+            return cls(x**3).x
+
+    assert float(Point.of_field(2.0)) == 12.0
 
 
 def test_a_class_method_is_found_within_other_decorators() -> None:

@@ -59,6 +59,7 @@ def test_the_quick_lane_leaves_out_what_is_exhaustive_and_names_what_it_could_no
 def test_an_expression_chooses_the_other_lane(run: Run) -> None:
     run("-m", "exhaustive").assert_outcomes(passed=2, deselected=3)
     run("-m", "exhaustive or needs").assert_outcomes(passed=2, skipped=1, deselected=2)
+    run("-m", "needs").assert_outcomes(skipped=1, deselected=4)
 
 
 def test_a_file_that_is_named_runs_whole(run: Run) -> None:

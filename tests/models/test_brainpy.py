@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 
+import jax
 import numpy as np
 import pytest
 
-jax = pytest.importorskip("jax")
 WIDE = jax.config.jax_enable_x64
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
-    brainpy = pytest.importorskip("brainpy")  # which turns 64-bit numbers off, as brainstate does
+    import brainpy  # which turns 64-bit numbers off, as brainstate does
 jax.config.update("jax_enable_x64", WIDE)
 
 import brainpy.math as bm

@@ -6,12 +6,13 @@ import gc
 import threading
 import weakref
 
+import jax
 import numpy as np
 import pytest
 
-jax = pytest.importorskip("jax")
 WIDE = jax.config.jax_enable_x64
-brainstate = pytest.importorskip("brainstate")  # which turns 64-bit numbers off
+import brainstate  # which turns 64-bit numbers off
+
 jax.config.update("jax_enable_x64", WIDE)
 
 import jax.numpy as jnp

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-
-jax = pytest.importorskip("jax")
-eqx = pytest.importorskip("equinox")
-
-import jax.numpy as jnp
 
 import anyjac
 

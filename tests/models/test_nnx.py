@@ -9,13 +9,11 @@ import itertools
 import pickle
 import threading
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-
-jax = pytest.importorskip("jax")
-nnx = pytest.importorskip("flax.nnx")
-
-import jax.numpy as jnp
+from flax import nnx
 from flax.errors import TraceContextError
 
 import anyjac
@@ -673,7 +671,8 @@ def test_of_a_module_as_an_argument_keys_and_integers_are_held_back(model, batch
 
 
 def test_the_module_of_gradients_updates_the_model(batch):
-    optax = pytest.importorskip("optax")
+    import optax
+
     model = MLP(nnx.Rngs(0), rate=0.0)
     optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
     losses = []

@@ -8,9 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-
+import torch
 from torch import nn
 from torch.func import functional_call
 from torch.nn.utils import parametrize

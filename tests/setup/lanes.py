@@ -52,14 +52,24 @@ def pytest_configure(config: pytest.Config) -> None:
         "needs(*tools): needs a browser, a compiler or a library, by its name in tests/setup/tools.py",
     ):
         config.addinivalue_line("markers", line)
+    folder = config.invocation_params.dir
+    config.stash[_NAMED] = {(folder / argument.partition("::")[0]).resolve() for argument in config.args}
+    for path, reason in _files_left_out(config):
+        if ROOT / path in config.stash[_NAMED]:
+            raise pytest.UsageError(f"{path} cannot run: {reason}")
+
+
+_NAMED = pytest.StashKey[set[Path]]()
+"""The files and folders that the command line names, or else those of the settings."""
 
 
 # ---- which tests run -----------------------------------------------------------------------------------------------
 
 
 def is_quick(config: pytest.Config) -> bool:
-    """Return whether this run is one of the quick lane, since no expression of markers was given."""
-    return not config.getoption("markexpr")
+    """Return whether this run is one of the quick lane, since no expression of markers asks for the other."""
+    expression = str(config.getoption("markexpr"))
+    return EXPRESSION not in expression or f"not {EXPRESSION}" in expression
 
 
 def _entry(path: Path) -> str | None:
@@ -73,9 +83,8 @@ def _entry(path: Path) -> str | None:
 
 def _is_named(config: pytest.Config, path: Path) -> bool:
     """Return whether the command line names a file, or a folder that is one entry of `EXHAUSTIVE`."""
-    named = {(config.invocation_params.dir / argument.partition("::")[0]).resolve() for argument in config.args}
     entry = _entry(path)
-    return path in named or (entry is not None and ROOT / entry in named)
+    return path in config.stash[_NAMED] or (entry is not None and ROOT / entry in config.stash[_NAMED])
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -123,11 +132,10 @@ def _reason(name: str) -> str:
 
 def _files_left_out(config: pytest.Config) -> Iterator[tuple[str, str]]:
     """Yield the files of this run that could not be read, each with the reason."""
-    if is_quick(config):
-        return
     for entry, names in EXHAUSTIVE.items():
-        for name in filter(is_missing, names):
-            yield entry, _reason(name)
+        if not is_quick(config) or _is_named(config, ROOT / entry):
+            for name in filter(is_missing, names):
+                yield entry, _reason(name)
 
 
 def _tests_left_out(reporter: pytest.TerminalReporter) -> Counter[tuple[str, str]]:

@@ -82,8 +82,12 @@ class _Entry:
     error: AnyjacError | None = None
 
     def distribution(self) -> tuple[str, str]:
+        """Return the name and the version of the distribution it comes from, empty where its metadata lacks them."""
         dist = self.source.dist if self.source is not None else None
-        return (dist.name, dist.version) if dist is not None else ("run time", "")
+        if dist is None:
+            return "run time", ""
+        name, version = (dist.metadata.get_all(key, [""])[0] for key in ("Name", "Version"))
+        return name, version
 
     def is_own(self) -> bool:
         """Tell whether anyjac itself brings it."""
