@@ -19,6 +19,8 @@ from jax.extend.core.primitives import custom_jvp_call_p, custom_vjp_call_p, dev
 
 from anyjac_plugins.locking import SafeLock
 
+from .programs import bind
+
 LARGEST_CONSTANT = 2**16
 """Bytes of the largest constant within a program that is compared by its contents."""
 
@@ -185,7 +187,7 @@ def _custom(equation: JaxprEqn, differentiated: bool) -> Hashable:
 
 def _forward_rule(equation: JaxprEqn) -> ClosedJaxpr:
     def tangents(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-        return jax.jvp(lambda *given: _bind(equation, given), primals, tangents)
+        return jax.jvp(lambda *given: bind(equation, given), primals, tangents)
 
     primals = _abstract_inputs(equation)
     return jax.make_jaxpr(tangents)(primals, [_tangent_of(primal) for primal in primals])
@@ -193,17 +195,11 @@ def _forward_rule(equation: JaxprEqn) -> ClosedJaxpr:
 
 def _backward_rule(equation: JaxprEqn) -> ClosedJaxpr:
     def cotangents(primals: Sequence[Any], cotangents: Sequence[Any]) -> Any:
-        return jax.vjp(lambda *given: _bind(equation, given), *primals)[1](cotangents)
+        return jax.vjp(lambda *given: bind(equation, given), *primals)[1](cotangents)
 
     return jax.make_jaxpr(cotangents)(
         _abstract_inputs(equation), [_tangent_of(variable.aval) for variable in equation.outvars]
     )
-
-
-def _bind(equation: JaxprEqn, inputs: Sequence[Any]) -> Any:
-    parameters = equation.primitive.get_bind_params(equation.params)  # type: ignore[no-untyped-call]
-    with equation.ctx.manager:
-        return equation.primitive.bind(*inputs, **parameters)  # type: ignore[no-untyped-call]
 
 
 def _abstract_inputs(equation: JaxprEqn) -> list[Any]:

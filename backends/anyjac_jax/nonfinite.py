@@ -18,6 +18,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from anyjac_plugins import Array, FlatFunction, Pullback, Pushforward
 
 from . import linear_maps
+from .programs import bind
 
 CALLS = frozenset(
     {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2"}
@@ -149,23 +150,15 @@ def _evaluate(
         if keep is not None:
             keep(equation, given)
         if not mended or equation is not mended[0]:
-            results = _bind(equation, given)
+            results = bind(equation, given)
         elif len(mended) == 1:
-            results = list(map(_finite, _bind(equation, given)))
+            results = list(map(_finite, bind(equation, given)))
         else:
             inner = _program_of(equation)
             assert inner is not None  # the path leads into it
             results = _evaluate(inner.jaxpr, inner.consts, given, mended[1:])
         values.update(zip(equation.outvars, results, strict=True))
     return list(map(value_of, jaxpr.outvars))
-
-
-def _bind(equation: Any, given: Sequence[Any]) -> list[Any]:
-    primitive: Any = equation.primitive
-    asked = primitive.get_bind_params(equation.params)
-    functions, parameters = asked if isinstance(asked, tuple) else ((), asked)  # a pair before JAX 0.10
-    found = primitive.bind(*functions, *given, **parameters)
-    return list(found) if primitive.multiple_results else [found]
 
 
 def _finite(value: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr, Literal, get_opaque_trace_state
+from jax.extend import core
+from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
 from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.interrupts import setting
@@ -19,8 +20,14 @@ from anyjac_plugins.interrupts import setting
 NEEDS_VALUES = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 """What JAX raises where a function asks for the values of traced arrays, as a branch on them does."""
 
+get_opaque_trace_state: Callable[[], Any] = (
+    core.get_opaque_trace_state
+    if hasattr(core, "get_opaque_trace_state")
+    else jax.core.get_opaque_trace_state  # before JAX 0.10
+)
+
 with jax.core.ensure_compile_time_eval():
-    _OUTSIDE = get_opaque_trace_state()  # type: ignore[no-untyped-call]
+    _OUTSIDE = get_opaque_trace_state()
 
 _device: ContextVar[Any] = ContextVar("anyjac_jax_device", default=None)
 _map: ContextVar[Any] = ContextVar("anyjac_jax_map", default=None)
@@ -95,12 +102,22 @@ def trace(fun: FlatFunction, primals: Sequence[Array]) -> Program:
     return Program(closed.jaxpr, list(closed.consts), count)
 
 
+def bind(equation: JaxprEqn, inputs: Sequence[Any]) -> list[Any]:
+    """Return the results of one equation of a program, computed from other `inputs` or recorded for them."""
+    primitive: Any = equation.primitive
+    asked = primitive.get_bind_params(equation.params)
+    functions, parameters = asked if isinstance(asked, tuple) else ((), asked)  # a pair before JAX 0.9.2
+    with equation.ctx.manager:
+        results = primitive.bind(*functions, *inputs, **parameters)
+    return list(results) if primitive.multiple_results else [results]
+
+
 def mapped(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
     """Map a function over the first axis of arrays."""
     computes = outside_all_traces() or within_map()
 
     def row(*rows: Array) -> list[Array]:
-        state = get_opaque_trace_state() if computes else None  # type: ignore[no-untyped-call]
+        state = get_opaque_trace_state() if computes else None
         with setting(_map, state):
             return list(fun(*rows))
 
@@ -111,7 +128,7 @@ def mapped(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list
 def within_map() -> bool:
     """Tell whether JAX computes what it is given for all rows of a map, rather than recording it."""
     state = _map.get()
-    return state is not None and bool(get_opaque_trace_state() == state)  # type: ignore[no-untyped-call]
+    return state is not None and bool(get_opaque_trace_state() == state)
 
 
 def _device_of(arrays: Sequence[Array]) -> Any:
@@ -135,4 +152,4 @@ def needed_values(error: BaseException | None) -> bool:
 
 def outside_all_traces() -> bool:
     """Tell whether JAX computes what it is given, rather than recording it for a transformation of its own."""
-    return bool(get_opaque_trace_state() == _OUTSIDE)  # type: ignore[no-untyped-call]
+    return bool(get_opaque_trace_state() == _OUTSIDE)

@@ -31,8 +31,12 @@ def normalised(requirement: str) -> str:
     return re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
+def pins_of(file: str) -> list[str]:
+    return [line for line in (ROOT / file).read_text().splitlines() if not line.startswith("#")]
+
+
 def pins() -> dict[str, str]:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    lines = pins_of("constraints.txt")
     return {name.lower(): version for name, _, version in (line.partition("==") for line in lines)}
 
 
@@ -94,7 +98,9 @@ def test_ci_runs_every_check(check: str) -> None:
 
 def test_what_ci_makes_is_ignored_by_git() -> None:
     made = sorted(set(re.findall(r"\.venv-ci[a-z-]*", CI_SCRIPT)))
-    assert made == [f".venv-ci{name}" for name in ("", "-bare", "-cache", "-first", "-other", "-path", "-tools")]
+    assert made == [
+        f".venv-ci{name}" for name in ("", "-bare", "-cache", "-first", "-lowest", "-other", "-path", "-tools")
+    ]
     rules = (ROOT / ".gitignore").read_text().splitlines()
     assert ".venv*/" in rules
 
@@ -147,6 +153,14 @@ def test_everything_that_the_tests_install_is_pinned() -> None:
     installed_by_ci = {"build", normalised(PYPROJECT["build-system"]["requires"][0])}
     assert (wanted | installed_by_ci) - pins().keys() == set()
     assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pins().values())
+
+
+def test_the_lowest_versions_are_those_that_are_promised() -> None:
+    project = PYPROJECT["project"]
+    for_users = ("brainpy", "brainstate", "conformance", "equinox", "flax", "jax", "scipy", "torch")
+    groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in for_users)]
+    promised = [requirement for group in groups for requirement in group if not requirement.startswith("anyjac")]
+    assert sorted(f"{requirement.replace('>=', '==')}" for requirement in promised) == pins_of("constraints-lowest.txt")
 
 
 def test_the_core_requires_no_framework_but_the_default_one() -> None:

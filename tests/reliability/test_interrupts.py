@@ -61,6 +61,8 @@ class Interrupter:
     def interrupts(self, work: Callable[[], Any]) -> bool:
         """Run a work under this trace and tell whether it was interrupted."""
         before = sys.gettrace()
+        # Python 3.12 reports instructions to a trace alone that begins when a frame has asked for them.
+        sys._getframe().f_trace_opcodes = self._event == "opcode"
         sys.settrace(self)
         try:
             work()

@@ -166,7 +166,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run that was to leave nothing out and has."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if not config.getoption(OPTION) or reporter is None or hasattr(config, "workerinput"):
+    if not config.getoption(OPTION, default=False) or reporter is None or hasattr(config, "workerinput"):
         return
     if _tests_left_out(reporter) or any(_files_left_out(config)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

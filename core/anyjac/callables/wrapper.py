@@ -295,5 +295,5 @@ def bind(func: Callable[..., Any], instance: object | None, owner: type | None) 
 
 def name_of(func: Callable[..., Any]) -> str:
     """Return how the repr of what wraps a function calls it."""
-    name = None if isinstance(func, Wrapper) else getattr(func, "__qualname__", None)
+    name = None if isinstance(func, Wrapper) else getattr(func, "__qualname__", getattr(func, "__name__", None))
     return repr(func) if name is None else str(name).rpartition("<locals>.")[2]
