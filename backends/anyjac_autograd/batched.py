@@ -1,8 +1,8 @@
 """Backward passes with a whole batch of cotangents at once.
 
 A cotangent is wrapped into a box of autograd's own tracer whose node carries the batch, and handed to the rule that
-autograd has for one cotangent; whatever primitives the rule calls are applied to the batch, see `batching_rules` and
-`structured_rules`. The box's value is an example of one row: it answers for shapes and dtypes and for nothing else.
+autograd has for one cotangent; whatever primitives the rule calls are applied to the batch, see `rules.dense` and
+`rules.sparse`. The box's value is an example of one row: it answers for shapes and dtypes and for nothing else.
 What cannot be done so is done row by row, one node of the graph at a time.
 """
 

@@ -1,8 +1,8 @@
 """The array-API namespace of the autograd backend: NumPy's for plain arrays, a differentiable one for boxes.
 
 Each function of the standard looks at its arguments. Plain arrays go to `array_api_compat.numpy`; with a box among
-them, the function's entry in the tables of `traced` is called. What has no entry there raises `NotSupportedError` by
-name, so that no derivative is lost in silence.
+them, the function's entry in the tables of `functions.elementwise` is called. What has no entry there raises
+`NotSupportedError` by name, so that no derivative is lost in silence.
 """
 
 from __future__ import annotations

@@ -18,7 +18,16 @@ from .running import PATIENCE_S, in_another_thread
 from .stateful import AFTER, BEFORE, Model, assert_nothing_open, assert_right, assert_untraced
 
 CORE = Path(anyjac.__file__).parent
-STATE_KEEPERS = tuple(str(CORE / name) for name in ("call.py", "scope.py", "ownership.py"))
+
+
+def _of_core(*names: str) -> tuple[str, ...]:
+    """Return the paths of files of the core, all of which there are."""
+    assert all((CORE / name).is_file() for name in names)
+    return tuple(str(CORE / name) for name in names)
+
+
+SCOPE = _of_core("state/scope.py", "state/context.py")
+STATE_KEEPERS = (*_of_core("calls/call.py", "calls/run.py", "calls/opening.py", "state/ownership.py"), *SCOPE)
 """The modules that open scopes, own Variables and commit."""
 
 
@@ -107,7 +116,8 @@ def test_an_interrupt_while_a_function_is_recorded_or_mapped_leaves_nothing_in_t
 ) -> None:
     x = backend.asarray(np.ones(2))
     of_backend = Path(_package_of(backend))
-    files = tuple(str(of_backend / name) for name in ("programs.py", "differentiation.py"))
+    files = tuple(str(of_backend / name) for name in ("programs.py", "linear_maps.py"))
+    assert (of_backend / "linear_maps.py").is_file()
 
     def work() -> None:
         jacrev(lambda x: x * x)(x)  # another function each time
@@ -193,7 +203,7 @@ def test_an_interrupt_of_a_call_that_waits_for_a_variable_leaves_it_to_its_owner
         v.value = v * x
         return x
 
-    files = (str(CORE / "ownership.py"),)
+    files = _of_core("state/ownership.py")
     for point in range(0, 120, 3 if event == "line" else 5):
         owned.clear()
         waiting.clear()
@@ -216,12 +226,9 @@ def test_an_interrupt_of_a_call_that_waits_for_a_variable_leaves_it_to_its_owner
 def test_an_interrupt_at_any_line_leaves_a_module_of_nnx_as_it_was_or_written() -> None:
     from flax import nnx
 
-    import anyjac_jax.models.flax as models
+    from anyjac_jax.models import flax as models
 
-    files = (
-        *(str(CORE / name) for name in ("scope.py", "showing.py")),
-        *_files_of(models.NnxModels, models.KeptObject),
-    )
+    files = (*SCOPE, *_of_core("state/showing.py"), *_files_of(models.NnxModels, models.KeptObject))
     x = anyjac.get_backend("jax").asarray(np.asarray(1.0))
     module = nnx.Linear(1, 1, rngs=nnx.Rngs(0))
     module.calls = nnx.Variable(0 * x)

@@ -1,4 +1,4 @@
-"""The outputs of one call: what the function returned, taken apart, checked, and put together again untraced."""
+"""The outputs of one call, checked: what has a derivative, and the pair that a function with aux data returns."""
 
 from __future__ import annotations
 

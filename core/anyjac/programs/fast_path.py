@@ -53,7 +53,7 @@ def _leaves_by(layout: Layout, args: tuple[Any, ...]) -> list[Any]:
     return found
 
 
-class Known:
+class FastPath:
     """The short way for a call of arrays, bare or in trees, and how to tell that another call is like it.
 
     It is told by the types of arguments and Variables, the structure of the arguments, and by nobody's having chosen

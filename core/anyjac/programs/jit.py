@@ -25,7 +25,7 @@ from ..state.per_object import PerInstance
 from ..state.scope import Scope
 from ..state.variable import Variable
 from ..trees.structure import LEAF, flatten
-from .fast_path import Known, ShortWay, UnlikeError, layout_of, nothing_known
+from .fast_path import FastPath, ShortWay, UnlikeError, layout_of, nothing_known
 from .staging import FlatCall, Given, Identity, Note, Static, UndiscoveredError, take_apart
 
 P = ParamSpec("P")
@@ -316,7 +316,7 @@ class _Program:
             return nothing_known
         staged = self._staged_for(static.with_variables([(Identity(variable), LEAF) for variable in read]))
         stateless = not read and not note.written
-        return Known(
+        return FastPath(
             backend,
             staged,
             read,
