@@ -83,3 +83,16 @@ def test_a_room_says_what_lives_there_what_it_reads_and_what_it_does_not_touch(r
 def test_no_room_or_file_of_the_core_stands_in_the_way_of_a_public_name() -> None:
     names = {path.stem for path in PACKAGES["anyjac"].iterdir()}
     assert names & {*anyjac.__all__} == set()
+
+
+def test_the_architecture_shows_the_rooms_and_the_files_that_there_are() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    table = text.split("| rooms of `core/anyjac` |")[1].split("\n\n")[0]
+    shown = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in table.splitlines()[2:]]
+    contracts = PYPROJECT["tool"]["importlinter"]["contracts"]
+    (layers,) = (found["layers"] for found in contracts if found.get("containers") == ["anyjac"])
+    rooms = [[name for name in layer.split(" | ") if (PACKAGES["anyjac"] / name).is_dir()] for layer in layers[1:]]
+    assert shown == [layer for layer in rooms if layer]
+    files = set(re.findall(r"`((?:calls|state|derivatives|programs)/\w+\.py)`", text))
+    assert {name for name in files if not (PACKAGES["anyjac"] / name).is_file()} == set()
+    assert len(files) > 8
