@@ -18,7 +18,7 @@ AT_MOST = 4
 PER_WORKER = 1500 * MEGABYTE
 """Memory that one worker may take."""
 
-ENOUGH = 1000 * MEGABYTE
+ENOUGH = 900 * MEGABYTE
 """Memory in use from which on a worker gives up compiled programs, so that the next test has room to grow."""
 
 ROOM = 300 * MEGABYTE
