@@ -297,8 +297,6 @@ class TorchBackend(Backend):
         return jit.Staged(fun, self._compile_graph)
 
     def _compile_graph(self, graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
-        if not code_generation.is_possible():
-            return graph.forward  # type: ignore[no-any-return]
         compiled: Callable[..., Any] = jit.compile_graph(graph, example, self.compile)
         return compiled
 

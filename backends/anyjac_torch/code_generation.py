@@ -11,7 +11,6 @@ import shutil
 import sys
 import sysconfig
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -25,27 +24,29 @@ _INSTALL: Final = {
 _ON_LINUX: Final = "apt-get install g++ (Debian, Ubuntu), dnf install gcc-c++ (Fedora) or conda install gxx"
 
 
+_said: dict[str, object] = {}
+"""What was said to be missing, each by a mark of the call that said it."""
+
+
 def is_possible() -> bool:
     """Return whether PyTorch finds what it needs to generate code; the first time that it does not, warn."""
-    lacks = _missing(os.environ.get("CXX"), os.environ.get("PATH"))
-    if lacks is not None:
-        _warn_once(lacks)
-    return lacks is None
+    lacks = missing()
+    if lacks is None:
+        return True
+    mark = object()
+    if _said.setdefault(lacks, mark) is mark:  # of several threads one alone
+        _warn(lacks)
+    return False
 
 
-@cache
-def _missing(named: str | None, path: str | None) -> str | None:
-    """Return what PyTorch lacks and what brings it, None where it lacks nothing.
+def missing() -> str | None:
+    """Return what PyTorch lacks to generate code and what brings it, None where it lacks nothing.
 
-    Parameters
-    ----------
-    named
-        The compiler that the environment names in ``CXX``.
-    path
-        Where programs are looked for; named here so that another path is looked at anew.
+    PyTorch is not asked, since it would be imported for that, and remembers what it once has not found.
     """
+    named = os.environ.get("CXX")
     compiler = named or _DEFAULT_COMPILER.get(sys.platform, "g++")
-    if shutil.which(compiler, path=path) is None and not os.environ.get("TORCH_INDUCTOR_INSTALL_GXX"):
+    if shutil.which(compiler) is None and not os.environ.get("TORCH_INDUCTOR_INSTALL_GXX"):
         wanted = f"the C++ compiler {compiler!r}" + (", which the environment names in CXX," if named else "")
         mend = (
             f"install it: {_INSTALL.get(sys.platform, _ON_LINUX)}; or name one that there is in the environment's CXX"
@@ -61,8 +62,7 @@ def _missing(named: str | None, path: str | None) -> str | None:
     return None
 
 
-@cache
-def _warn_once(lacks: str) -> None:
+def _warn(lacks: str) -> None:
     warnings.warn(
         f"anyjac.jit runs uncompiled on PyTorch, with the same results: {lacks}.", UncompiledWarning, stacklevel=4
     )

@@ -19,6 +19,7 @@ from anyjac_plugins.errors import UncompiledWarning
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
+from . import code_generation
 from .modes import copied, is_recording
 from .past_operators import PastOperators
 from .torch_func import is_transformed
@@ -42,7 +43,8 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
     `Staged` has told what a call is like, so that the code generator is handed the graph itself, without the guards by
     which `torch.compile` would tell it again in each call; but for tensors of other classes, and for a graph that is
     part of another by the leaves that it has found. A graph with complex numbers runs as it was recorded: the code
-    generator has none for them, and what it leaves to others has been wrong. So does one that it fails on.
+    generator has none for them, and what it leaves to others has been wrong. So does one that it fails on, and every
+    one where PyTorch finds no compiler.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
         What compiles it otherwise.
     """
     if not any(node.op == "call_function" for node in recorded.graph.nodes) or _has_complex_numbers(recorded):
+        return recorded.forward
+    if not code_generation.is_possible():
         return recorded.forward
     held = [value for value in vars(recorded).values() if isinstance(value, torch.Tensor)]
     held += [*recorded.parameters(), *recorded.buffers()]

@@ -17,8 +17,7 @@ POINT = [1.0, 2.0]
 
 
 def forget() -> None:
-    code_generation._missing.cache_clear()
-    code_generation._warn_once.cache_clear()
+    code_generation._said.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -205,3 +205,20 @@ OURS = {module for module in sys.modules if module.partition(".")[0] in ("anyjac
 def modules_in(pickled: bytes) -> set[str]:
     """Return the texts in a pickle, the names of modules among them."""
     return {text for _, text, _ in pickletools.genops(pickled) if isinstance(text, str)}
+
+
+def test_no_name_that_old_pickles_need_is_hidden_by_a_module_of_the_same_name() -> None:
+    from anyjac import old_pickles
+
+    folder = Path(old_pickles.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} & vars(old_pickles).keys() - sys.modules.keys() <= {
+        name for name, value in vars(old_pickles).items() if isinstance(value, type(sys))
+    }
+
+
+def test_zero_among_old_settings_is_an_option_and_false_is_none() -> None:
+    from anyjac.old_pickles import Settings
+
+    settings = Settings()
+    settings.__setstate__([(), None, (0,), True, False, True, False, False, None, 0, None, False, None, None])
+    assert settings.options() == {"return_value": True, "device": 0, "argnums": 0}

@@ -32,12 +32,11 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         @pytest.mark.parametrize("backend", ["jax", "torch"])
         def test_on_each(backend): pass
 
-        @pytest.mark.needs("compiler")
-        def test_generated(): pass
+        @pytest.mark.needs("chromium")
+        def test_shown(): pass
         """
     )
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.delenv("CXX", raising=False)
 
     def run(*arguments: str, path: str = "") -> pytest.RunResult:
         monkeypatch.setenv("PATH", path)
@@ -49,10 +48,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_the_quick_lane_leaves_out_what_is_exhaustive_and_names_what_it_could_not_run(run: Run) -> None:
     result = run()
     result.assert_outcomes(passed=2, skipped=1, deselected=2)
-    expected = (
-        "1 tests of test_kinds.py: not on this machine: a C++ compiler, for what PyTorch generates, is missing; *"
-    )
-    result.stdout.fnmatch_lines(["*= not run here =*", f"{expected}apt-get install g++"])
+    expected = "1 tests of test_kinds.py: not on this machine: Chromium with ChromeDriver is missing; "
+    result.stdout.fnmatch_lines(["*= not run here =*", f"{expected}apt-get install chromium chromium-driver"])
     assert result.ret == 0
 
 
@@ -69,7 +66,8 @@ def test_a_file_that_is_named_runs_whole(run: Run) -> None:
 
 def test_a_run_that_may_leave_nothing_out_fails_where_it_has(run: Run, tmp_path: Path) -> None:
     assert run("--nothing-left-out").ret == pytest.ExitCode.TESTS_FAILED
-    (tmp_path / "g++").touch(mode=0o755)
+    for program in ("chromium", "chromedriver"):
+        (tmp_path / program).touch(mode=0o755)
     run("--nothing-left-out", path=str(tmp_path)).assert_outcomes(passed=3, deselected=2)
 
 

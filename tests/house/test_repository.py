@@ -98,9 +98,8 @@ def test_ci_runs_every_check(check: str) -> None:
 
 def test_what_ci_makes_is_ignored_by_git() -> None:
     made = sorted(set(re.findall(r"\.venv-ci[a-z-]*", CI_SCRIPT)))
-    assert made == [
-        f".venv-ci{name}" for name in ("", "-bare", "-cache", "-first", "-lowest", "-other", "-path", "-tools")
-    ]
+    kinds = ("", "-bare", "-cache", "-first", "-lowest", "-other", "-path", "-path-new", "-tools")
+    assert made == [f".venv-ci{kind}" for kind in kinds]
     rules = (ROOT / ".gitignore").read_text().splitlines()
     assert ".venv*/" in rules
 

@@ -17,13 +17,19 @@ LANES = {
     ),
     False: ("the exhaustive lane: some 2,400 tests, ten minutes on two cores", "python -m pytest"),
 }
+CHOICES = ("keyword", "lf", "deselect", "ignore", "ignore_glob")
+"""Options that choose among tests."""
+
 LAST = "anyjac/last"
 """Under which name pytest's cache keeps what the last whole run took."""
 
 
 def _is_whole(config: pytest.Config) -> bool:
     """Return whether all files are looked at, and nothing is chosen among their tests by name."""
-    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.getoption("keyword")
+    chosen = any(
+        config.getoption(name, default=None) for name in ("keyword", "lf", "deselect", "ignore", "ignore_glob")
+    )
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

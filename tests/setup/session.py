@@ -30,8 +30,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Remove the programs that an interrupted run has begun to write, which JAX would find and complain of."""
     if not hasattr(session.config, "workerinput") and PROGRAMS.is_dir():
         for path in PROGRAMS.glob("jax/*"):
-            if path.stat().st_size == 0:
-                path.unlink()
+            if path.exists() and path.stat().st_size == 0:
+                path.unlink(missing_ok=True)
 
 
 @pytest.hookimpl(tryfirst=True)

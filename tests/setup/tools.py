@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +25,9 @@ def _executables(*names: str) -> Callable[[], bool]:
 
 
 def _compiler() -> bool:
-    names = (os.environ.get("CXX", ""), "g++", "clang++", "c++")
-    return any(name and shutil.which(name) for name in names)
+    from anyjac_torch.code_generation import missing
+
+    return missing() is None
 
 
 def _package(name: str) -> Tool:
@@ -44,7 +44,11 @@ TOOLS = {
         _executables("chromium", "chromedriver"),
         "apt-get install chromium chromium-driver",
     ),
-    "compiler": Tool("a C++ compiler, for what PyTorch generates, is", _compiler, "apt-get install g++"),
+    "compiler": Tool(
+        "a C++ compiler, for what PyTorch generates, is",
+        _compiler,
+        "apt-get install g++ python3-dev",
+    ),
     **{name: _package(name) for name in PACKAGES},
 }
 """The tools by the names that the marker `needs` takes."""

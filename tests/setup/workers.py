@@ -24,7 +24,7 @@ ENOUGH = 900 * MEGABYTE
 ROOM = 300 * MEGABYTE
 """What is to fit in before the next time."""
 
-STATISTICS = Path("/proc/self/statm")
+STATISTICS = "/proc/self/statm"
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -34,20 +34,37 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def _available() -> int:
     """Return the bytes of memory that new processes can have, very many where the system does not say."""
+    return min(_left_by_system(), _left_by_container())
+
+
+def _left_by_system() -> int:
+    lines = _read("/proc/meminfo").splitlines()
+    told = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return told[0] if told else sys.maxsize
+
+
+def _left_by_container() -> int:
+    limit, used = (_read(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
+    return int(limit) - int(used) if limit.isdecimal() and used.isdecimal() else sys.maxsize
+
+
+def _read(path: str) -> str:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        return Path(path).read_text()
     except OSError:
-        return sys.maxsize
-    (line,) = (line for line in lines if line.startswith("MemAvailable:"))
-    return int(line.split()[1]) * 1024
+        return ""
 
 
 def _in_use() -> int:
-    """Return the bytes of memory that this process has now, none where the system does not say."""
+    """Return the bytes of memory that this process has now, or the most that it has had where no more is told."""
+    numbers = _read(STATISTICS).split()
+    if numbers:
+        return int(numbers[1]) * os.sysconf("SC_PAGE_SIZE")
     try:
-        return int(STATISTICS.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
+        import resource
+    except ModuleNotFoundError:  # on Windows
         return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 class Memory:

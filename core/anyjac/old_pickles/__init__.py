@@ -51,7 +51,8 @@ class Settings:
     def options(self) -> dict[str, Any]:
         """Return the public options that make these settings."""
         names = ("has_aux", "return_value", "holomorphic", "allow_int", "backend", "device", "chunk_size", "debug_nan")
-        options = {name: getattr(self, name) for name in names if getattr(self, name) not in (None, False)}
+        stored = {name: getattr(self, name) for name in names}
+        options = {name: value for name, value in stored.items() if value is not None and value is not False}
         if self.named is not None:
             options["grad_vars"] = self.named.tree.unflatten(self.named.leaves)
         elif self.variables_tree is not None:
@@ -82,7 +83,7 @@ class MapAxes:
         self.inward, self.outward = state
 
 
-def transform(func: Callable[..., Any], derivative: Derivative, settings: Settings) -> Any:
+def transformed(func: Callable[..., Any], derivative: Derivative, settings: Settings) -> Any:
     """Make the transform of a function."""
     return make(derivative.name, (func,), settings.options() | derivative.options)
 
