@@ -211,7 +211,7 @@ def modules_in(pickled: bytes) -> set[str]:
 def test_no_name_that_old_pickles_need_is_hidden_by_a_module_of_the_same_name() -> None:
     from anyjac import old_pickles
 
-    modules = [path.stem for path in Path(old_pickles.__file__).parent.glob("*.py")]
+    modules = [path.stem for path in Path(old_pickles.__file__).parent.glob("[a-z]*.py")]
     found = [getattr(old_pickles, name, None) for name in modules]
     assert len(found) > 10
     assert all(value is None or isinstance(value, types.ModuleType) for value in found)
