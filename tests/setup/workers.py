@@ -21,7 +21,7 @@ PER_WORKER = 1500 * MEGABYTE
 ENOUGH = 900 * MEGABYTE
 """Memory in use from which on a worker gives up compiled programs, so that the next test has room to grow."""
 
-ROOM = 300 * MEGABYTE
+ROOM = 150 * MEGABYTE
 """What is to fit in before the next time."""
 
 STATISTICS = "/proc/self/statm"
