@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from anyjac.trees.structure import flatten, hold_back
+from anyjac.trees.partition import hold_back
+from anyjac.trees.structure import flatten
 from anyjac_plugins import OpenedNode
 
 Pair = namedtuple("Pair", ["first", "second"])

@@ -91,7 +91,7 @@ def test_what_is_no_array_cannot_be_left_in_a_place(reservoir):
         reservoir.cells["level"] = "empty"
         return level
 
-    with pytest.raises(anyjac.VariableWriteError, match="'level' of a Reservoir was given 'empty'"):
+    with pytest.raises(anyjac.VariableWriteError, match="gave 'level' of a Reservoir is 'empty'"):
         anyjac.grad(spoils, grad_vars=reservoir)()
     assert reservoir.cells["level"].tolist() == [1.0, 2.0]
 

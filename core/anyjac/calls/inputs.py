@@ -12,16 +12,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from anyjac_plugins import NESTED, Array, Backend, OpenedNode
-from anyjac_plugins.errors import DtypeError, InputTypeError, MixedBackendsError
+from anyjac_plugins import Array, Backend, OpenedNode
 from anyjac_plugins.loading.models import libraries
 
 from ..callables.wrapper import DECORATE_OUTSIDE
-from ..selection.choice import NUMPY, is_array_of_any, is_number, kind_of
-from ..state.scope import Scope
+from ..selection.choice import is_array_of_any, is_number
+from ..selection.conversion import Label, to_array
 from ..state.variable import Variable, without_variables
-from ..trees.structure import LEAF, NodeOpener, TreeDef, flatten, hold_back
+from ..trees.partition import hold_back
+from ..trees.structure import LEAF, NodeOpener, TreeDef, flatten
 from .dtypes import check_input, float0
+from .labels import argument_label, leaf_label
 from .settings import Settings
 
 
@@ -76,49 +77,60 @@ class Inputs:
     arguments: list[tuple[int, Input]]
     primals: list[Array]
 
-    def into(self, scope: Scope, args: tuple[Any, ...], primals: Sequence[Array]) -> list[Any]:
-        """Put traced primals into the scope's Variables and return the arguments with theirs."""
-        for variable, given in self.variables:
-            scope.substitute(variable, given.around(primals))
+    def traced(self, args: tuple[Any, ...], primals: Sequence[Array]) -> tuple[list[Any], list[tuple[Variable, Any]]]:
+        """Return the arguments, and the Variables with their values, around traced primals."""
         traced = list(args)
         for position, given in self.arguments:
             traced[position] = given.around(primals)
-        return traced
+        return traced, [(variable, given.around(primals)) for variable, given in self.variables]
+
+    def labels(self, settings: Settings) -> list[str]:
+        """Return for each primal where it stands: ``argument 0['w']``, or ``grad_vars[1] ('gain')``."""
+        labels = [""] * len(self.primals)
+        given = [(settings.variable_label(index), each) for index, (_, each) in enumerate(self.variables)]
+        given += [(argument_label(position)(), each) for position, each in self.arguments]
+        for label, each in given:
+            for number, path in zip(each.primals, each.tree.paths(), strict=True):
+                if number is not None:
+                    labels[number] = labels[number] or label + path
+        return labels
 
 
-def gather_inputs(settings: Settings, scope: Scope, args: tuple[Any, ...]) -> Inputs:
+def gather_inputs(
+    settings: Settings, backend: Backend, device: Any, converts: bool, values: Sequence[Any], args: tuple[Any, ...]
+) -> Inputs:
     """Collect and check what a call differentiates.
+
+    Parameters
+    ----------
+    backend, device, converts
+        Those of the call.
+    values
+        What the Variables of the settings are worth as the call begins.
+    args
+        The positional arguments.
 
     Raises
     ------
     InputTypeError, InputValueError, DtypeError, NotSupportedError, MixedBackendsError
         Naming the argument or Variable, and the path in it.
     """
-    gather = _Gatherer(settings, scope.backend, scope.device, scope.converts)
+    gather = _Gatherer(settings, backend, device, converts)
     known: dict[int, Input] = {}
     variables = []
-    for variable in settings.companions:
-        scope.take_models_of(variable)
-    for index, variable in enumerate(settings.variables):
+    for index, (variable, value) in enumerate(zip(settings.variables, values, strict=True)):
         if id(variable) not in known:
-            label = partial(settings.variable_label, index)
-            known[id(variable)] = gather.take(scope.value_at_entry(variable), label)
+            known[id(variable)] = gather.take(value, partial(settings.variable_label, index))
         variables.append((variable, known[id(variable)]))
     arguments = [
-        (position, gather.take(without_variables(args[position]), partial("argument {}".format, position)))
+        (position, gather.take(without_variables(args[position]), argument_label(position)))
         for position in settings.positions(len(args))
     ]
-    # A backend that does not nest need not know its own traces, so a call within a call is refused whatever it does.
-    if not scope.backend.supports(NESTED) and scope.is_differentiated():
-        raise scope.backend.unsupported(NESTED)
     return Inputs(variables, arguments, gather.primals)
 
 
 class _Gatherer:
-    """Takes inputs one after the other and numbers their primals.
-
-    A label says, when asked, how messages call an input; most calls never ask.
-    """
+    """Takes inputs one after the other and numbers their primals."""
 
     def __init__(self, settings: Settings, backend: Backend, device: Any, converts: bool):
         self._settings = settings
@@ -127,7 +139,7 @@ class _Gatherer:
         self._converts = converts
         self.primals: list[Array] = []
 
-    def take(self, value: Any, label: Callable[[], str]) -> Input:
+    def take(self, value: Any, label: Label) -> Input:
         if self._backend.is_array(value):
             array = self._to_array(value, label)
             return Input(LEAF, [array], [self._number(array, label)])
@@ -135,45 +147,27 @@ class _Gatherer:
         arrays: list[Array] = []
         primals: list[int | None] = []
         for index, leaf in enumerate(leaves):
-            where = partial(_place, label, tree, index)
-            arrays.append(self._to_array(leaf, where))
-            primals.append(self._number(arrays[-1], where))
+            of_leaf = leaf_label(label, tree, index)
+            arrays.append(self._to_array(leaf, of_leaf))
+            primals.append(self._number(arrays[-1], of_leaf))
         return Input(tree, arrays, primals)
 
-    def _number(self, array: Array, where: Callable[[], str]) -> int | None:
+    def _number(self, array: Array, label: Label) -> int | None:
         settings = self._settings
         if not check_input(
-            self._backend, array.dtype, where, holomorphic=settings.holomorphic, allow_int=settings.allow_int
+            self._backend, array.dtype, label, holomorphic=settings.holomorphic, allow_int=settings.allow_int
         ):
             return None
         self.primals.append(array)
         return len(self.primals) - 1
 
-    def _to_array(self, leaf: Any, where: Callable[[], str]) -> Array:
-        backend = self._backend
-        if backend.is_array(leaf):
-            return leaf if self._device is None else backend.asarray(leaf, device=self._device)
-        if is_number(leaf):
-            return backend.asarray(leaf, device=self._device)
-        kind = kind_of(leaf)
-        if not is_array_of_any(leaf):
-            raise InputTypeError(
-                f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which cannot be differentiated; "
-                f"{_OF_A_CLASS if isinstance(leaf, type) else 'leave it out of argnums, or make it an array'}"
-            )
-        if kind != NUMPY and not self._converts:
-            raise MixedBackendsError(f"{where()} is an array of {kind}, and this call runs on {backend.name}")
-        if kind == NUMPY and leaf.dtype.kind not in "biufcV":
-            raise DtypeError(f"{where()} is a NumPy array of dtype {leaf.dtype}, which cannot be differentiated")
-        return backend.import_array(leaf, device=self._device)
+    def _to_array(self, leaf: Any, label: Label) -> Array:
+        why = _NO_CLASS if isinstance(leaf, type) else _NO_OBJECT
+        return to_array(self._backend, leaf, label, device=self._device, converts=self._converts, why=why)
 
 
-_OF_A_CLASS: Final = f"leave it out of argnums; for a class method, {DECORATE_OUTSIDE}"
-
-
-def _place(label: Callable[[], str], tree: TreeDef, index: int) -> str:
-    """Return how messages call one leaf; only asked for when there is something to say."""
-    return label() + tree.paths()[index]
+_NO_OBJECT: Final = "which cannot be differentiated; leave it out of argnums, or make it an array"
+_NO_CLASS: Final = f"which cannot be differentiated; leave it out of argnums; for a class method, {DECORATE_OUTSIDE}"
 
 
 def opener_without(backend: Backend, left_out: Callable[[Any, bool], bool]) -> NodeOpener:

@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from .inputs import Inputs
-from .partition import Carried
-from .settings import Settings
-
-
-def primal_labels(settings: Settings, inputs: Inputs) -> list[str]:
-    """Return for each primal of a call where it stands: ``argument 0['w']``, or ``grad_vars[1] ('gain')``."""
-    labels = [""] * len(inputs.primals)
-    given = [(settings.variable_label(index), each) for index, (_, each) in enumerate(inputs.variables)]
-    given += [(f"argument {position}", each) for position, each in inputs.arguments]
-    for label, each in given:
-        for number, path in zip(each.primals, each.tree.paths(), strict=True):
-            if number is not None:
-                labels[number] = labels[number] or label + path
-    return labels
+from ..selection.conversion import Label
+from ..trees.partition import Partition
+from ..trees.structure import TreeDef
 
 
-def leaf_labels(output: Carried) -> list[str]:
+def leaf_label(label: Label, tree: TreeDef, index: int) -> Label:
+    """Return how messages call one leaf of a tree, given how they call the tree; worked out when somebody asks."""
+    return partial(_leaf_label, label, tree, index)
+
+
+def _leaf_label(label: Label, tree: TreeDef, index: int) -> str:
+    return label() + tree.paths()[index]
+
+
+def argument_label(position: int) -> Label:
+    """Return how messages call a positional argument."""
+    return partial("argument {}".format, position)
+
+
+def output_label(tree: TreeDef, index: int) -> Label:
+    """Return how messages call one leaf of the output, by itself: ``the output``, or ``output['loss']``."""
+    return partial(_alone_or_at, "the output", "output", tree, index)
+
+
+def vector_label(kind: str, tree: TreeDef, index: int) -> Label:
+    """Return how messages call one leaf of the tangents or cotangents that a user gave."""
+    return partial(_alone_or_at, f"the {kind}", f"{kind}s", tree, index)
+
+
+def _alone_or_at(alone: str, several: str, tree: TreeDef, index: int) -> str:
+    path = tree.paths()[index]
+    return several + path if path else alone
+
+
+def leaf_labels(output: Partition) -> list[str]:
     """Return for each leaf of an output where it stands: ``the output``, or ``output['loss']``."""
     return [f"output{path}" if path else "the output" for path in output.tree.paths()]
 
 
-def array_labels(output: Carried) -> list[str]:
+def array_labels(output: Partition) -> list[str]:
     """Return for each array of an output, leaving out constants, where it stands."""
     return [label for label, is_array in zip(leaf_labels(output), output.is_array, strict=True) if is_array]
 

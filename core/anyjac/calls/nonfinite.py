@@ -19,7 +19,7 @@ from anyjac_plugins.errors import NonFiniteError
 
 from ..trees.structure import flatten
 from .inputs import opener_of
-from .labels import array_labels, element, leaf_labels, primal_labels
+from .labels import array_labels, element, leaf_labels
 
 if TYPE_CHECKING:
     from ..state.scope import Scope
@@ -44,7 +44,7 @@ def refuse_inputs(backend: Backend, settings: Settings, inputs: Inputs) -> None:
     for number, primal in enumerate(inputs.primals):
         found = first_nonfinite(backend, primal)
         if found is not None:
-            where = element(primal_labels(settings, inputs)[number], found[0])
+            where = element(inputs.labels(settings)[number], found[0])
             raise NonFiniteError(f"{where} is {found[1]}, before anything is computed", place=where, value=found[1])
 
 
@@ -111,7 +111,7 @@ class Look:
         NonFiniteError
             Naming the output and the element.
         """
-        refuse_vectors(self._backend, given, primal_labels(self._settings, self._inputs), "tangent of")
+        refuse_vectors(self._backend, given, self._inputs.labels(self._settings), "tangent of")
         self.at_outputs(outputs)
         for number, tangent in enumerate(tangents):
             found = None if tangent is None else first_nonfinite(self._backend, tangent)
@@ -132,7 +132,7 @@ class Look:
         index, value = found
         rank = 0 if summed else len(outputs[number].shape)
         label = "the sum of the output" if summed else element(array_labels(self._run.output)[number], index[:rank])
-        to = element(primal_labels(self._settings, self._inputs)[primal], index[rank:])
+        to = element(self._inputs.labels(self._settings)[primal], index[rank:])
         backend = self._backend
         if mode == FORWARD:
             tangents: list[Array | None] = [None] * len(self._inputs.primals)

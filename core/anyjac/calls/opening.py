@@ -1,16 +1,74 @@
-"""The backend of a call: the one that is named, or what arguments and Variables say."""
+"""Opening a call, and ending it: backend, device, the scope of Variables, and what is stored when all has gone well.
+
+Whatever runs a user's function is opened here: transforms, checks, compiled and mapped functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from anyjac_plugins import Backend
+from anyjac_plugins.interrupts import run_and_end
 
-from ..selection.choice import Selection, kind_of, select
+from ..selection.choice import Selection, kind_of, select, select_device
 from ..state.context import current_scope
+from ..state.entries import Write
+from ..state.scope import Scope
 from ..state.variable import Variable
 from ..trees.structure import flatten
+
+Result = TypeVar("Result")
+
+
+def open_call(
+    work: Callable[[Scope], tuple[Result, Sequence[Write] | None]],
+    selection: Selection,
+    device: Any,
+    *,
+    differentiates: bool = False,
+    maps: bool = False,
+) -> Result:
+    """Do the work of a call in a scope of its own, store what the call has written, and return its result.
+
+    Parameters
+    ----------
+    work
+        Given the scope, returns the result and the untraced writes; None for a call that stores nothing.
+    selection
+        The backend, and whether somebody named it.
+    device
+        What the user asked for: a device, its name, or None.
+    differentiates, maps
+        As in `Scope`.
+
+    Raises
+    ------
+    DeviceError
+        If the backend has no such device.
+    NotSupportedError
+        If the call differentiates within another, and the backend does not nest.
+    TracerLeakError
+        If a value that was written still belongs to a trace.
+    """
+    backend, explicit = selection
+    chosen = select_device(backend, device)
+    scope = Scope(backend, chosen, explicit, differentiates=differentiates, maps=maps)
+
+    def within() -> Result:
+        with backend.device_scope(chosen):
+            result, writes = work(scope)
+            if writes is not None:
+                scope.commit(writes)
+            return result
+
+    return run_and_end(within, scope.close)
+
+
+def open_scope(work: Callable[[Scope], Result], backend: Backend, device: Any, converts: bool) -> Result:
+    """Do some work in a scope of its own, from which nothing is stored, where backend and device are known."""
+    scope = Scope(backend, device, converts)
+    return run_and_end(lambda: work(scope), scope.close)
 
 
 def select_backend(

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from functools import partial
 from typing import Any
 
 from anyjac_plugins import Backend
 from anyjac_plugins.errors import OutputError
 
 from ..selection.choice import NUMPY, kind_of
-from ..trees.structure import TreeDef
+from ..selection.conversion import Label
+from ..trees.partition import Partition, partition
+from ..trees.structure import NodeOpener
 from .dtypes import check_output, is_trivial
-from .partition import Carried
+from .labels import output_label
+
+
+def take_apart(backend: Backend, value: Any, opener: NodeOpener | None = None) -> Partition:
+    """Take what a function returned or wrote apart into arrays of the backend and the rest.
+
+    The trivial derivative with respect to an integer, as JAX has it too, is no array to compute with.
+    """
+    return partition(value, lambda leaf: backend.is_array(leaf) and not is_trivial(leaf), opener)
 
 
 def refuse_coroutine(result: Any) -> None:
@@ -42,7 +51,7 @@ def split_aux(result: Any) -> tuple[Any, Any]:
     raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned a {got}")
 
 
-def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> None:
+def check_outputs(backend: Backend, outputs: Partition, *, holomorphic: bool) -> None:
     """Refuse outputs that have no derivative.
 
     Numbers of Python and NumPy arrays on another framework are constants, whose derivative is zero.
@@ -57,7 +66,7 @@ def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> N
             f"the function returned {outputs.original!r}, which holds no array; return what to differentiate"
         )
     for index, (leaf, is_array) in enumerate(zip(outputs.leaves, outputs.is_array, strict=True)):
-        where = partial(_place, outputs.tree, index)
+        where = output_label(outputs.tree, index)
         if is_array:
             check_output(backend, leaf.dtype, where, holomorphic=holomorphic)
         elif isinstance(leaf, bool) or not isinstance(leaf, (int, float, complex)):
@@ -66,7 +75,7 @@ def check_outputs(backend: Backend, outputs: Carried, *, holomorphic: bool) -> N
             raise OutputError(f"{where()} is {leaf!r}, a complex number; pass holomorphic=True for complex outputs")
 
 
-def _check_constant(backend: Backend, leaf: Any, where: partial[str], holomorphic: bool) -> None:
+def _check_constant(backend: Backend, leaf: Any, where: Label, holomorphic: bool) -> None:
     if kind_of(leaf) != NUMPY:
         raise OutputError(
             f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array of {backend.name}; return it "
@@ -75,8 +84,3 @@ def _check_constant(backend: Backend, leaf: Any, where: partial[str], holomorphi
     if is_trivial(leaf):  # which is differentiated once more
         return
     check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic)
-
-
-def _place(tree: TreeDef, index: int) -> str:
-    path = tree.paths()[index]
-    return f"output{path}" if path else "the output"

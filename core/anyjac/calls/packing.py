@@ -9,9 +9,9 @@ import numpy as np
 
 from anyjac_plugins import Array, Backend
 
+from ..trees.partition import Partition
 from .dtypes import float0
 from .inputs import Inputs
-from .partition import Carried
 from .settings import Settings
 
 Packer = Callable[[Any, Any, Any], Any]
@@ -52,7 +52,7 @@ def pack_jacobian(
     backend: Backend,
     settings: Settings,
     inputs: Inputs,
-    output: Carried,
+    output: Partition,
     outputs: Sequence[Array],
     blocks: Sequence[Sequence[Array]],
 ) -> Any:
@@ -81,7 +81,7 @@ def _of_variables_and_arguments(
 
 def _rows_of_leaves(
     backend: Backend,
-    output: Carried,
+    output: Partition,
     inputs: Inputs,
     outputs: Sequence[Array],
     blocks: Sequence[Sequence[Array]],

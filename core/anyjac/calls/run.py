@@ -2,22 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from anyjac_plugins import Array
 
 from ..state.bound import add_advice
-from ..state.scope import Scope, Write
-from ..state.variable import without_variables
+from ..state.entries import Write
+from ..state.scope import Scope
+from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
+from ..trees.partition import NO_TREE, Partition
 from .inputs import Inputs, opener_of
-from .outputs import check_outputs, refuse_coroutine, split_aux
-from .partition import NOTHING, Carried, carry
+from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
 from .settings import Settings
 
-OutputCheck = Callable[[Carried], None]
+Result = TypeVar("Result")
+
+OutputCheck = Callable[[Partition], None]
 """Refuses outputs of which a transform takes no derivative."""
+
+
+def run_in_scope(
+    scope: Scope,
+    func: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    take: Callable[[Any], Result],
+    values: Iterable[tuple[Variable, Any]] | None = None,
+) -> tuple[Result, list[tuple[Write, Partition]]]:
+    """Run a user's function within a scope.
+
+    Parameters
+    ----------
+    take
+        Takes apart what the function returned, while Variables still read as the function saw them.
+    values
+        As in `Scope.run`.
+
+    Returns
+    -------
+    taken, writes
+        What `take` made of the result, and what was written to Variables, with its arrays taken out.
+
+    Raises
+    ------
+    OutputError
+        If the function is a coroutine function.
+    """
+
+    def run() -> Result:
+        try:
+            result = func(*args, **kwargs)
+            refuse_coroutine(result)
+            return take(result)
+        except Exception as error:  # of any kind: the user's own, which goes on
+            add_advice(error)
+            raise
+
+    taken, writes = scope.run(run, values)
+    return taken, [(write, take_apart(scope.backend, write.value)) for write in writes]
 
 
 class FlatRun:
@@ -49,34 +93,30 @@ class FlatRun:
         self._inputs = inputs
         self._args = args
         self._kwargs = kwargs
-        self.output: Carried
-        self.aux: Carried
-        self._writes: list[tuple[Write, Carried]]
+        self.output: Partition
+        self.aux: Partition
+        self._writes: list[tuple[Write, Partition]]
 
     def __call__(self, *primals: Array) -> tuple[Sequence[Array], Sequence[Array]]:
-        backend = self._scope.backend
+        args, values = self._inputs.traced(self._args, primals)
+        (self.output, self.aux), self._writes = run_in_scope(
+            self._scope, self.origin, args, self._kwargs, self._take, values
+        )
+        return self.output.arrays, [*self.aux.arrays, *(array for _, value in self._writes for array in value.arrays)]
+
+    def _take(self, result: Any) -> tuple[Partition, Partition]:
+        """Take output and aux data apart, and refuse outputs that have no derivative."""
+        scope, backend, settings = self._scope, self._scope.backend, self._settings
         opener = opener_of(backend)
-        self._scope.restart()
-        args = self._inputs.into(self._scope, self._args, primals)
-        self._scope.activate()
-        try:
-            result = self.origin(*args, **self._kwargs)
-            refuse_coroutine(result)
-            value, aux = split_aux(result) if self._settings.has_aux else (result, None)
-            self.output = carry(backend, opener, without_variables(value))
-            check_outputs(backend, self.output, holomorphic=self._settings.holomorphic)
-            if self._check is not None:
-                self._check(self.output)
-            self._scope.check_outputs(self.output.arrays)
-        except Exception as error:
-            add_advice(error)
-            raise
-        finally:
-            self._scope.deactivate()
-        self.aux = carry(backend, opener_of_objects(backend, opener), aux) if self._settings.has_aux else NOTHING
-        self._writes = [(write, carry(backend, None, write.value)) for write in self._scope.writes()]
-        carried = [*self.aux.arrays, *(array for _, content in self._writes for array in content.arrays)]
-        return self.output.arrays, carried
+        value, aux = split_aux(result) if settings.has_aux else (result, None)
+        output = take_apart(backend, without_variables(value), opener)
+        check_outputs(backend, output, holomorphic=settings.holomorphic)
+        if self._check is not None:
+            self._check(output)
+        scope.check_outputs(output.arrays)
+        if not settings.has_aux:
+            return output, NO_TREE
+        return output, take_apart(backend, aux, opener_of_objects(backend, opener))
 
     def undifferentiated(self) -> Iterator[tuple[str, Any]]:
         """Yield the arguments that are not differentiated, and how messages call them."""
@@ -89,11 +129,11 @@ class FlatRun:
 
     def untraced_output(self, outputs: Sequence[Array]) -> Any:
         """Return the value, of whose arrays none is that of a Variable or an argument."""
-        return self.output.around(self._unshared(outputs))
+        return self.output.combine(self._unshared(outputs))
 
     def untraced_aux(self, carried: Sequence[Array]) -> Any:
         """Return the aux data, given the arrays that travelled beside the outputs, in the same way."""
-        return self.aux.around(self._unshared(carried[: len(self.aux.arrays)]))
+        return self.aux.combine(self._unshared(carried[: len(self.aux.arrays)]))
 
     def _unshared(self, arrays: Sequence[Array]) -> list[Any]:
         unshared, primals = self._scope.backend.unshared, self._inputs.primals
@@ -103,6 +143,6 @@ class FlatRun:
         """Return what was written to Variables, given the arrays that travelled beside the outputs."""
         remaining = iter(carried[len(self.aux.arrays) :])
         return [
-            Write(write.variable, content.around([next(remaining) for _ in content.arrays]), write.created)
+            Write(write.variable, content.combine([next(remaining) for _ in content.arrays]), write.created)
             for write, content in self._writes
         ]

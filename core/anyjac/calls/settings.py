@@ -54,7 +54,7 @@ class Settings:
     chunk_size: int | None
     debug_nan: bool = False
     named: Named | None = None
-    companions: tuple[Variable, ...] = ()
+    companions: tuple[BoundVariable, ...] = ()
 
     def now(self) -> Settings:
         """Return the settings with the parts that the models named in ``grad_vars`` have at present."""
@@ -152,9 +152,9 @@ class Named:
     tree: TreeDef
     default: bool
 
-    def resolve(self) -> tuple[tuple[Variable, ...], TreeDef | None, tuple[Variable, ...]]:
+    def resolve(self) -> tuple[tuple[Variable, ...], TreeDef | None, tuple[BoundVariable, ...]]:
         """Return the Variables, their structure, and a part of each model of which none is differentiated."""
-        companions: list[Variable] = []
+        companions: list[BoundVariable] = []
         leaves, tree = flatten(_resolve(self.leaves, self.tree, "", companions))
         return tuple(leaves), tree if leaves else None, tuple(companions)
 
@@ -192,7 +192,7 @@ def make_settings(
     named = None
     variables: tuple[Variable, ...] = tuple(leaves)
     variables_tree = tree if leaves else None
-    companions: tuple[Variable, ...] = ()
+    companions: tuple[BoundVariable, ...] = ()
     if not all(isinstance(leaf, Variable) for leaf in leaves):
         named = Named(tuple(leaves), tree, argnums is None)
         variables, variables_tree, companions = named.resolve()
@@ -215,14 +215,14 @@ def make_settings(
     )
 
 
-def _resolve(leaves: Sequence[Any], tree: TreeDef, path: str, companions: list[Variable]) -> Any:
+def _resolve(leaves: Sequence[Any], tree: TreeDef, path: str, companions: list[BoundVariable]) -> Any:
     """Return a tree with Variables in the place of all that stands for them, and add companions of these."""
     models = [None if isinstance(leaf, Variable) else bound_variables(leaf) for leaf in leaves]  # before their parts
     places = zip(leaves, models, tree.paths(), strict=True)
     return tree.unflatten([_as_variables(leaf, model, path + step, companions) for leaf, model, step in places])
 
 
-def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, companions: list[Variable]) -> Any:
+def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, companions: list[BoundVariable]) -> Any:
     """Return the Variable that something in ``grad_vars`` stands for, or those of a whole model by their paths.
 
     A mapping that is no dict, such as libraries collect states in, becomes one.

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.errors import DtypeError, InputValueError
 
+from ..selection.conversion import Label, to_array
 from ..state.variable import without_variables
 from ..trees.structure import TreeDef, flatten
-from .conversion import to_array
 from .dtypes import COMPLEX_KIND
 from .inputs import opener_of
+from .labels import vector_label
 
 
 def tangents_of(
@@ -35,15 +35,15 @@ def tangents_of(
     InputTypeError, InputValueError, DtypeError
         Naming the leaf.
     """
-    places, structure = flatten(pack(range(len(primals))), opener_of(backend))
+    numbers, structure = flatten(pack(range(len(primals))), opener_of(backend))
     leaves = _leaves_like(backend, tree, structure, _TANGENTS)
     found: list[Array | None] = [None] * len(primals)
-    for number, (place, leaf) in enumerate(zip(places, leaves, strict=True)):
-        if isinstance(place, int):  # other places are those of integers, which have no tangent
-            label = partial(_label, "tangent", structure, number)
-            tangent = _like(backend, leaf, primals[place], label, "input", converts)
-            before = found[place]
-            found[place] = tangent if before is None else before + tangent
+    for index, (number, leaf) in enumerate(zip(numbers, leaves, strict=True)):
+        if isinstance(number, int):  # all others are integers, which have no tangent
+            label = vector_label("tangent", structure, index)
+            tangent = _like(backend, leaf, primals[number], label, "input", converts)
+            before = found[number]
+            found[number] = tangent if before is None else before + tangent
     return found
 
 
@@ -72,7 +72,7 @@ def cotangents_of(
     found: list[Array | None] = [None] * len(outputs)
     for number, (index, leaf) in enumerate(zip(indices, leaves, strict=True)):
         if index is not None:
-            label = partial(_label, "cotangent", structure, number)
+            label = vector_label("cotangent", structure, number)
             found[index] = _like(backend, leaf, outputs[index], label, "output", converts)
     return found
 
@@ -90,14 +90,9 @@ def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, words: tuple[s
     return arranged
 
 
-def _label(what: str, structure: TreeDef, number: int) -> str:
-    path = structure.paths()[number]
-    return f"{what}s{path}" if path else f"the {what}"
-
-
-def _like(backend: Backend, leaf: Any, array: Array, label: Callable[[], str], what: str, converts: bool) -> Array:
+def _like(backend: Backend, leaf: Any, array: Array, label: Label, what: str, converts: bool) -> Array:
     """Return a leaf as an array of the dtype and the device of `array`, whose shape it must have."""
-    given = to_array(backend, leaf, label, backend.device_of(array), converts)
+    given = to_array(backend, leaf, label, device=backend.device_of(array), converts=converts)
     if tuple(given.shape) != tuple(array.shape):
         raise InputValueError(f"{label()} has shape {tuple(given.shape)}, and its {what} has {tuple(array.shape)}")
     kinds = backend.dtype_kind(given.dtype), backend.dtype_kind(array.dtype)

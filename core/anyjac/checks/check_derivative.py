@@ -18,15 +18,13 @@ from anyjac_plugins.errors import (
     InputTypeError,
     InputValueError,
 )
-from anyjac_plugins.interrupts import run_and_end
 
 from ..calls.inputs import gather_inputs
-from ..calls.labels import array_labels, primal_labels
-from ..calls.opening import select_backend
+from ..calls.labels import array_labels
+from ..calls.opening import open_call, select_backend
 from ..calls.run import FlatRun
 from ..calls.settings import make_settings
 from ..pickles import make
-from ..selection.choice import select_device
 from ..state.scope import Scope
 from .comparison import Attempts, Comparison
 from .differences import Vector
@@ -215,24 +213,23 @@ def check_derivative(
         _check_count("directions", directions)
     for name, value in (("rtol", rtol), ("atol", atol), ("step", step)):
         _check_tolerance(name, value)
-    chosen, explicit = select_backend(settings.backend, args, keywords, settings.variables)
+    selection = select_backend(settings.backend, args, keywords, settings.variables)
+    chosen = selection.backend
     wanted = _check_modes(chosen, modes)
     if order > 1 and not chosen.supports(NESTED):
         raise chosen.unsupported(NESTED)
-    place = select_device(chosen, settings.device)
-    scope = Scope(chosen, place, explicit, differentiates=True)
 
-    def within() -> DerivativeCheck:
-        with chosen.device_scope(place):
-            inputs = gather_inputs(settings, scope, args)
-            run = FlatRun(func, settings, scope, inputs, args, keywords, None)
-            point = Point(chosen, inputs.primals, primal_labels(settings, inputs))
-            check = _Check(point, wanted, directions, seed, rtol, atol, step, holomorphic=settings.holomorphic)
-            if inputs.primals:
-                check.function(Function(point, run, Watched(run), 0, None, lambda: array_labels(run.output)), order)
-            return DerivativeCheck(chosen.name, check.deviations, check.used)
+    def work(scope: Scope) -> tuple[DerivativeCheck, None]:
+        values = scope.values_at_entry(settings.variables, settings.companions)
+        inputs = gather_inputs(settings, chosen, scope.device, scope.converts, values, args)
+        run = FlatRun(func, settings, scope, inputs, args, keywords, None)
+        point = Point(chosen, inputs.primals, inputs.labels(settings))
+        check = _Check(point, wanted, directions, seed, rtol, atol, step, holomorphic=settings.holomorphic)
+        if inputs.primals:
+            check.function(Function(point, run, Watched(run), 0, None, lambda: array_labels(run.output)), order)
+        return DerivativeCheck(chosen.name, check.deviations, check.used), None
 
-    return run_and_end(within, scope.close)
+    return open_call(work, selection, settings.device, differentiates=True)
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from anyjac_plugins.backend.types import AUTO, REVERSE
 from anyjac_plugins.errors import InputValueError, OutputError
 
 from ..calls.packing import PACKING, VALUE_FIRST, PackingTable
-from ..calls.partition import Carried
 from ..calls.settings import make_settings
+from ..trees.partition import Partition
 from ..trees.structure import LEAF
 from .differentiate import Derivative, Request, differentiate, itself
 from .jacobians import blocks_in_mode
@@ -20,7 +20,7 @@ from .signatures import like_derivative, like_grad, like_value_and_grad
 from .transform import Decorator, GradientTransform, made_by
 
 
-def refuse_all_but_scalars(output: Carried, *, name: str) -> None:
+def refuse_all_but_scalars(output: Partition, *, name: str) -> None:
     """Refuse an output that is no scalar.
 
     Raises

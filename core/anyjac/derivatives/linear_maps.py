@@ -11,12 +11,12 @@ from anyjac_plugins import Array, Backend
 
 from ..calls.dtypes import float0
 from ..calls.nonfinite import origin_in_map, refuse_vectors
-from ..calls.partition import Carried
 from ..calls.tangents import cotangents_of, tangents_of
-from .linearisation import Linearisation
+from ..trees.partition import Partition
+from .linearisation import Linearisation, LinearisationView
 
 
-class _LinearMap(ABC):
+class _LinearMap(LinearisationView, ABC):
     def __init__(self, linearisation: Linearisation):
         self.value = linearisation.value
         self.aux = linearisation.aux
@@ -161,11 +161,12 @@ def _filled(backend: Backend, arrays: Sequence[Array | None], like: Sequence[Arr
     return [backend.zeros(other.shape, other) if array is None else array for array, other in pairs]
 
 
-def tangent_tree(backend: Backend, output: Carried, outputs: Sequence[Array], tangents: Sequence[Array | None]) -> Any:
+def tangent_tree(
+    backend: Backend, output: Partition, outputs: Sequence[Array], tangents: Sequence[Array | None]
+) -> Any:
     """Return tangents in the tree of the output; zeros for the constants in it."""
-    remaining = iter(_filled(backend, tangents, outputs))
-    leaves = zip(output.leaves, output.is_array, strict=True)
-    return output.tree.unflatten([next(remaining) if is_array else _zero(backend, leaf) for leaf, is_array in leaves])
+    zeros = output.skeleton(partial(_zero, backend))
+    return zeros.combine(_filled(backend, tangents, outputs))
 
 
 def _zero(backend: Backend, constant: Any) -> Array:

@@ -19,13 +19,13 @@ from anyjac_plugins.errors import DtypeError, InputValueError
 from ..calls.inputs import opener_of
 from ..calls.nonfinite import refuse_host_vectors
 from ..trees.structure import TreeDef, flatten
-from .linearisation import Linearisation, OutputLeaf
+from .linearisation import Linearisation, LinearisationView, OutputLeaf
 
 Matrix = np.ndarray[Any, Any]
 Linear = Callable[[Matrix], Matrix]
 
 
-class JacobianOperator(LinearOperator):  # type: ignore[misc]
+class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
     """The Jacobian at a point as a linear operator on NumPy vectors; made by `GradientTransform.as_linear_operator`.
 
     The vector on the input's side has the elements of all differentiated leaves, flattened one after the other: those

@@ -21,13 +21,13 @@ from anyjac_plugins.errors import TracerLeakError
 
 from ..calls.call import call
 from ..calls.inputs import Inputs
-from ..calls.labels import array_labels, element, leaf_labels, primal_labels
+from ..calls.labels import array_labels, element, leaf_labels
 from ..calls.nonfinite import Look, error_at, first_nonfinite, one_hot, origin_in_map
 from ..calls.packing import pack_gradient
-from ..calls.partition import Carried
 from ..calls.run import FlatRun
 from ..calls.settings import Settings
 from ..state.scope import Scope
+from ..trees.partition import Partition
 from ..trees.structure import TreeDef
 
 Product = TypeVar("Product")
@@ -85,7 +85,7 @@ class Linearisation:
         settings: Settings,
         scope: Scope,
         inputs: Inputs,
-        output: Carried,
+        output: Partition,
         primals: Sequence[Array],
         outputs: Sequence[Array],
         linear_map: Pullback | Pushforward,
@@ -100,7 +100,7 @@ class Linearisation:
         self.output = output
         self.output_tree: TreeDef = output.tree
         self.converts = scope.converts
-        self.value = output.around([self.backend.copy(array) for array in outputs])
+        self.value = output.combine([self.backend.copy(array) for array in outputs])
         self.aux = aux
         self.linear_map = linear_map
         self.settings = settings
@@ -139,7 +139,7 @@ class Linearisation:
     @property
     def primal_labels(self) -> list[str]:
         """How messages call the primals."""
-        return primal_labels(self.settings, self._inputs)
+        return self._inputs.labels(self.settings)
 
     @property
     def output_labels(self) -> list[str]:
@@ -188,6 +188,12 @@ class Linearisation:
         return self.backend.to_numpy(array)
 
 
+class LinearisationView:
+    """A view of one run of a function: a linear map, rows or a linear operator; no program can return it."""
+
+    __slots__ = ()
+
+
 def linearise(
     func: Callable[..., Any],
     settings: Settings,
@@ -223,7 +229,7 @@ def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], Pull
     return outputs, lambda vectors: [None] * (len(outputs) if run_with == "linearize" else 0), aux
 
 
-def _output_leaves(output: Carried) -> list[OutputLeaf]:
+def _output_leaves(output: Partition) -> list[OutputLeaf]:
     indices = iter(range(len(output.arrays)))
     return [
         OutputLeaf(number, tuple(getattr(leaf, "shape", ())), next(indices) if is_array else None)

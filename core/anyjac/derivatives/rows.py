@@ -12,7 +12,7 @@ from anyjac_plugins.errors import DtypeError, InputTypeError, InputValueError
 
 from ..pickles import make
 from ..trees.structure import flatten
-from .linearisation import Linearisation, OutputLeaf
+from .linearisation import Linearisation, LinearisationView, OutputLeaf
 
 Out = TypeVar("Out")
 
@@ -53,7 +53,7 @@ class RowBlock(NamedTuple):
         return make, ("RowBlock", tuple(self), {})
 
 
-class Rows(Iterator[RowBlock]):
+class Rows(LinearisationView, Iterator[RowBlock]):
     """The Jacobian of one call, as an iterator over blocks of rows; made by `GradientTransform.rows`.
 
     The function has run when the iterator is there; each block is computed when it is asked for. The leaves of the

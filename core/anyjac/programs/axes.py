@@ -11,12 +11,9 @@ from anyjac_plugins import Array, Backend
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
 from ..calls.settings import is_int
+from ..selection.conversion import Label
 from ..state.variable import without_variables
 from ..trees.structure import NAMESPACE, NodeOpener, flatten
-
-Where = Callable[[], str]
-"""Says how messages call an array."""
-
 
 _NONE: Final = object()
 """None in a tree of axes, where it would be an empty container."""
@@ -63,16 +60,16 @@ def _broadcast(axes: Any, tree: Any, opener: NodeOpener, name: str) -> Iterator[
             yield None if axis is _NONE else axis
 
 
-def in_front(backend: Backend, array: Array, axis: int, where: Where) -> Array:
+def in_front(backend: Backend, array: Array, axis: int, label: Label) -> Array:
     if not -len(array.shape) <= axis < len(array.shape):
-        raise InputValueError(f"{where()} has shape {tuple(array.shape)}, and no axis {axis} to map over")
+        raise InputValueError(f"{label()} has shape {tuple(array.shape)}, and no axis {axis} to map over")
     return array if axis in (0, -len(array.shape)) else backend.namespace.moveaxis(array, axis, 0)
 
 
-def behind(moveaxis: Callable[[Array, int, int], Array], array: Array, axis: int, where: Where) -> Array:
+def behind(moveaxis: Callable[[Array, int, int], Array], array: Array, axis: int, label: Label) -> Array:
     if not -len(array.shape) <= axis < len(array.shape):
         raise InputValueError(
-            f"{where()} has shape {tuple(array.shape)} with the mapped axis in front, and that cannot be axis {axis}, "
+            f"{label()} has shape {tuple(array.shape)} with the mapped axis in front, and that cannot be axis {axis}, "
             f"as out_axes says"
         )
     return array if axis in (0, -len(array.shape)) else moveaxis(array, 0, axis)

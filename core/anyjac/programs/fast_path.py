@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from anyjac_plugins import Backend, StagedFunction
-from anyjac_plugins.interrupts import run_and_end
 
+from ..calls.opening import open_scope
 from ..selection.choice import chosen_in_context, registry
-from ..state.context import Place, innermost_scope
+from ..state.context import innermost_scope
 from ..state.scope import Scope
+from ..state.variable import Variable
 from ..trees.structure import TreeDef, flatten
 from .staging import Note
 
@@ -78,7 +79,7 @@ class FastPath:
         self,
         backend: Backend,
         staged: StagedFunction,
-        read: tuple[Place, ...],
+        read: tuple[Variable, ...],
         leaves: Sequence[Any],
         tree: TreeDef | None,
         values: Sequence[Any],
@@ -123,17 +124,14 @@ class FastPath:
             if noted.note.written == ():
                 return noted.note.result(noted.arrays)
             raise UnlikeError
-        scope = Scope(self._backend, None, self._explicit)
-        return run_and_end(lambda: self._stateful(scope, arrays), scope.close)
+        return open_scope(lambda scope: self._stateful(scope, arrays), self._backend, None, self._explicit)
 
     def _stateful(self, scope: Scope, arrays: Sequence[Any]) -> Any:
         backend = self._backend
         values = [scope.own(variable) for variable in self._read]
         if [type(value) for value in values] != self._value_types:
             raise UnlikeError
-        scope.activate()
-        noted = self._staged(*arrays, *values)
-        scope.deactivate()
+        noted, _ = scope.run(lambda: self._staged(*arrays, *values))
         note: Note = noted.note
         if note.written is None:
             raise UnlikeError

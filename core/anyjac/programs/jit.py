@@ -6,27 +6,27 @@ Which Variables a function reads is found by running it; from then on they are i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from anyjac_plugins import JIT, Backend, Noted, StagedFunction
 from anyjac_plugins.errors import MixedBackendsError
-from anyjac_plugins.interrupts import run_and_end
 
 from ..callables.wrapper import Deferred, Wrapper, bind, name_of
-from ..calls.opening import select_backend
+from ..calls.opening import open_call, select_backend
 from ..calls.settings import check_backend
 from ..derivatives.transform import settings_of
 from ..pickles import Recipe, given
-from ..selection.choice import Selection, chosen_in_context, select_device
-from ..state.context import Place, current_scope
-from ..state.per_object import PerInstance
+from ..selection.choice import Selection, chosen_in_context
+from ..state.context import current_scope
+from ..state.entries import Write
+from ..state.per_object import PerObject
 from ..state.scope import Scope
 from ..state.variable import Variable
 from ..trees.structure import LEAF, flatten
 from .fast_path import FastPath, ShortWay, UnlikeError, layout_of, nothing_known
-from .staging import FlatCall, Given, Identity, Note, Static, UndiscoveredError, take_apart
+from .staging import Arguments, FlatCall, Identity, Note, Static, UndiscoveredError, take_arguments_apart
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -136,7 +136,7 @@ class Jitted(Wrapper, Generic[P, R]):
         self._device = device if device is not None or settings is None else settings.device
         self._variables: tuple[Variable, ...] = () if settings is None else settings.variables
         self._compiled = _Compiled(lambda: func) if compiled is None else compiled
-        self._of_instances: PerInstance[_Compiled] = PerInstance()
+        self._of_instances: PerObject[_Compiled] = PerObject()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if not kwargs:
@@ -171,29 +171,22 @@ class Jitted(Wrapper, Generic[P, R]):
         return select_backend(self._backend, args, kwargs, self._variables)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-        backend, explicit = self._select_backend(args, kwargs)
-        device = select_device(backend, self._device)
-        program = self._compiled.program_for(backend, device, explicit)
-        scope = Scope(backend, device, explicit)
+        def work(scope: Scope) -> tuple[R, Sequence[Write]]:
+            program = self._compiled.program_for(scope.backend, scope.device, scope.converts)
+            arguments = take_arguments_apart(scope.backend, scope.device, scope.converts, args, kwargs)
+            noted = program.run(scope, arguments)
+            self._remember(program, arguments, noted.note, args, kwargs)
+            return noted.note.result(noted.arrays), noted.note.writes(noted.arrays)
 
-        def within() -> R:
-            with backend.device_scope(device):
-                given = take_apart(backend, device, args, kwargs)
-                noted = program.run(scope, given)
-                scope.commit(noted.note.writes(noted.arrays))
-                self._remember(program, given, noted.note, args, kwargs)
-                result: R = noted.note.result(noted.arrays)
-                return result
-
-        return run_and_end(within, scope.close)
+        return open_call(work, self._select_backend(args, kwargs), self._device)
 
     def _remember(
-        self, program: _Program, given: Given, note: Note, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, program: _Program, arguments: Arguments, note: Note, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         """Remember the short way, where neither keywords nor a default that may change stand against it."""
         named = self._backend is not None
         if not kwargs and (named or args or self._variables or self._compiled.learned):
-            self._compiled.known = program.known(given.static, args, note, named=named)
+            self._compiled.known = program.known(arguments.static, args, note, named=named)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Jitted[P, R]: ...
@@ -262,35 +255,26 @@ class _Program:
         self._resolve = resolve
         settings = settings_of(resolve())
         self._compiles = backend.supports(JIT) and not (settings is not None and settings.debug_nan)
-        self._reads: dict[Static, tuple[Place, ...]] = {}
+        self._reads: dict[Static, tuple[Variable, ...]] = {}
         self._staged: dict[Static, StagedFunction] = {}
 
-    def run(self, scope: Scope, given: Given) -> Noted:
+    def run(self, scope: Scope, arguments: Arguments) -> Noted:
         """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
         if not self._compiles:
-            return self._run_as_it_is(scope, given)
+            run = self._flat(arguments.static).as_it_is
+            return scope.run(lambda: run(*arguments.arrays))[0]  # which finds its Variables in the scope
         while True:
-            read = self._reads.get(given.static, ())
-            values = [flatten(scope.value_at_entry(variable)) for variable in read]
-            static = given.static.with_variables(
+            read = self._reads.get(arguments.static, ())
+            values = [flatten(value) for value in scope.values_at_entry(read)]
+            static = arguments.static.with_variables(
                 [(Identity(variable), tree) for variable, (_, tree) in zip(read, values, strict=True)]
             )
-            arrays = [*given.arrays, *(leaf for leaves, _ in values for leaf in leaves)]
-            scope.activate()  # for the run that may be needed, whose own scope is within this one
-            try:
-                return self._staged_for(static)(*arrays)
+            arrays = [*arguments.arrays, *(leaf for leaves, _ in values for leaf in leaves)]
+            staged = self._staged_for(static)
+            try:  # in the scope, for the run that may be needed, whose own scope is within this one
+                return scope.run(partial(staged, *arrays))[0]
             except UndiscoveredError as found:
-                self._reads[given.static] = (*read, *found.variables)
-            finally:
-                scope.deactivate()
-
-    def _run_as_it_is(self, scope: Scope, given: Given) -> Noted:
-        """Run the function, which finds its Variables in the scope."""
-        scope.activate()
-        try:
-            return self._flat(given.static).as_it_is(*given.arrays)
-        finally:
-            scope.deactivate()
+                self._reads[arguments.static] = (*read, *found.variables)
 
     def _staged_for(self, static: Static) -> StagedFunction:
         found = self._staged.get(static)
@@ -305,7 +289,7 @@ class _Program:
         """Return the short way for calls like one of arrays, if it is outside all others and nothing is moved."""
         backend, read = self._backend, self._reads.get(static, ())
         leaves, tree = (args, None) if all(map(backend.is_array, args)) else flatten(args)
-        values = [variable._value for variable in read]
+        values = [variable.committed() for variable in read]
         if not self._compiles or self._device is not None or note.written is None:
             return nothing_known
         if current_scope() is not None or not (named or chosen_in_context() is None):

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from anyjac_plugins import Array, Backend, Noted, OpenedNode
 from anyjac_plugins.errors import InputTypeError, OutputError
-from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.loading.models import libraries
 
 from ..calls.inputs import opener_of
-from ..calls.outputs import refuse_coroutine
-from ..calls.partition import Carried, Skeleton, carry
-from ..derivatives.linearisation import Linearisation
-from ..selection.choice import kind_of
-from ..state.context import Place
-from ..state.scope import Scope, Write
+from ..calls.opening import open_scope
+from ..calls.outputs import take_apart
+from ..calls.run import run_in_scope
+from ..derivatives.linearisation import LinearisationView
+from ..selection.choice import is_array_of_any
+from ..selection.conversion import to_array
+from ..state.entries import Write
+from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
+from ..trees.partition import GAP, Partition, Skeleton
 from ..trees.structure import NodeOpener, TreeDef, flatten
 
 _NUMBERS = (int, float, complex)
@@ -89,28 +92,34 @@ class Static:
 
     def arguments(self, remaining: Iterator[Array]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Put the arguments together around arrays."""
-        leaves = [next(remaining) if leaf is None else leaf[1] for leaf in self.leaves]
-        args, kwargs = self.tree.unflatten(
-            [leaf.thing if isinstance(leaf, Identity) else leaf for leaf in leaves]
-        )  # fmt: skip
+        rest = [GAP if leaf is None else _thing(leaf[1]) for leaf in self.leaves]
+        args, kwargs = Skeleton(self.tree, rest).combine(remaining)
         return args, kwargs
 
 
+def _thing(value: Hashable) -> Any:
+    return value.thing if isinstance(value, Identity) else value
+
+
 @dataclass(frozen=True, slots=True)
-class Given:
-    """The arguments of one call, taken apart."""
+class Arguments:
+    """The arguments of one call, taken apart into arrays and the rest."""
 
     arrays: list[Array]
     static: Static
 
 
-def take_apart(backend: Backend, device: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
+def take_arguments_apart(
+    backend: Backend, device: Any, converts: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Arguments:
     """Separate the arrays and numbers among the arguments from the rest.
 
     Raises
     ------
     InputTypeError
         Naming an argument that is neither an array nor hashable.
+    MixedBackendsError, DtypeError
+        Naming an argument that is an array of another framework, or no array of numbers.
     """
     leaves, tree = flatten((args, kwargs), _opener_of_arguments(backend))
     arrays: list[Array] = []
@@ -118,17 +127,28 @@ def take_apart(backend: Backend, device: Any, args: tuple[Any, ...], kwargs: dic
     for index, leaf in enumerate(leaves):
         if isinstance(leaf, _Fixed):
             static.append((type(leaf.number), leaf.number))
-        elif backend.is_array(leaf) or (isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)):
-            arrays.append(leaf if device is None else backend.asarray(leaf, device=device))
+        elif device is None and isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool):
+            arrays.append(leaf)  # of which the compiler makes what it likes best
             static.append(None)
         elif isinstance(leaf, Variable):
             static.append((type(leaf), Identity(leaf)))
-        elif kind_of(leaf) is not None and hasattr(leaf, "dtype"):
-            arrays.append(backend.import_array(leaf, device=device))
+        elif (
+            backend.is_array(leaf)
+            or is_array_of_any(leaf)
+            or (isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool))
+        ):
+            label = partial(_argument_path, tree, index)
+            arrays.append(to_array(backend, leaf, label, device=device, converts=converts))
             static.append(None)
         else:
             static.append((type(leaf), _hashable(leaf, tree, index)))
-    return Given(arrays, Static(tree, tuple(static)))
+    return Arguments(arrays, Static(tree, tuple(static)))
+
+
+def _argument_path(tree: TreeDef, index: int) -> str:
+    """Return where a leaf of ``(args, kwargs)`` stands: ``args[0]['w']``."""
+    path = tree.paths()[index]
+    return ("args", "kwargs")[int(path[1])] + path[3:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +178,10 @@ def _hashable(leaf: Any, tree: TreeDef, index: int) -> Hashable:
     try:
         hash(leaf)
     except TypeError as error:
-        path = tree.paths()[index]
-        where = ("args", "kwargs")[int(path[1])] + path[3:]
         raise InputTypeError(
-            f"{where} is of type {type(leaf).__qualname__}, which is neither an array nor hashable, so that jit cannot "
-            f"tell one from another; make it an array, a Variable or hashable, or bind it with functools.partial"
+            f"{_argument_path(tree, index)} is of type {type(leaf).__qualname__}, which is neither an array nor "
+            f"hashable, so that jit cannot tell one from another; make it an array, a Variable or hashable, or bind it "
+            f"with functools.partial"
         ) from error
     return leaf  # type: ignore[no-any-return]
 
@@ -170,7 +189,7 @@ def _hashable(leaf: Any, tree: TreeDef, index: int) -> Hashable:
 class UndiscoveredError(Exception):
     """The function read Variables that are no inputs of it yet."""
 
-    def __init__(self, variables: Sequence[Place]):
+    def __init__(self, variables: Sequence[Variable]):
         super().__init__(variables)
         self.variables = variables
 
@@ -188,7 +207,7 @@ class Note:
 
     __slots__ = ("__weakref__", "_output", "_writes", "plain", "written")
 
-    def __init__(self, output: Skeleton, writes: Sequence[tuple[Place, Skeleton]]):
+    def __init__(self, output: Skeleton, writes: Sequence[tuple[Variable, Skeleton]]):
         self._output = output
         self._writes = writes
         self.plain = output.is_bare and not writes
@@ -202,14 +221,14 @@ class Note:
 
     def result(self, arrays: Sequence[Array]) -> Any:
         """Return what the function returned, around the arrays that came out."""
-        return self._output.around(arrays)
+        return self._output.combine(arrays)
 
     def writes(self, arrays: Sequence[Array]) -> list[Write]:
         """Return what the function wrote, around the arrays that came out."""
         start = self._output.count
         found = []
         for variable, skeleton in self._writes:
-            found.append(Write(variable, skeleton.around(arrays[start : start + skeleton.count]), created=False))
+            found.append(Write(variable, skeleton.combine(arrays[start : start + skeleton.count]), created=False))
             start += skeleton.count
         return found
 
@@ -251,8 +270,10 @@ class FlatCall:
         return self._run_in(_run, arrays)
 
     def _run_in(self, run: Callable[..., Noted], arrays: Sequence[Array]) -> Noted:
-        scope = Scope(self._backend, self._device, self._explicit)
-        return run_and_end(lambda: run(self._resolve(), scope, arrays, self._static), scope.close)
+        def work(scope: Scope) -> Noted:
+            return run(self._resolve(), scope, arrays, self._static)
+
+        return open_scope(work, self._backend, self._device, self._explicit)
 
 
 def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
@@ -280,26 +301,27 @@ def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Ar
 
 
 def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
-    backend, opener = scope.backend, opener_of(scope.backend)
+    backend = scope.backend
     remaining = iter(arrays)
     args, kwargs = static.arguments(remaining)
-    for variable, tree in static.variables:
-        scope.substitute(variable.thing, tree.unflatten([next(remaining) for _ in range(tree.num_leaves)]))
-    scope.activate()
-    try:
-        result = func(*args, **kwargs)
-        refuse_coroutine(result)
-        output = carry(backend, opener_of_objects(backend, opener), without_variables(result))
+    values = [
+        (variable.thing, tree.unflatten([next(remaining) for _ in range(tree.num_leaves)]))
+        for variable, tree in static.variables
+    ]
+
+    def take(result: Any) -> Partition:
+        output = take_apart(backend, without_variables(result), opener_of_objects(backend, opener_of(backend)))
         _refuse_linear_maps(output)
-    finally:
-        scope.deactivate()
-    writes = [(write.variable, carry(backend, None, write.value)) for write in scope.writes() if not write.created]
-    results = [*output.arrays, *(array for _, content in writes for array in content.arrays)]
-    note = Note(Skeleton(output), [(variable, Skeleton(content)) for variable, content in writes])
+        return output
+
+    output, writes = run_in_scope(scope, func, args, kwargs, take, values)
+    stored = [(write.variable, value) for write, value in writes if not write.created]
+    results = [*output.arrays, *(array for _, value in stored for array in value.arrays)]
+    note = Note(output.skeleton(), [(variable, value.skeleton()) for variable, value in stored])
     return Noted(note, results)
 
 
-def _refuse_linear_maps(output: Carried) -> None:
+def _refuse_linear_maps(output: Partition) -> None:
     """Refuse what belongs to one run of the function, and would be that of the first run ever after.
 
     Raises
@@ -308,7 +330,7 @@ def _refuse_linear_maps(output: Carried) -> None:
         Naming it.
     """
     for leaf in output.leaves:
-        if isinstance(getattr(leaf, "_source", None), Linearisation):
+        if isinstance(leaf, LinearisationView):
             raise OutputError(
                 f"a compiled function returned {leaf!r}, which holds what one run of it has computed; apply it in the "
                 f"function, and return what comes out"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, overload
@@ -11,24 +11,25 @@ import numpy as np
 
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.backend.types import chunks
-from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
-from anyjac_plugins.interrupts import run_and_end
+from anyjac_plugins.errors import InputValueError, OutputError
 
 from ..callables.wrapper import Deferred, Wrapper, name_of
-from ..calls.conversion import to_array
 from ..calls.dtypes import float0, is_trivial
 from ..calls.inputs import opener_of, opener_without
-from ..calls.opening import select_backend
-from ..calls.outputs import refuse_coroutine
-from ..calls.partition import Carried, carry
+from ..calls.labels import argument_label, leaf_label, output_label
+from ..calls.opening import open_call, select_backend
+from ..calls.outputs import take_apart
+from ..calls.run import run_in_scope
 from ..calls.settings import check_backend, check_chunk_size
 from ..derivatives.transform import settings_of
 from ..pickles import Recipe, given
-from ..selection.choice import is_array_of_any, is_number, select_device
+from ..selection.choice import is_array_of_any, is_number
+from ..selection.conversion import Label, to_array
 from ..state.scope import Scope
 from ..state.variable import without_variables
-from ..trees.structure import TreeDef, flatten
-from .axes import Where, behind, checked, for_each_argument, for_each_leaf, in_front
+from ..trees.partition import GAP, Partition, Skeleton
+from ..trees.structure import flatten
+from .axes import behind, checked, for_each_argument, for_each_leaf, in_front
 
 R = TypeVar("R", covariant=True)
 
@@ -226,18 +227,15 @@ class Mapped(Wrapper, Generic[R]):
 def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     settings = settings_of(func)
     named = options.backend if options.backend is not None or settings is None else settings.backend
-    backend, explicit = select_backend(named, args, kwargs, () if settings is None else settings.variables)
-    device = select_device(backend, options.device)
-    scope = Scope(backend, device, explicit, maps=True)
 
-    def within() -> Any:
-        with backend.device_scope(device):
-            batch = _Batch(backend, device, explicit, options.axes.inward, args)
-            run = _Run(func, scope, batch, kwargs)
-            rows = _in_chunks(backend, run, batch.arrays, batch.size, options.chunk_size)
-            return run.output_of(rows, options.axes.outward)
+    def work(scope: Scope) -> tuple[Any, None]:
+        batch = _Batch(scope.backend, scope.device, scope.converts, options.axes.inward, args)
+        run = _Run(func, scope, batch, kwargs)
+        rows = _in_chunks(scope.backend, run, batch.arrays, batch.size, options.chunk_size)
+        return run.output_of(rows, options.axes.outward), None
 
-    return run_and_end(within, scope.close)
+    selection = select_backend(named, args, kwargs, () if settings is None else settings.variables)
+    return open_call(work, selection, options.device, maps=True)
 
 
 def _in_chunks(
@@ -264,9 +262,9 @@ class _Batch:
 
     def __init__(self, backend: Backend, device: Any, converts: bool, in_axes: Any, args: tuple[Any, ...]):
         self.arrays: list[Array] = []
-        self._args: list[tuple[TreeDef, list[Any]] | Any] = []
+        self._args: list[Skeleton | Any] = []
         self._mapped: list[bool] = []
-        wheres: list[Where] = []
+        labels: list[Label] = []
         opener = opener_without(backend, _is_the_same_for_all)
         for position, (arg, axes) in enumerate(zip(args, for_each_argument(in_axes, len(args)), strict=True)):
             self._mapped.append(axes is not None)
@@ -274,32 +272,26 @@ class _Batch:
                 self._args.append(arg)
                 continue
             leaves, tree = flatten(without_variables(arg), opener)
-            taken: list[Any] = []
+            rest: list[Any] = []
             for index, (leaf, axis) in enumerate(
                 zip(leaves, for_each_leaf(axes, arg, len(leaves), opener), strict=True)
             ):
-                if axis is None:
-                    taken.append(_Given(leaf))
-                    continue
-                where = partial(_place, f"argument {position}", tree, index)
-                array = leaf if backend.is_array(leaf) else to_array(backend, leaf, where, device, converts)
-                self.arrays.append(in_front(backend, array, axis, where))
-                wheres.append(where)
-                taken.append(None)
-            self._args.append((tree, taken))
-        self.size = _common_size(self.arrays, wheres)
+                rest.append(leaf if axis is None else GAP)
+                if axis is not None:
+                    label = leaf_label(argument_label(position), tree, index)
+                    array = to_array(backend, leaf, label, device=device, converts=converts)
+                    self.arrays.append(in_front(backend, array, axis, label))
+                    labels.append(label)
+            self._args.append(Skeleton(tree, rest))
+        self.size = _common_size(self.arrays, labels)
 
     def example(self, rows: Sequence[Array]) -> list[Any]:
         """Return the arguments of one example."""
         remaining = iter(rows)
         return [
-            _put_together(arg[0], arg[1], remaining) if mapped else arg
+            arg.combine(remaining, whole=True) if mapped else arg
             for arg, mapped in zip(self._args, self._mapped, strict=True)
         ]
-
-
-def _put_together(tree: TreeDef, taken: Sequence[Any], remaining: Iterator[Array]) -> Any:
-    return tree.unflatten([next(remaining) if leaf is None else leaf.value for leaf in taken], whole=True)
 
 
 def _is_the_same_for_all(leaf: Any, held_back: bool) -> bool:
@@ -307,28 +299,21 @@ def _is_the_same_for_all(leaf: Any, held_back: bool) -> bool:
     return not is_array_of_any(leaf) and (held_back or not is_number(leaf))
 
 
-def _common_size(arrays: Sequence[Array], wheres: Sequence[Where]) -> int:
+def _common_size(arrays: Sequence[Array], labels: Sequence[Label]) -> int:
     """Return how many examples there are, and refuse arrays that have different numbers of them."""
     if not arrays:
         raise InputValueError("vmap needs an argument to map over, and in_axes or the arguments name none")
     first = arrays[0].shape[0]
-    for array, where in zip(arrays, wheres, strict=True):
+    for array, label in zip(arrays, labels, strict=True):
         size = array.shape[0]
         if size != first:
             raise InputValueError(
-                f"{where()} has {size} elements along the axis to map over, and {wheres[0]()} has {first}; both need "
+                f"{label()} has {size} elements along the axis to map over, and {labels[0]()} has {first}; both need "
                 f"as many, or None in in_axes"
             )
     if not first:
-        raise InputValueError(f"{wheres[0]()} has no element along the axis to map over, so that there is no example")
+        raise InputValueError(f"{labels[0]()} has no element along the axis to map over, so that there is no example")
     return int(first)
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A leaf that every example gets as it is."""
-
-    value: Any
 
 
 class _Run:
@@ -339,19 +324,15 @@ class _Run:
         self._scope = scope
         self._batch = batch
         self._kwargs = kwargs
-        self._output: Carried | None = None
+        self._output: Partition | None = None
 
     def __call__(self, *rows: Array) -> list[Array]:
-        scope, backend = self._scope, self._scope.backend
-        args = self._batch.example(rows)
-        scope.activate()
-        try:
-            result = self._func(*args, **self._kwargs)
-            refuse_coroutine(result)
-            output = carry(backend, opener_of(backend), without_variables(result))
-        finally:
-            scope.deactivate()
-        scope.refuse_writes()
+        backend = self._scope.backend
+
+        def take(result: Any) -> Partition:
+            return take_apart(backend, without_variables(result), opener_of(backend))
+
+        output, _ = run_in_scope(self._scope, self._func, self._batch.example(rows), self._kwargs, take)
         if self._output is not None and self._output.tree != output.tree:
             raise OutputError(
                 f"the function returned {output.tree} for one example, and {self._output.tree} for another; it must "
@@ -359,7 +340,7 @@ class _Run:
             )
         self._output = output
         return [
-            leaf if is_array else _constant(backend, leaf, partial(_place, "output", output.tree, index))
+            leaf if is_array else _constant(backend, leaf, output_label(output.tree, index))
             for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
             if not is_trivial(leaf)  # of which there are as many as examples, and nothing to compute
         ]
@@ -372,25 +353,16 @@ class _Run:
         remaining = iter(rows)
         moved: list[Any] = []
         for index, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
-            where = partial(_place, "output", tree, index)
+            label = output_label(tree, index)
             if is_trivial(leaf):
                 stacked = np.zeros((self._batch.size, *leaf.shape), dtype=float0)
-                moved.append(behind(np.moveaxis, stacked, axis, where))
+                moved.append(behind(np.moveaxis, stacked, axis, label))
             else:
-                moved.append(behind(backend.namespace.moveaxis, next(remaining), axis, where))
+                moved.append(behind(backend.namespace.moveaxis, next(remaining), axis, label))
         return tree.unflatten(moved)
 
 
-def _constant(backend: Backend, leaf: Any, where: Where) -> Array:
+def _constant(backend: Backend, leaf: Any, label: Label) -> Array:
     """Make an array of a number, or of a NumPy array, that a function returned."""
-    try:
-        return to_array(backend, leaf, where, None, converts=False)
-    except InputTypeError as error:
-        raise OutputError(f"{error}; a mapped function returns arrays and numbers alone") from error
-
-
-def _place(root: str, tree: TreeDef, index: int) -> str:
-    return f"{root}{tree.paths()[index]}"
-
-
-# ---- axes ------------------------------------------------------------------------------------------------------------
+    why = "and a mapped function returns arrays and numbers alone"
+    return to_array(backend, leaf, label, converts=False, error=OutputError, why=why)

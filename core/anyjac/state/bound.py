@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from anyjac_plugins import AnyjacError, Holder, ModelLibrary
 from anyjac_plugins.loading.models import libraries
@@ -17,8 +17,16 @@ from ..pickles import part_of_model
 from ..selection.public import get_backend
 from ..trees.structure import TreeDef, flatten
 from .context import current_scope, is_expired
-from .showing import NOTHING
-from .variable import Variable, _LeafType
+from .variable import LeafType, Variable
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "<nothing>"
+
+
+NOTHING: Final = _Nothing()
+"""Stands where a slot of a model has no content."""
 
 
 class BoundVariable(Variable):
@@ -65,13 +73,13 @@ class BoundVariable(Variable):
     >>> anyjac.unregister_models(Layer.__module__)
     """
 
-    __slots__ = ("_bound_holder", "_models", "library", "outside")
+    __slots__ = ("_models", "holder", "library", "outside")
 
     library: ModelLibrary
     outside: Any
 
     def __init__(self, library: ModelLibrary, holder: Holder, name: str | None) -> None:
-        self._bound_holder = holder
+        self.holder = holder
         self._models: tuple[weakref.ref[Any], ...] = ()
         self.library = library
         self.outside = NOTHING
@@ -80,41 +88,37 @@ class BoundVariable(Variable):
         self.allow_reshape = False
 
     @property
-    def _holder(self) -> Holder:
-        return self._bound_holder
-
-    @property
     def trainable(self) -> bool:  # type: ignore[override]
         """Whether `train_vars` collects it."""
-        return self._bound_holder.trainable
+        return self.holder.trainable
 
     # ---- what is fixed about a Variable follows what the place holds -----------------------------------------------
 
     def _content(self) -> Any:
         outside = self.outside  # looked at once, for another thread may end its call meanwhile
-        return self._bound_holder.content() if outside is NOTHING else outside
+        return self.holder.content() if outside is NOTHING else outside
 
     @property
     def _value(self) -> Any:
-        return self._bound_holder.value(self._content())
+        return self.holder.value(self._content())
 
     @_value.setter
     def _value(self, value: Any) -> None:
         if is_expired(value):  # the library knows better what to leave there
             return
-        stored = self._bound_holder.stored(self._content(), value)
+        stored = self.holder.stored(self._content(), value)
         if self.outside is NOTHING:
-            self._bound_holder.put(stored)
+            self.holder.put(stored)
         else:  # another call is showing something there, and will put this back
             self.outside = stored
 
     def keep(self) -> Any:
         """Return a value that can be assigned to bring back what the place holds now."""
-        return self._bound_holder.kept(self._content())
+        return self.holder.kept(self._content())
 
     def bring_back(self, kept: Any) -> None:
         """Let the place hold again what it held when that was kept, if it holds anything else."""
-        if self._bound_holder.has_moved(self._content(), kept):
+        if self.holder.has_moved(self._content(), kept):
             self._value = kept
 
     @property
@@ -122,7 +126,7 @@ class BoundVariable(Variable):
         return flatten(self._value)[1]
 
     @property
-    def _leaf_types(self) -> tuple[_LeafType, ...]:  # type: ignore[override]
+    def _leaf_types(self) -> tuple[LeafType, ...]:  # type: ignore[override]
         return tuple(self._type_of(leaf, self.backend) for leaf in flatten(self._value)[0])
 
     # ---- the model around it ---------------------------------------------------------------------------------------
@@ -146,13 +150,13 @@ class BoundVariable(Variable):
 
     def label(self) -> str:
         """Return how messages call this Variable."""
-        kind = type(self._bound_holder.anchor).__name__
+        kind = type(self.holder.anchor).__name__
         return f"{self.name!r} of a {kind}" if self.name else f"a {kind}"
 
     def __repr__(self) -> str:
         named = f", name={self.name!r}" if self.name else ""
         scope = current_scope()
-        shown = self._value if scope is None else scope.peek(self)
+        shown = self._value if scope is None else scope.peek(self, self._value)
         return f"{type(self).__name__}({shown!r}{named})"
 
     # ---- copying and pickling: with the model ----------------------------------------------------------------------
@@ -163,11 +167,11 @@ class BoundVariable(Variable):
     def __reduce__(self) -> tuple[Any, ...]:
         for library, model in self.models():
             for path, holder in (library.holders(model) or {}).items():
-                if _key(holder) == _key(self._bound_holder):
+                if _key(holder) == _key(self.holder):
                     return part_of_model, (model, path)
-        if self.library.holder(self._bound_holder.anchor) is None:
+        if self.library.holder(self.holder.anchor) is None:
             raise TypeError(f"{self.label()} is in no model that is there, so that it cannot be copied or pickled")
-        return part_of_model, (self._bound_holder.anchor, None)
+        return part_of_model, (self.holder.anchor, None)
 
     @staticmethod
     def of(model: object, path: str | None = None) -> BoundVariable:
@@ -185,14 +189,14 @@ def _key(holder: Holder) -> tuple[int, Any]:
     return id(holder.anchor), holder.slot
 
 
-def bind_place(library: ModelLibrary, holder: Holder, name: str | None = None) -> BoundVariable:
+def bind_slot(library: ModelLibrary, holder: Holder, name: str | None = None) -> BoundVariable:
     """Return the Variable of a place: the one that there is, or a new one."""
     found = _known.get(_key(holder))
     if found is None:
         made = BoundVariable(library, holder, name)
         found = _known.setdefault(_key(holder), made)
-    if found._bound_holder is not holder:
-        found._bound_holder.merge(holder)
+    if found.holder is not holder:
+        found.holder.merge(holder)
     return found
 
 
@@ -202,7 +206,7 @@ def bound_variable(obj: object) -> BoundVariable | None:
     holder = None if library is None else library.holder(obj)
     if library is None or holder is None:
         return None
-    return bind_place(library, holder, None)
+    return bind_slot(library, holder, None)
 
 
 def bound_variables(model: object) -> dict[str, BoundVariable] | None:
@@ -211,7 +215,7 @@ def bound_variables(model: object) -> dict[str, BoundVariable] | None:
     holders = None if library is None else library.holders(model)
     if library is None or holders is None:
         return None
-    found = {path: bind_place(library, holder, path) for path, holder in holders.items()}
+    found = {path: bind_slot(library, holder, path) for path, holder in holders.items()}
     for variable in found.values():
         variable.belongs_to(model)
     return found

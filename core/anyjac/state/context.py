@@ -1,55 +1,14 @@
-"""Which scope is the innermost one here and now, and what a scope and a Variable know of each other.
+"""Which scope is the innermost one here and now, and what a Variable asks of a scope.
 
 A scope is found through a context variable, so threads and async tasks have their own. Reads no value and holds none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from anyjac_plugins import Backend, Holder, ModelLibrary
-
-
-class Place(Protocol):
-    """A Variable, as far as a scope is concerned with it."""
-
-    backend: Backend
-    _value: Any
-
-    @property
-    def _holder(self) -> Holder | None:
-        """What holds the value in a model of another library; None for a Variable that holds it itself."""
-        ...
-
-    def keep(self) -> Any:
-        """Return what can be assigned to `_value` to bring back what is there now."""
-        ...
-
-    def bring_back(self, kept: Any) -> None:
-        """Make sure that it is what it was when `keep` returned that."""
-        ...
-
-    def models(self) -> Iterator[tuple[ModelLibrary, Any]]:
-        """Yield the models of other libraries of which it is a part."""
-        ...
-
-    def parts_of(self, model: Any) -> Sequence[Place]:
-        """Return all parts of such a model, in the order in which calls wait for them."""
-        ...
-
-    def committed(self) -> Any:
-        """Return the value outside all scopes."""
-        ...
-
-    def take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
-        """Turn untraced arrays of a call into those to store."""
-        ...
-
-    def label(self) -> str:
-        """Return how messages call it."""
-        ...
+from anyjac_plugins import Backend
 
 
 class ActiveScope(Protocol):
@@ -61,22 +20,30 @@ class ActiveScope(Protocol):
 
     @property
     def parent(self) -> ActiveScope | None:
-        """The scope around it; None for the outermost one."""
+        """The scope around this one; None for the outermost scope."""
         ...
 
-    def read(self, variable: Place) -> Any:
+    def read(self, variable: Any) -> Any:
         """Return the value of a Variable in the scope."""
         ...
 
-    def peek(self, variable: Place) -> Any:
-        """Return what a Variable is worth in the scope for a look at it, which neither owns nor copies it."""
+    def peek(self, variable: Any, stored: Any) -> Any:
+        """Return the value of a Variable for a look alone, which owns and copies nothing; `stored` where no scope has.
+
+        Parameters
+        ----------
+        variable
+            The Variable.
+        stored
+            The value that the Variable holds outside all scopes.
+        """
         ...
 
-    def write(self, variable: Place, value: Any) -> None:
+    def write(self, variable: Any, value: Any) -> None:
         """Give a Variable a value, already checked, for later reads and for the commit."""
         ...
 
-    def create(self, variable: Place, value: Any) -> None:
+    def create(self, variable: Any, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
         ...
 
@@ -104,7 +71,7 @@ set_innermost_scope = _current.set
 
 
 class _Expired:
-    """What a Variable holds that was made inside a trace of a framework which has ended."""
+    """The value of a Variable that was made inside a trace of a framework which has ended."""
 
     def __repr__(self) -> str:
         return "<expired>"

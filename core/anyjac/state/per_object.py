@@ -9,14 +9,14 @@ from typing import Any, Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class PerInstance(Generic[Value]):
+class PerObject(Generic[Value]):
     """Values by the identity of objects, which need be neither hashable nor comparable, and are not kept alive.
 
     Examples
     --------
-    >>> from anyjac.state.per_object import PerInstance
+    >>> from anyjac.state.per_object import PerObject
     >>> class Model: ...
-    >>> model, store = Model(), PerInstance()
+    >>> model, store = Model(), PerObject()
     >>> store.of(model, lambda find: []) is store.of(model, lambda find: [])
     True
     >>> del model

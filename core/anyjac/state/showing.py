@@ -8,39 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any
 
-from anyjac_plugins import Adopt, Holder, ModelLibrary, Session
+from anyjac_plugins import Adopt, ModelLibrary, Session
 
-
-class _Nothing:
-    def __repr__(self) -> str:
-        return "<nothing>"
-
-
-NOTHING: Final = _Nothing()
-"""Stands where there is no content."""
-
-
-class Bound(Protocol):
-    """A Variable whose value a foreign object holds.
-
-    Attributes
-    ----------
-    outside
-        What the object held before any running call put something else there; NOTHING where none has.
-    """
-
-    library: ModelLibrary
-    outside: Any
-
-    @property
-    def _holder(self) -> Holder | None: ...
+from .bound import NOTHING, BoundVariable
 
 
 @dataclass(slots=True)
 class _Shown:
-    variable: Bound
+    variable: BoundVariable
     before: Any
     value: Any
     outermost: bool
@@ -69,10 +46,9 @@ class Showing:
         """Take note of a model before anything of it is shown."""
         self._session(library).attach(model)
 
-    def show(self, variable: Bound, value: Any) -> None:
+    def show(self, variable: BoundVariable, value: Any) -> None:
         """Let the model's code see `value` from now on."""
-        holder = variable._holder
-        assert holder is not None
+        holder = variable.holder
         shown = self._shown.get(id(variable))
         if shown is None:
             before = holder.content()
@@ -82,12 +58,12 @@ class Showing:
         shown.value = value
         self._session(variable.library).show(holder, value)
 
-    def seen(self, variable: Any) -> Any:
+    def seen(self, variable: BoundVariable) -> Any:
         """Return what the model's code has put in the place of what was shown, once; NOTHING where it has not."""
         shown = self._shown.get(id(variable))
         if shown is None:
             return NOTHING
-        content = variable._holder.content()
+        content = variable.holder.content()
         if content is shown.value:
             return NOTHING
         shown.value = content
@@ -120,8 +96,7 @@ class Showing:
 
     def _put_back(self, shown: _Shown) -> list[Any]:
         variable = shown.variable
-        holder = variable._holder
-        assert holder is not None
+        holder = variable.holder
         found: list[Any] = []
         if not shown.looked_at:
             content = holder.content()

@@ -6,17 +6,19 @@ Variable itself never holds a tracer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from anyjac_plugins import Backend, Holder, ModelLibrary
-from anyjac_plugins.errors import InputTypeError, TracerLeakError, VariableWriteError
+from anyjac_plugins import Backend
+from anyjac_plugins.errors import TracerLeakError, VariableWriteError
 
 from ..pickles import blank
-from ..selection.choice import is_number, kind_of, select, select_device
+from ..selection.choice import kind_of, select, select_device
+from ..selection.conversion import to_array
 from ..selection.public import get_backend
 from ..trees.structure import TreeDef, flatten
 from .context import current_scope, expired, is_expired
@@ -31,9 +33,11 @@ _PYTHON_KINDS = {
 }
 """For each Python number, the kinds of dtype that can hold it without loss of kind."""
 
+_HOLDS = "and a Variable holds numbers and arrays"
+
 
 @dataclass(frozen=True, slots=True)
-class _LeafType:
+class LeafType:
     """What is fixed about one array of a Variable."""
 
     shape: tuple[int, ...]
@@ -116,7 +120,7 @@ class Variable(ArrayOperators):
     allow_reshape: bool
     _value: Any
     _tree: TreeDef
-    _leaf_types: tuple[_LeafType, ...]
+    _leaf_types: tuple[LeafType, ...]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -137,8 +141,11 @@ class Variable(ArrayOperators):
         self.backend = chosen
         self.name = name
         self.allow_reshape = allow_reshape
-        place = select_device(chosen, device)
-        arrays = [self._first_value(leaf, path, place) for leaf, path in zip(leaves, tree.paths(), strict=True)]
+        device = select_device(chosen, device)
+        arrays = [
+            to_array(chosen, leaf, partial("value{}".format, path), device=device, why=_HOLDS)
+            for leaf, path in zip(leaves, tree.paths(), strict=True)
+        ]
         self._fix(arrays, tree)
         content = tree.unflatten(arrays)
         if scope is None:
@@ -184,24 +191,13 @@ class Variable(ArrayOperators):
             )
         return value
 
-    @property
-    def _holder(self) -> Holder | None:
-        return None
-
-    def bring_back(self, kept: Any) -> None:
-        """Do nothing: what an ordinary Variable holds is written by commits alone."""
+    def commit(self, value: Any) -> None:
+        """Store a final value, outside all transforms."""
+        self._value = value
 
     def keep(self) -> Any:
-        """Return what can be assigned to bring back what it holds now."""
+        """Return a value by which `commit` brings back what the Variable holds now."""
         return self._value
-
-    def models(self) -> Iterator[tuple[ModelLibrary, Any]]:
-        """Yield the models of other libraries of which it is a part: none."""
-        return iter(())
-
-    def parts_of(self, model: Any) -> Sequence[Variable]:
-        """Return all parts of such a model."""
-        return ()
 
     def take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
         """Turn untraced arrays of a call into ones of this Variable's own backend, with its dtypes.
@@ -236,24 +232,13 @@ class Variable(ArrayOperators):
 
     # ---- checks ----------------------------------------------------------------------------------------------------
 
-    def _first_value(self, leaf: Any, path: str, device: Any) -> Any:
-        backend = self.backend
-        if is_number(leaf) or backend.is_array(leaf):
-            return backend.asarray(leaf, device=device)
-        if kind_of(leaf) is not None:
-            return backend.import_array(leaf, device=device)
-        where = f"value{path}" if path else "value"
-        raise InputTypeError(
-            f"{where} is {leaf!r}, of type {type(leaf).__qualname__}; a Variable holds numbers and arrays"
-        )
-
     def _fix(self, arrays: list[Any], tree: TreeDef) -> None:
         self._tree = tree
         self._leaf_types = tuple(self._type_of(array, self.backend) for array in arrays)
 
     @staticmethod
-    def _type_of(array: Any, backend: Backend) -> _LeafType:
-        return _LeafType(tuple(array.shape), backend.dtype_name(array.dtype), backend.dtype_kind(array.dtype))
+    def _type_of(array: Any, backend: Backend) -> LeafType:
+        return LeafType(tuple(array.shape), backend.dtype_name(array.dtype), backend.dtype_kind(array.dtype))
 
     def _refuse_traced(self, leaves: list[Any]) -> None:
         if any(self.backend.is_array(leaf) and self.backend.is_traced(leaf) for leaf in leaves):
@@ -278,7 +263,7 @@ class Variable(ArrayOperators):
         checked = map(self._accept_leaf, arranged, self._types_in(backend), paths, [backend] * len(arranged))
         return own.unflatten(list(checked))
 
-    def _types_in(self, backend: Backend) -> tuple[_LeafType, ...]:
+    def _types_in(self, backend: Backend) -> tuple[LeafType, ...]:
         """Return the fixed types as a call on `backend` sees them: another framework may lack one of the dtypes."""
         scope = current_scope()
         if backend is self.backend or scope is None:
@@ -287,15 +272,10 @@ class Variable(ArrayOperators):
 
     def _accept_any(self, leaves: list[Any], tree: TreeDef, backend: Backend) -> Any:
         paths = tree.paths()
-        arrays = [self._any_array(leaf, path, backend) for leaf, path in zip(leaves, paths, strict=True)]
+        arrays = [self._to_array(leaf, path, backend) for leaf, path in zip(leaves, paths, strict=True)]
         return tree.unflatten(arrays)
 
-    def _any_array(self, leaf: Any, path: str, backend: Backend) -> Any:
-        if is_number(leaf):
-            return backend.asarray(leaf)
-        return self._to_array(leaf, path, backend)
-
-    def _accept_leaf(self, leaf: Any, fixed: _LeafType, path: str, backend: Backend) -> Any:
+    def _accept_leaf(self, leaf: Any, fixed: LeafType, path: str, backend: Backend) -> Any:
         if type(leaf) in _PYTHON_KINDS:
             if fixed.kind not in _PYTHON_KINDS[type(leaf)] or fixed.shape != ():
                 raise self._wrong_type(f"the {type(leaf).__name__} {leaf!r}", fixed, path)
@@ -307,16 +287,11 @@ class Variable(ArrayOperators):
         return array
 
     def _to_array(self, leaf: Any, path: str, backend: Backend) -> Any:
-        if backend.is_array(leaf):
-            return leaf
-        if kind_of(leaf) is None:
-            raise VariableWriteError(
-                f"{self.label()}{path} was given {leaf!r}, of type {type(leaf).__qualname__}; a Variable holds numbers "
-                f"and arrays"
-            )
-        return backend.import_array(leaf)
+        return to_array(
+            backend, leaf, lambda: f"the new value of {self.label()}{path}", error=VariableWriteError, why=_HOLDS
+        )
 
-    def _wrong_type(self, given: str, fixed: _LeafType, path: str) -> VariableWriteError:
+    def _wrong_type(self, given: str, fixed: LeafType, path: str) -> VariableWriteError:
         return VariableWriteError(
             f"{self.label()}{path} holds {fixed} and was given {given}; give it that shape and dtype, or make it with "
             f"allow_reshape=True"
@@ -368,7 +343,7 @@ class Variable(ArrayOperators):
 
     def _shown(self) -> Any:
         scope = current_scope()
-        return self._value if scope is None else scope.peek(self)
+        return self._value if scope is None else scope.peek(self, self._value)
 
     # ---- copying and pickling --------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import contextlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate
 from typing import Any, Final
 
@@ -229,7 +228,7 @@ class _Opened:
         return assemble(self.children.unflatten(own, whole=whole))
 
     def paths(self) -> list[str]:
-        return self.children.paths(_steps_to(self.steps, self.count))
+        return self.children.paths(steps_to(self.steps, self.count))
 
     def is_like(self, other: _Opened) -> bool:
         """Tell whether all but the children is the same."""
@@ -254,7 +253,7 @@ LEAF: Final = TreeDef(None, None, 1)
 """The structure of a bare leaf."""
 
 
-def _steps_to(steps: Callable[[], Sequence[str]] | None, count: int) -> Sequence[str]:
+def steps_to(steps: Callable[[], Sequence[str]] | None, count: int) -> Sequence[str]:
     """Return how Python gets to each of so many children; numbers where a registry does not tell."""
     if steps is not None:
         with contextlib.suppress(Exception):  # a class need not take what is no array in the place of its arrays
@@ -262,36 +261,6 @@ def _steps_to(steps: Callable[[], Sequence[str]] | None, count: int) -> Sequence
             if len(found) == count:
                 return found
     return [f"[{index}]" for index in range(count)]
-
-
-def hold_back(opened: OpenedNode, held: Callable[[Any], bool]) -> PartlyOpened:
-    """Return a container as it is opened without those leaves in it that are `held` back.
-
-    Examples
-    --------
-    >>> from anyjac_plugins import OpenedNode
-    >>> from anyjac.trees.structure import hold_back
-    >>> part = hold_back(OpenedNode([1.0, "text"], list), lambda leaf: isinstance(leaf, str))
-    >>> part.children, part.assemble([2.0]), part.assemble_whole([2.0])
-    ([1.0], [2.0, None], [2.0, 'text'])
-    """
-    leaves, tree = flatten(opened.children)
-    are_held = [held(leaf) for leaf in leaves]
-
-    def around(kept: Sequence[Any], *, whole: bool) -> Any:
-        remaining = iter(kept)
-        merged = [
-            (leaf if whole else None) if is_held else next(remaining)
-            for leaf, is_held in zip(leaves, are_held, strict=True)
-        ]
-        return opened.assemble(tree.unflatten(merged))
-
-    def steps() -> list[str]:
-        paths = tree.paths(_steps_to(opened.steps, len(opened.children)))
-        return [path for path, is_held in zip(paths, are_held, strict=True) if not is_held]
-
-    kept = [leaf for leaf, is_held in zip(leaves, are_held, strict=True) if not is_held]
-    return PartlyOpened(kept, partial(around, whole=False), opened.structure, steps, partial(around, whole=True))
 
 
 def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], TreeDef]:
