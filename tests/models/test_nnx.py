@@ -470,7 +470,7 @@ def test_a_variable_that_is_made_in_the_function_is_refused_by_name_until_the_mo
         (lambda m: setattr(m.layers[0], "bias", nnx.Param(jnp.zeros(3))), "set 'bias' of the Linear 'first'"),
         (lambda m: m.layers.append(nnx.Linear(1, 1, rngs=nnx.Rngs(0))), "set '_length', '2' of the List 'layers'"),
         (lambda m: m.first.bias.set_metadata(unit="mV"), "set the metadata 'unit' of a Param"),
-        (lambda m: setattr(m, "scale", None), "'scale' of a TwoLayers was given None by the code of its model"),
+        (lambda m: setattr(m, "scale", None), "the code of its model gave 'scale' of a TwoLayers is None"),
     ],
 )
 def test_what_is_no_value_is_undone_and_refused(batch, change, said):
