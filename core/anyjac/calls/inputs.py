@@ -147,7 +147,7 @@ class _Gatherer:
         arrays: list[Array] = []
         primals: list[int | None] = []
         for index, leaf in enumerate(leaves):
-            of_leaf = leaf_label(label, tree, index)
+            of_leaf = partial(leaf_label, label, tree, index)
             arrays.append(self._to_array(leaf, of_leaf))
             primals.append(self._number(arrays[-1], of_leaf))
         return Input(tree, arrays, primals)
@@ -162,6 +162,8 @@ class _Gatherer:
         return len(self.primals) - 1
 
     def _to_array(self, leaf: Any, label: Label) -> Array:
+        if self._device is None and self._backend.is_array(leaf):
+            return leaf
         why = _NO_CLASS if isinstance(leaf, type) else _NO_OBJECT
         return to_array(self._backend, leaf, label, device=self._device, converts=self._converts, why=why)
 

@@ -10,12 +10,8 @@ from ..trees.partition import Partition
 from ..trees.structure import TreeDef
 
 
-def leaf_label(label: Label, tree: TreeDef, index: int) -> Label:
-    """Return how messages call one leaf of a tree, given how they call the tree; worked out when somebody asks."""
-    return partial(_leaf_label, label, tree, index)
-
-
-def _leaf_label(label: Label, tree: TreeDef, index: int) -> str:
+def leaf_label(label: Label, tree: TreeDef, index: int) -> str:
+    """Return how messages call one leaf of a tree, given how they call the tree."""
     return label() + tree.paths()[index]
 
 

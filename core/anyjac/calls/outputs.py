@@ -11,7 +11,7 @@ from anyjac_plugins.errors import OutputError
 from ..selection.choice import NUMPY, kind_of
 from ..selection.conversion import Label
 from ..trees.partition import Partition, partition
-from ..trees.structure import NodeOpener
+from ..trees.structure import LEAF, NodeOpener, flatten
 from .dtypes import check_output, is_trivial
 from .labels import output_label
 
@@ -21,7 +21,10 @@ def take_apart(backend: Backend, value: Any, opener: NodeOpener | None = None) -
 
     The trivial derivative with respect to an integer, as JAX has it too, is no array to compute with.
     """
-    return partition(value, lambda leaf: backend.is_array(leaf) and not is_trivial(leaf), opener)
+    if backend.is_array(value) and not is_trivial(value):
+        return Partition(value, LEAF, [value], [True], [value])
+    leaves, tree = flatten(value, opener)
+    return partition(value, leaves, tree, [backend.is_array(leaf) and not is_trivial(leaf) for leaf in leaves])
 
 
 def refuse_coroutine(result: Any) -> None:

@@ -278,7 +278,7 @@ class _Batch:
             ):
                 rest.append(leaf if axis is None else GAP)
                 if axis is not None:
-                    label = leaf_label(argument_label(position), tree, index)
+                    label = partial(leaf_label, argument_label(position), tree, index)
                     array = to_array(backend, leaf, label, device=device, converts=converts)
                     self.arrays.append(in_front(backend, array, axis, label))
                     labels.append(label)

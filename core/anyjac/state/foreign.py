@@ -59,6 +59,8 @@ class ForeignModels:
         Reads a Variable in the scope, where it has an entry from then on.
     create
         Takes in a Variable that the function has made.
+    runs
+        Whether the function runs already.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class ForeignModels:
         owner: ownership.Owner,
         read: Callable[[Variable], Any],
         create: Callable[[Variable, Any], None],
+        *,
+        runs: bool,
     ):
         self._scope = scope
         self._backend: Backend = scope.backend
@@ -75,7 +79,7 @@ class ForeignModels:
         self._create = create
         self._models: dict[int, tuple[ModelLibrary, Any, Sequence[BoundVariable]]] = {}
         self._showing = Showing()
-        self._runs = False
+        self._runs = runs
         self._refusal: str | None = None
         self._kept: dict[int, tuple[BoundVariable, Any]] = {}
 

@@ -137,6 +137,7 @@ class Scope:
         self._deactivate()
         if self._foreign is not None:
             self._foreign.bring_back()
+            self._foreign = None  # which refers to the scope, and would keep it alive
         self._entries.clear()
         if self.parent is None:
             ownership.release_all(self.owner)
@@ -277,7 +278,7 @@ class Scope:
 
     def _models(self) -> ForeignModels:
         if self._foreign is None:
-            self._foreign = ForeignModels(self, self.owner, self.read, self.create)
+            self._foreign = ForeignModels(self, self.owner, self.read, self.create, runs=self._runs)
         return self._foreign
 
     def _take_models_of(self, variable: BoundVariable) -> None:

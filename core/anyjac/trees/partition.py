@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from anyjac_plugins import Array, OpenedNode
 
-from .structure import LEAF, NodeOpener, PartlyOpened, TreeDef, flatten, steps_to
+from .structure import LEAF, PartlyOpened, TreeDef, flatten, steps_to
 
 
 class _Gap:
@@ -96,23 +96,18 @@ NO_TREE: Final = Partition(None, flatten(None)[1], [], [], [])
 """The partition of None."""
 
 
-def partition(value: Any, is_array: Callable[[Any], bool], opener: NodeOpener | None = None) -> Partition:
-    """Take a tree apart into arrays and the rest.
+def partition(value: Any, leaves: list[Any], tree: TreeDef, is_array: list[bool]) -> Partition:
+    """Take a tree, given its leaves and structure, apart into those that are arrays and the rest.
 
     Examples
     --------
     >>> from anyjac.trees.partition import partition
-    >>> parts = partition({"w": 2.0, "kind": "linear"}, lambda leaf: isinstance(leaf, float))
+    >>> from anyjac.trees.structure import flatten
+    >>> tree = {"w": 2.0, "kind": "linear"}
+    >>> parts = partition(tree, *flatten(tree), [True, False])
     >>> parts.arrays, parts.combine([3.0])
     ([2.0], {'w': 3.0, 'kind': 'linear'})
     """
-    if is_array(value):
-        return Partition(value, LEAF, [value], [True], [value])
-    leaves, tree = flatten(value, opener)
-    return _by_flags(value, leaves, tree, [is_array(leaf) for leaf in leaves])
-
-
-def _by_flags(value: Any, leaves: list[Any], tree: TreeDef, is_array: list[bool]) -> Partition:
     arrays = [leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes]
     return Partition(value, tree, leaves, is_array, arrays)
 
@@ -129,7 +124,7 @@ def hold_back(opened: OpenedNode, held: Callable[[Any], bool]) -> PartlyOpened:
     ([1.0], [2.0, None], [2.0, 'text'])
     """
     leaves, tree = flatten(opened.children)
-    parts = _by_flags(opened.children, leaves, tree, [not held(leaf) for leaf in leaves])
+    parts = partition(opened.children, leaves, tree, [not held(leaf) for leaf in leaves])
     whole, partly = parts.skeleton(), parts.skeleton(lambda _: None)
 
     def assemble(skeleton: Skeleton, kept: Sequence[Any]) -> Any:
