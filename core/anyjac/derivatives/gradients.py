@@ -147,7 +147,15 @@ def grad(
     ({'w': array([ 1., -6.]), 'b': array(-2.)}, np.float64(2.5))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(GRAD, settings, func)
 
@@ -195,7 +203,15 @@ def vector_grad(
     (array([ 3., 12.]), array([1., 8.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(VECTOR_GRAD, settings, func)
 
@@ -241,7 +257,15 @@ def value_and_grad(
     (np.float64(5.0), array([2., 4.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, True, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=True,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(VALUE_AND_GRAD, settings, func)
 
@@ -289,6 +313,13 @@ def derivative(
     {'height': array(-20.), 'way': array(20.)}
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, False, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(DERIVATIVE, settings, func)

@@ -129,7 +129,16 @@ def hessian(
     ((array(0.), array(4.)), (array(4.), array(6.)))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        chunk_size=chunk_size,
+        debug_nan=debug_nan,
     )
     return made_by(HESSIAN, settings, func)
 
@@ -182,6 +191,14 @@ def hvp(
     array([6., 6.])
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(HVP, settings, func)

@@ -147,7 +147,16 @@ def jacrev(
     ({'gain': array(2.)}, array(3.), np.float64(6.0), Variable(array(1)))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        chunk_size=chunk_size,
+        debug_nan=debug_nan,
     )
     return made_by(JACREV, settings, func)
 
@@ -210,7 +219,16 @@ def jacfwd(
     (array([2., 4., 6.]), array([1., 2., 3.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        chunk_size=chunk_size,
+        debug_nan=debug_nan,
     )
     return made_by(JACFWD, settings, func)
 
@@ -269,6 +287,15 @@ def jacobian(
     if mode not in JACOBIAN:
         raise InputValueError(f"mode must be 'rev', 'fwd' or 'auto', not {mode!r}")
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        chunk_size=chunk_size,
+        debug_nan=debug_nan,
     )
     return made_by(JACOBIAN[mode], settings, func)

@@ -110,7 +110,15 @@ def vjp(
     (array([2., 6.]), array([2., 4., 2.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(VJP, settings, func)
 
@@ -158,7 +166,15 @@ def linearize(
     (array([2., 0.]), array([0., 2.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(LINEARIZE, settings, func)
 
@@ -215,6 +231,14 @@ def jvp(
     (array([3., 6.]), array([6., 8.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(JVP, settings, func)
