@@ -8,10 +8,12 @@ from numpydoc.docscrape import FunctionDoc
 from numpydoc.validate import validate
 
 import anyjac
+from anyjac.lazy import homes_in
 
-OBJECTS = {name: getattr(anyjac, name) for name in anyjac.__all__}
+RETURNED = [name for names in homes_in("anyjac.returned_types").values() for name in names]
+OBJECTS = {name: getattr(anyjac, name) for name in [*anyjac.__all__, *RETURNED]}
 ERRORS = [name for name, found in OBJECTS.items() if inspect.isclass(found) and issubclass(found, Exception)]
-DOCUMENTED = [name for name in anyjac.__all__ if name not in (*ERRORS, "float0")]
+DOCUMENTED = [name for name in OBJECTS if name not in (*ERRORS, "float0")]
 FUNCTIONS = [name for name in DOCUMENTED if inspect.isfunction(getattr(anyjac, name))]
 
 FAULTS = {

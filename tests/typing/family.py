@@ -235,6 +235,7 @@ assert_type(anyjac.vjp(energy)(1.0), anyjac.Pushforward)  # type: ignore[assert-
 assert_type(cell.along(1.0, 2.0, y=3), tuple[float, Any])  # type: ignore[assert-type]
 anyjac.grad(energy)("text")  # type: ignore[arg-type]
 anyjac.jacrev(energy).rows("text")  # type: ignore[arg-type]
+_ = anyjac.jacfwd_of_nothing  # type: ignore[attr-defined]
 cell.slope(cell, 1.0)  # type: ignore[call-arg, arg-type]
 cell.along(1.0, y=3)  # type: ignore[call-arg]
 anyjac.jit(energy)("text")  # type: ignore[arg-type]
