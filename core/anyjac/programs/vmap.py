@@ -22,6 +22,8 @@ from ..calls.opening import select_backend
 from ..calls.outputs import refuse_coroutine
 from ..calls.partition import Carried, carry
 from ..calls.settings import check_backend, check_chunk_size
+from ..derivatives.docstrings import filled_from
+from ..derivatives.jacobians import jacrev
 from ..derivatives.transform import settings_of
 from ..pickles import Recipe, given
 from ..selection.choice import is_array_of_any, is_number, select_device
@@ -79,6 +81,7 @@ def vmap(
 ) -> Mapped[R]: ...
 
 
+@filled_from(jacrev)
 def vmap(
     func: Callable[..., Any] | None = None,
     in_axes: Any = 0,
