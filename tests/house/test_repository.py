@@ -219,7 +219,7 @@ def test_mypy_is_strict_on_all_source_roots_and_forgives_missing_types_by_name()
     assert mypy["strict"] is True
     assert mypy["explicit_package_bases"] is True
     assert sorted(mypy["mypy_path"]) == sorted(SOURCE_ROOTS)
-    assert sorted(mypy["files"]) == sorted([*SOURCE_ROOTS, "benchmarks"])
+    assert sorted(mypy["files"]) == sorted([*SOURCE_ROOTS, "benchmarks", "tools"])
     assert "ignore_missing_imports" not in mypy
     for override in mypy["overrides"]:
         assert all(re.fullmatch(r"\w+\.\*", module) for module in override["module"])

@@ -17,7 +17,7 @@ from ..trees.structure import LEAF
 from .differentiate import Derivative, Request, differentiate, itself
 from .docstrings import filled_from
 from .jacobians import blocks_in_mode, jacrev
-from .signatures import like_derivative, like_grad, like_value_and_grad
+from .signatures import like_derivative, like_grad, like_value_and_grad, like_vector_grad
 from .transform import Decorator, GradientTransform, made_by
 
 
@@ -171,7 +171,7 @@ def grad(
     return made_by(GRAD, settings, func)
 
 
-@like_grad
+@like_vector_grad
 @filled_from(jacrev)
 def vector_grad(
     func: Callable[..., Any] | None = None,

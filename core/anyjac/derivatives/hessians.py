@@ -17,7 +17,7 @@ from .docstrings import filled_from
 from .gradients import gradient
 from .jacobians import JACREV, blocks_in_mode, jacrev
 from .products import along
-from .signatures import like_jacfwd, like_jvp
+from .signatures import like_hessian, like_hvp
 from .transform import Decorator, GradientTransform, made_by
 
 _GRADIENT: Final = Derivative("hvp", partial(gradient, name="hvp"))
@@ -58,7 +58,7 @@ HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jac
 HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=along), direction="vector")
 
 
-@like_jacfwd
+@like_hessian
 @filled_from(jacrev)
 def hessian(
     func: Callable[..., Any] | None = None,
@@ -151,7 +151,7 @@ def hessian(
     return made_by(HESSIAN, settings, func)
 
 
-@like_jvp
+@like_hvp
 @filled_from(jacrev)
 def hvp(
     func: Callable[..., Any] | None = None,
