@@ -1,4 +1,4 @@
-"""`grad`, `vector_grad`, `value_and_grad` and `derivative`: what costs one pass, whatever the number of inputs."""
+"""`grad`, `vector_grad`, `value_and_grad` and `derivative`: one pass, whatever the number of inputs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _blocks_of_sum(backend: Backend, fun: FlatFunction, primals: Sequence[Array]
 
 
 class _Summed:
-    """A flat function whose output is the sum of all elements of the outputs of another; they travel beside it."""
+    """A flat function that sums all elements of a function's outputs; the outputs travel beside the sum."""
 
     def __init__(self, backend: Backend, fun: FlatFunction):
         self._backend = backend

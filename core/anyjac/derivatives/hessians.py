@@ -1,4 +1,4 @@
-"""`hessian` and `hvp`: second derivatives, as derivatives of the first by nothing but composition."""
+"""`hessian` and `hvp`: second derivatives, composed of first derivatives."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _GRADIENT: Final = Derivative("hvp", partial(gradient, name="hvp"))
 
 
 def _first_of(func: Callable[..., Any], settings: Settings, first: Derivative) -> GradientTransform[..., Any]:
-    """Return the first derivative of `func` as a function, by what the outer transform differentiates by."""
+    """Return the first derivative of `func` as a function, with the settings of the outer transform."""
     return GradientTransform(func, first, replace(settings, chunk_size=None))
 
 
 def _second(request: Request, first: Derivative, outer: Callable[[Request], Any]) -> Any:
-    """Take a derivative of the first one; value and aux data of the function travel as aux data of the first."""
+    """Take a derivative of the first derivative, whose aux data are value and aux data of the function."""
     settings = request.settings
     first_of_func = _first_of(request.func, settings, first)
     if not (settings.has_aux or settings.return_value):
@@ -47,7 +47,7 @@ def _second(request: Request, first: Derivative, outer: Callable[[Request], Any]
 
 
 def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[..., Any], Settings]:
-    """Say that a Hessian is the Jacobian of the first derivative."""
+    """Return the first derivative, whose Jacobian the Hessian is, and the settings for the Jacobian."""
     settings = replace(settings, return_value=False)
     return _first_of(func, settings, JACREV), settings
 

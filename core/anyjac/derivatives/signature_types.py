@@ -34,7 +34,7 @@ Typed = Callable[[Callable[..., Any]], T]
 
 
 class Placement(TypedDict, Generic[C], total=False):
-    """Where and how to compute; a function without ``chunk_size`` has `Never` for the type of this option."""
+    """The options on where and how to compute; `Never` is the type of ``chunk_size`` for a function without it."""
 
     backend: str | Backend | None
     device: Any
@@ -43,7 +43,7 @@ class Placement(TypedDict, Generic[C], total=False):
 
 
 class Options(Placement[C], Generic[F, C, M], total=False):
-    """The options that change no type; a function has `Never` for the type of an option that it lacks."""
+    """The options that change no type; `Never` is the type of an option for a function without it."""
 
     holomorphic: bool
     allow_int: F
