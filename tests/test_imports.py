@@ -1,16 +1,20 @@
 """What ``import anyjac`` costs, and that every public name is there and documented."""
 
+import ast
 import inspect
 import io
 import pydoc
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 import anyjac
+from anyjac import public_names, returned_types
+from anyjac.lazy import homes_in
 
 FRAMEWORKS = ("autograd", "jax", "jaxlib", "torch")
 OBJECTS = {name: getattr(anyjac, name) for name in anyjac.__all__}
@@ -33,6 +37,10 @@ def test_the_import_brings_in_nothing_but_itself() -> None:
     imported = imported_by("import anyjac")
     assert "anyjac" in imported
     assert not imported & {*FRAMEWORKS, "numpy", "optree", "pluggy", "rich", "anyjac_plugins"}
+
+
+def test_the_import_does_without_the_slow_modules_of_python() -> None:
+    assert not (imported_by("import anyjac") - imported_by("pass")) & {"dataclasses", "inspect", "re", "typing"}
 
 
 NAME_BY_NAME = """
@@ -72,6 +80,27 @@ def test_star_import_gives_the_public_names() -> None:
     names: dict[str, Any] = {}
     exec("from anyjac import *", names)
     assert set(names) - {"__builtins__"} == set(anyjac.__all__)
+
+
+@pytest.mark.parametrize("module", [public_names, returned_types], ids=lambda module: module.__name__)
+def test_each_line_of_names_is_what_anyjac_has_under_that_name(module: ModuleType) -> None:
+    read = {name for names in homes_in(module.__name__).values() for name in names}
+    assert read == {name for name in vars(module) if not name.startswith("__")}
+    assert [name for name in read if getattr(anyjac, name) is not getattr(module, name)] == []
+
+
+def test_each_line_of_names_makes_its_name_public_to_type_checkers() -> None:
+    for module in (public_names, returned_types):
+        statements = ast.parse(inspect.getsource(module)).body[1:]
+        aliases = [alias for node in statements if isinstance(node, ast.ImportFrom) for alias in node.names]
+        assert len(aliases) == len(statements)
+        assert [alias.name for alias in aliases if alias.asname != alias.name] == []
+
+
+def test_types_that_are_only_returned_are_there_and_not_listed() -> None:
+    assert anyjac.RowBlock.__name__ == "RowBlock"
+    assert "RowBlock" not in dir(anyjac)
+    assert "RowBlock" not in anyjac.__all__
 
 
 def test_help_shows_the_signature_and_the_packing_table() -> None:

@@ -119,6 +119,11 @@ def rowwise(x: float) -> str:
     return str(x)
 
 
+@anyjac.jacrev(None, None, 0, True, True)
+def by_place(x: float) -> tuple[float, int]:
+    return x, 1
+
+
 @anyjac.hessian(has_aux=True)
 def second(x: float) -> tuple[float, int]:
     return x, 1
@@ -145,6 +150,7 @@ def unknown(x: float) -> str:
 
 
 assert_type(rowwise(1.0), tuple[Any, str])
+assert_type(by_place(1.0), tuple[Any, float, int])
 assert_type(second(x=1.0), tuple[Any, int])
 assert_type(valued(1.0), tuple[tuple[float, int], Any])
 assert_type(pushed(1.0, y=2), tuple[anyjac.Pushforward, str])
@@ -235,6 +241,7 @@ assert_type(anyjac.vjp(energy)(1.0), anyjac.Pushforward)  # type: ignore[assert-
 assert_type(cell.along(1.0, 2.0, y=3), tuple[float, Any])  # type: ignore[assert-type]
 anyjac.grad(energy)("text")  # type: ignore[arg-type]
 anyjac.jacrev(energy).rows("text")  # type: ignore[arg-type]
+_ = anyjac.jacfwd_of_nothing  # type: ignore[attr-defined]
 cell.slope(cell, 1.0)  # type: ignore[call-arg, arg-type]
 cell.along(1.0, y=3)  # type: ignore[call-arg]
 anyjac.jit(energy)("text")  # type: ignore[arg-type]

@@ -170,18 +170,19 @@ class _Shown:
 
 
 def make_settings(
+    *,
     grad_vars: Any,
     argnums: int | Sequence[int] | None,
     has_aux: bool | None,
-    return_value: bool,
+    return_value: bool = False,
     holomorphic: bool,
-    allow_int: bool,
+    allow_int: bool = False,
     backend: str | Backend | None,
     device: Any,
-    chunk_size: int | None,
+    chunk_size: int | None = None,
     debug_nan: bool = False,
 ) -> Settings:
-    """Check the arguments of a transform and freeze them.
+    """Check the options of a transform and freeze them; each default is for transforms that lack the option.
 
     Raises
     ------

@@ -201,7 +201,15 @@ def check_derivative(
     anyjac_plugins.errors.DerivativeMismatchError: derivative 1 in mode 'rev' of element [0] of the output with respect
     to element [0] of argument 0 is 3, and finite differences give 6
     """
-    settings = make_settings(grad_vars, argnums, has_aux, False, holomorphic, allow_int, backend, device, None)
+    settings = make_settings(
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+    )
     if not callable(func):
         raise InputTypeError(f"check_derivative needs a callable, not {func!r} (of type {type(func).__qualname__})")
     if kwargs is not None and not isinstance(kwargs, Mapping):

@@ -1,6 +1,6 @@
-"""Which derivative a transform computes, as a value, and the walk of those that differentiate by blocks.
+"""The members of the family as values, and the steps that all derivatives by blocks have in common.
 
-`differentiate` works for whatever has a block for each output and primal; products with vectors are in `products`.
+`differentiate` computes a block for each output and primal; products with vectors are in `products`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Request(NamedTuple):
     func
         The user's function.
     settings
-        What the transform was asked for.
+        The settings of the transform.
     args, kwargs
         The arguments of the call.
     note_mode
-        Told in which mode a Jacobian was computed.
+        Called with the mode in which a Jacobian was computed.
     """
 
     func: Callable[..., Any]
@@ -55,19 +55,19 @@ class Derivative:
     Attributes
     ----------
     name
-        What users call it.
+        The public name of the member.
     apply
-        Computes it.
+        Computes the derivative.
     operand
-        Whose Jacobian it is, so that it can be had by rows or as a linear operator; None where it is no Jacobian.
+        Returns the function whose Jacobian the derivative is, for rows and linear operators; None where there is none.
     options
-        What it was asked for beside the settings.
+        The options beside the settings.
     picks
-        Whether it picks its mode itself, so that the repr says which it took.
+        Whether the derivative picks its mode, so that the repr names the mode of the last call.
     implies_value
-        Whether it returns the value without being asked for it.
+        Whether the value is returned without ``return_value``.
     direction
-        What the first argument of its transforms is called, where it stands before those of the function.
+        The name of the argument that transforms take before those of the function, if any.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Derivative:
 
 
 def itself(func: Callable[..., Any], settings: Settings) -> tuple[Callable[..., Any], Settings]:
-    """Say that a derivative is the Jacobian of the very function."""
+    """Return function and settings as they are: the derivative is the Jacobian of the function itself."""
     return func, settings
 
 

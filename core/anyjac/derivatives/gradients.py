@@ -1,4 +1,4 @@
-"""`grad`, `vector_grad`, `value_and_grad` and `derivative`: what costs one pass, whatever the number of inputs."""
+"""`grad`, `vector_grad`, `value_and_grad` and `derivative`: one pass, whatever the number of inputs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ..calls.settings import make_settings
 from ..trees.partition import Partition
 from ..trees.structure import LEAF
 from .differentiate import Derivative, Request, differentiate, itself
-from .jacobians import blocks_in_mode
-from .signatures import like_derivative, like_grad, like_value_and_grad
+from .docstrings import filled_from
+from .jacobians import blocks_in_mode, jacrev
+from .signatures import like_derivative, like_grad, like_value_and_grad, like_vector_grad
 from .transform import Decorator, GradientTransform, made_by
 
 
@@ -60,7 +61,7 @@ def _blocks_of_sum(backend: Backend, fun: FlatFunction, primals: Sequence[Array]
 
 
 class _Summed:
-    """A flat function whose output is the sum of all elements of the outputs of another; they travel beside it."""
+    """A flat function that sums all elements of a function's outputs; the outputs travel beside the sum."""
 
     def __init__(self, backend: Backend, fun: FlatFunction):
         self._backend = backend
@@ -97,6 +98,7 @@ DERIVATIVE: Final = Derivative("derivative", partial(differentiate, evaluate=_bl
 
 
 @like_grad
+@filled_from(jacrev)
 def grad(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -115,20 +117,29 @@ def grad(
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone, since other libraries order them differently.
+        As in `jacrev`.
 
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns what that of `jacrev` returns. The gradient for an input leaf has its
-        shape, dtype and device.
+        Takes the arguments of `func` and returns ``g``, the gradient, whose leaves have the shapes, dtypes and devices
+        of the input leaves.
+
+        Packed as in `jacrev`.
+
+        Flags as in `jacrev`.
 
     Raises
     ------
-    OutputError
-        In the call, if the output is no scalar: an array of shape ``()``, or a number.
+    DtypeError, OutputError
+        In the call, for inputs and outputs that have no derivative, and for an output that is no scalar: neither an
+        array of shape ``()`` nor a number.
     AnyjacError
-        The same errors as `jacrev`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     References
     ----------
@@ -147,12 +158,21 @@ def grad(
     ({'w': array([ 1., -6.]), 'b': array(-2.)}, np.float64(2.5))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(GRAD, settings, func)
 
 
-@like_grad
+@like_vector_grad
+@filled_from(jacrev)
 def vector_grad(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -166,26 +186,33 @@ def vector_grad(
     device: Any = None,
     debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
-    """Make a function that returns the gradient of the sum of all that `func` returns: its pullback of ones.
+    """Make a function that returns the gradient of the sum of all outputs of `func`: the pullback of ones.
 
-    Where each element of the output depends on one element of the input only, these are the derivatives of all of
-    them.
+    Where each element of the output depends on a single element of the input, the gradient has all derivatives.
 
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone, since other libraries order them differently.
+        As in `jacrev`.
 
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns what that of `jacrev` returns, for an output that is a scalar: one
-        gradient in the shape of each input leaf, whatever the tree of the output.
+        Takes the arguments of `func` and returns ``g``, the gradient, whose leaves have the shapes, dtypes and devices
+        of the input leaves, whatever the tree of the output.
+
+        Packed as in `jacrev`.
+
+        Flags as in `jacrev`.
 
     Raises
     ------
     AnyjacError
-        The same errors as `jacrev`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     Examples
     --------
@@ -195,12 +222,21 @@ def vector_grad(
     (array([ 3., 12.]), array([1., 8.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(VECTOR_GRAD, settings, func)
 
 
 @like_value_and_grad
+@filled_from(jacrev)
 def value_and_grad(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -215,23 +251,32 @@ def value_and_grad(
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the output of `func`, which is a scalar, and then its gradient.
 
-    The order is that of ``jax.value_and_grad``; ``grad(return_value=True)`` has the one of the rest of the family.
+    The order is that of ``jax.value_and_grad``; in the rest of the family the derivative comes first.
 
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, holomorphic, allow_int, backend, device, debug_nan
-        As in `grad`.
+        As in `jacrev`.
 
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns ``(value, g)``, or with `has_aux` ``((value, aux_data), g)``, where
-        ``g`` is what `grad` returns.
+        Takes the arguments of `func` and returns ``(value, g)``, or with `has_aux` ``((value, aux_data), g)``. The
+        leaves of the gradient ``g`` have the shapes, dtypes and devices of the input leaves.
+
+        Packed as in `jacrev`.
 
     Raises
     ------
+    DtypeError, OutputError
+        In the call, for inputs and outputs that have no derivative, and for an output that is no scalar: neither an
+        array of shape ``()`` nor a number.
     AnyjacError
-        The same errors as `grad`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     Examples
     --------
@@ -241,12 +286,21 @@ def value_and_grad(
     (np.float64(5.0), array([2., 4.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, True, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=True,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(VALUE_AND_GRAD, settings, func)
 
 
 @like_derivative
+@filled_from(jacrev)
 def derivative(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -259,26 +313,33 @@ def derivative(
     device: Any = None,
     debug_nan: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
-    """Make a function that returns the derivative of `func` with respect to one number.
+    """Make a function that returns the derivative of `func` with respect to a single number: an argument or a Variable.
 
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone. What is differentiated with respect to is one scalar: an
-        argument, or a Variable.
+        As in `jacrev`.
 
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns what that of `jacrev` returns: the derivative has the tree and the
-        shapes of the output.
+        Takes the arguments of `func` and returns ``g``, the derivative, in the tree and the shapes of the output.
+
+        Packed as in `jacrev`.
+
+        Flags as in `jacrev`.
 
     Raises
     ------
-    InputValueError
-        In the call, if there is more to differentiate with respect to than one scalar.
+    InputTypeError, InputValueError
+        Here, or in the call, for settings and arguments that cannot be used, such as more than a single scalar to
+        differentiate.
     AnyjacError
-        The same errors as `jacrev`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     Examples
     --------
@@ -289,6 +350,13 @@ def derivative(
     {'height': array(-20.), 'way': array(20.)}
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, False, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(DERIVATIVE, settings, func)

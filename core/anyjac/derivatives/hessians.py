@@ -1,4 +1,4 @@
-"""`hessian` and `hvp`: second derivatives, as derivatives of the first by nothing but composition."""
+"""`hessian` and `hvp`: second derivatives, composed of first derivatives."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from anyjac_plugins.backend.types import AUTO
 from ..calls.packing import PACKING
 from ..calls.settings import Settings, make_settings
 from .differentiate import Derivative, Request, differentiate
+from .docstrings import filled_from
 from .gradients import gradient
-from .jacobians import JACREV, blocks_in_mode
+from .jacobians import JACREV, blocks_in_mode, jacrev
 from .products import along
-from .signatures import like_jacfwd, like_jvp
+from .signatures import like_hessian, like_hvp
 from .transform import Decorator, GradientTransform, made_by
 
 _GRADIENT: Final = Derivative("hvp", partial(gradient, name="hvp"))
 
 
 def _first_of(func: Callable[..., Any], settings: Settings, first: Derivative) -> GradientTransform[..., Any]:
-    """Return the first derivative of `func` as a function, by what the outer transform differentiates by."""
+    """Return the first derivative of `func` as a function, with the settings of the outer transform."""
     return GradientTransform(func, first, replace(settings, chunk_size=None))
 
 
 def _second(request: Request, first: Derivative, outer: Callable[[Request], Any]) -> Any:
-    """Take a derivative of the first one; value and aux data of the function travel as aux data of the first."""
+    """Take a derivative of the first derivative, whose aux data are value and aux data of the function."""
     settings = request.settings
     first_of_func = _first_of(request.func, settings, first)
     if not (settings.has_aux or settings.return_value):
@@ -46,7 +47,7 @@ def _second(request: Request, first: Derivative, outer: Callable[[Request], Any]
 
 
 def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[..., Any], Settings]:
-    """Say that a Hessian is the Jacobian of the first derivative."""
+    """Return the first derivative, whose Jacobian the Hessian is, and the settings for the Jacobian."""
     settings = replace(settings, return_value=False)
     return _first_of(func, settings, JACREV), settings
 
@@ -57,7 +58,8 @@ HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jac
 HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=along), direction="vector")
 
 
-@like_jacfwd
+@like_hessian
+@filled_from(jacrev)
 def hessian(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -77,30 +79,36 @@ def hessian(
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone.
+        As in `jacrev`.
     chunk_size
         Number of rows or columns to compute at once; None for a size that keeps memory within bounds.
 
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns what that of `jacrev` returns for the first derivative: the tree of
-        the output is outside, in it the tree of what is differentiated first, and in each of its leaves the tree of
-        what is differentiated then, as in ``jax.hessian``. The block of an output ``y`` for leaves ``a`` and ``b`` has
-        shape ``y.shape + a.shape + b.shape``. With Variables and arguments both, ``(by_variables, by_arguments)`` is
-        outermost, for the second differentiation, and the pair of the first is within each. Its ``rows`` and
-        ``as_linear_operator`` are those of the Hessian, with the first derivative as their ``value``.
+        Takes the arguments of `func` and returns ``g``, the Hessian: the tree of the output is outside, then the tree
+        of the inputs for the first differentiation, and in each of its leaves the tree of the inputs for the second,
+        as in ``jax.hessian``. The block of an output ``y`` for leaves ``a`` and ``b`` has shape
+        ``y.shape + a.shape + b.shape``. With Variables and arguments both, the pair ``(var_grads, arg_grads)`` of the
+        second differentiation is outermost, and the pair of the first is within each. The methods ``rows`` and
+        ``as_linear_operator`` are those of the Hessian, with the first derivative as ``value``.
+
+        Packed as in `jacrev`.
+
+        Flags as in `jacrev`.
 
     Raises
     ------
     NotSupportedError
         In the call, if the backend does not declare ``nested``.
     AnyjacError
-        The same errors as `jacrev`.
+        As in `jacrev`.
 
     Notes
     -----
-    It is the Jacobian, in whichever mode takes less, of the one that `jacrev` gives. `func` runs once.
+    The Hessian is the Jacobian, in whichever mode costs less, of the Jacobian in reverse mode.
+
+    As in `jacrev`.
 
     References
     ----------
@@ -129,12 +137,22 @@ def hessian(
     ((array(0.), array(4.)), (array(4.), array(6.)))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        chunk_size=chunk_size,
+        debug_nan=debug_nan,
     )
     return made_by(HESSIAN, settings, func)
 
 
-@like_jvp
+@like_hvp
+@filled_from(jacrev)
 def hvp(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -150,25 +168,39 @@ def hvp(
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the product of the Hessian of `func`, whose output is a scalar, and a vector.
 
-    It costs a few runs of `func`, whatever its size.
+    A product costs as much as a few runs of `func`, whatever the number of inputs.
 
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone.
+        As in `jacrev`.
 
     Returns
     -------
     GradientTransform
-        Takes ``(vector, *args)``, where ``vector`` is packed as `grad` packs a gradient: bare for an int `argnums`, a
-        tuple for a sequence, the structure of `grad_vars`, or the pair of both. It returns what that of `grad` returns.
+        Takes ``(vector, *args)`` and returns ``g``, the product. The vector is packed as the product is, both in the
+        shapes of the input leaves.
+
+        Packed as in `jacrev`.
+
+        Flags as in `jacrev`.
 
     Raises
     ------
-    InputTypeError, InputValueError, DtypeError
-        In the call, if the vector has not the structure or the shapes of what is differentiated.
+    InputTypeError, InputValueError
+        Here, or in the call, for settings and arguments that cannot be used, such as a vector with another structure
+        or other shapes than the inputs.
+    DtypeError, OutputError
+        In the call, for inputs and outputs that have no derivative, and for an output that is no scalar: neither an
+        array of shape ``()`` nor a number.
+    NotSupportedError
+        In the call, if the backend does not declare ``nested`` and ``forward``.
     AnyjacError
-        The same errors as `hessian`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     References
     ----------
@@ -182,6 +214,14 @@ def hvp(
     array([6., 6.])
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(HVP, settings, func)

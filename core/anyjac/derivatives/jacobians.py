@@ -13,6 +13,7 @@ from anyjac_plugins.errors import InputTypeError, InputValueError
 
 from ..calls.settings import make_settings
 from .differentiate import Derivative, Request, differentiate, itself
+from .docstrings import filled_from
 from .signatures import like_jacfwd, like_jacobian, like_jacrev
 from .transform import Decorator, GradientTransform, made_by
 
@@ -59,8 +60,7 @@ def jacrev(
     Parameters
     ----------
     func
-        Any callable: a function, a method, a partial, an object with ``__call__``. Left out, `jacrev` returns a
-        decorator.
+        Any callable: a function, a method, a partial, an object with ``__call__``. Left out, a decorator is returned.
     grad_vars
         A `Variable`, or a pytree of them (list, tuple, dict, nested), to differentiate with respect to.
     argnums
@@ -71,10 +71,10 @@ def jacrev(
     return_value
         Whether to return the output of `func` too.
     holomorphic
-        Promises that `func` is holomorphic: inputs and outputs must be complex, and the block is ``dy/dz``. Without
-        it a complex input of a real function gives ``df/dx - i df/dy``.
+        Promises that `func` is holomorphic: inputs and outputs must be complex, and derivatives are ``dy/dz``. Without
+        this promise a complex input of a real function gives ``df/dx - i df/dy``.
     allow_int
-        Whether integer and bool inputs are let through; their blocks are zeros of dtype `float0`.
+        Whether integer and bool inputs are let through; their derivatives are zeros of dtype `float0`.
     backend
         Name of the backend, or a `Backend`. None: the one of `use_backend`, of ``ANYJAC_BACKEND``, of the arrays in
         the call, or the default, in this order. Where it is named, arrays of other frameworks are converted.
@@ -90,8 +90,15 @@ def jacrev(
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns, where ``g`` is ``arg_grads``, ``var_grads`` or
-        ``(var_grads, arg_grads)``,
+        Takes the arguments of `func` and returns ``g``, the Jacobian. The block for an output leaf ``y`` and an input
+        leaf ``x`` has shape ``y.shape + x.shape``, and the dtype and device of ``x``; the output's tree is outside,
+        the input's inside.
+
+        Without Variables ``g`` is ``arg_grads``, which is bare for an int `argnums` and a tuple for a sequence. With
+        Variables alone ``g`` is ``var_grads``, in the structure of `grad_vars`; with arguments too it is
+        ``(var_grads, arg_grads)``.
+
+        The flags say what comes back beside ``g``:
 
         ======== ============= ===========================
         has_aux  return_value  returns
@@ -101,10 +108,6 @@ def jacrev(
         no       yes           ``(g, loss_value)``
         yes      yes           ``(g, loss_value, aux_data)``
         ======== ============= ===========================
-
-        ``arg_grads`` is bare for an int `argnums` and a tuple for a sequence; ``var_grads`` has the structure of
-        `grad_vars`. The block for an output leaf ``y`` and an input leaf ``x`` has shape ``y.shape + x.shape``, and
-        the dtype and device of ``x``; the output's tree is outside, the input's inside.
 
     Raises
     ------
@@ -119,8 +122,8 @@ def jacrev(
 
     Notes
     -----
-    `func` runs once per call, and nothing is remembered between calls. What it writes to Variables is stored when the
-    whole call has succeeded; after any exception every Variable is as it was.
+    `func` runs once per call, and nothing is remembered between calls. Writes to Variables are stored when the whole
+    call has succeeded; after any exception every Variable is as before.
 
     References
     ----------
@@ -147,12 +150,22 @@ def jacrev(
     ({'gain': array(2.)}, array(3.), np.float64(6.0), Variable(array(1)))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        chunk_size=chunk_size,
+        debug_nan=debug_nan,
     )
     return made_by(JACREV, settings, func)
 
 
 @like_jacfwd
+@filled_from(jacrev)
 def jacfwd(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -169,31 +182,32 @@ def jacfwd(
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in forward mode: column by column.
 
-    It costs less than `jacrev` where there are fewer inputs than outputs; what it returns is the same.
+    This costs less than `jacrev` where there are fewer inputs than outputs, and returns the same.
 
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone, since other libraries order them differently.
+        As in `jacrev`.
     chunk_size
         Number of columns to compute at once; None for a size that keeps memory within bounds.
 
     Returns
     -------
     GradientTransform
-        Returns what that of `jacrev` returns.
+        As in `jacrev`.
 
     Raises
     ------
     NotSupportedError
         In the call, if the backend does not declare ``forward``.
     AnyjacError
-        The same errors as `jacrev`.
+        As in `jacrev`.
 
     Notes
     -----
-    The block of a real output and a complex input is ``df/dx - i df/dy``, as in `jacrev`, from two directional
-    derivatives for each element.
+    The block of a real output and a complex input takes two directional derivatives for each element.
+
+    As in `jacrev`.
 
     References
     ----------
@@ -210,12 +224,22 @@ def jacfwd(
     (array([2., 4., 6.]), array([1., 2., 3.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        chunk_size=chunk_size,
+        debug_nan=debug_nan,
     )
     return made_by(JACFWD, settings, func)
 
 
 @like_jacobian
+@filled_from(jacrev)
 def jacobian(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -236,25 +260,31 @@ def jacobian(
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone.
+        As in `jacrev`.
     mode
         ``"rev"`` for rows, as `jacrev`; ``"fwd"`` for columns, as `jacfwd`; ``"auto"`` for whichever costs less, by
-        the numbers of elements of inputs and outputs and by what the backend can. The transform's repr says which it
-        took in its last call.
+        the numbers of elements of inputs and outputs and by the capabilities of the backend. The transform's repr
+        names the mode of the last call.
     chunk_size
         Number of rows or columns to compute at once; None for a size that keeps memory within bounds.
 
     Returns
     -------
     GradientTransform
-        Returns what that of `jacrev` returns.
+        As in `jacrev`.
 
     Raises
     ------
     InputTypeError, InputValueError
-        If `mode` is none of the three.
+        Here, or in the call, for settings and arguments that cannot be used, such as an unknown `mode`.
+    NotSupportedError
+        In the call, if the backend does not declare what is needed, which is ``forward`` for columns.
     AnyjacError
-        The same errors as `jacrev` and `jacfwd`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     Examples
     --------
@@ -269,6 +299,15 @@ def jacobian(
     if mode not in JACOBIAN:
         raise InputValueError(f"mode must be 'rev', 'fwd' or 'auto', not {mode!r}")
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, chunk_size, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        chunk_size=chunk_size,
+        debug_nan=debug_nan,
     )
     return made_by(JACOBIAN[mode], settings, func)

@@ -30,19 +30,19 @@ class _LinearMap(LinearisationView, ABC):
 
     @abstractmethod
     def _apply(self, source: Linearisation, backend: Backend, vectors: Any) -> Any:
-        """Return the image of what the user gave."""
+        """Return the image of the vectors that the user gave."""
 
 
 class Pullback(_LinearMap):
     """A function at a point, as the linear map from cotangents of its output to gradients; made by `vjp`.
 
-    The function has run; each call costs one backward pass. It owns no Variable, so that other threads may use them
-    meanwhile, and threads may share it.
+    The function has run; each call costs one backward pass. A pullback owns no Variable, so that other threads may use
+    Variables meanwhile, and threads may share a pullback.
 
     Attributes
     ----------
     value
-        What the function returned, untraced, with its own tree.
+        The output of the function, untraced, in its own tree.
     aux
         The aux data with ``has_aux=True``, None otherwise.
 
@@ -61,20 +61,20 @@ class Pullback(_LinearMap):
         Parameters
         ----------
         cotangents
-            The tree of the output, with an array or number of each leaf's shape. Those of constants are not looked at.
+            The tree of the output, with an array or number of each leaf's shape. Cotangents of constants are ignored.
 
         Returns
         -------
         pytree
-            Packed as `grad` packs a gradient. Complex ones are those of JAX: seeded with 1, ``dy/dz`` for a
-            holomorphic function, and ``df/dx - i df/dy`` for a real one.
+            Packed as `grad` packs a gradient. Complex gradients are those of JAX: seeded with 1, they are ``dy/dz`` for
+            a holomorphic function, and ``df/dx - i df/dy`` for a real function.
 
         Raises
         ------
         InputTypeError, InputValueError, DtypeError
             If structure, shapes or dtypes are not those of the output.
         TracerLeakError
-            If it was made inside a call of a transform that has ended.
+            If the pullback was made inside a call of a transform that has ended.
         """
         return super().__call__(cotangents)
 
@@ -97,12 +97,13 @@ class Pullback(_LinearMap):
 class Pushforward(_LinearMap):
     """A function at a point, as the linear map from tangents of its inputs to tangents of its output.
 
-    Made by `linearize`. The function has run; each call costs about as much as another run. It owns no Variable.
+    Made by `linearize`. The function has run; each call costs about as much as another run. A pushforward owns no
+    Variable, and threads may share a pushforward.
 
     Attributes
     ----------
     value
-        What the function returned, untraced, with its own tree.
+        The output of the function, untraced, in its own tree.
     aux
         The aux data with ``has_aux=True``, None otherwise.
 
@@ -133,7 +134,7 @@ class Pushforward(_LinearMap):
         InputTypeError, InputValueError, DtypeError
             If structure, shapes or dtypes are not those of the inputs.
         TracerLeakError
-            If it was made inside a call of a transform that has ended.
+            If the pushforward was made inside a call of a transform that has ended.
         """
         return super().__call__(tangents)
 
@@ -170,7 +171,7 @@ def tangent_tree(
 
 
 def _zero(backend: Backend, constant: Any) -> Array:
-    """Return zeros like a number, or an array of NumPy, that a function returned."""
+    """Return the zero tangent of a number or a NumPy array that a function returned."""
     if not hasattr(constant, "dtype"):
         return backend.asarray(0.0)
     return constant if constant.dtype == float0 else backend.import_array(constant * 0)

@@ -1,6 +1,6 @@
 """`JacobianOperator`: the Jacobian at a point as SciPy's linear operator, of which no matrix is ever made.
 
-The only module that imports SciPy. Knows vectors and flat arrays; how they are computed is the backend's matter.
+The only module that imports SciPy. Knows vectors and flat arrays; the backend computes the products.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
 
     The vector on the input's side has the elements of all differentiated leaves, flattened one after the other: those
     of `grad_vars` first, then those of the arguments in the order of `argnums`. A Variable that stands in `grad_vars`
-    twice has its elements once, and integers, which have no derivative, have none. The vector on the output's side
-    has those of all leaves of the output, constants among them.
+    twice has its elements once, and integers, which have no derivative, have none. The vector on the output's side has
+    the elements of all leaves of the output, constants among them.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
     dtype : numpy.dtype
         The dtype that can hold all blocks of the Jacobian; single precision for blocks in half precision.
     value
-        What the function returned, untraced, with its own tree.
+        The output of the function, untraced, in its own tree.
     aux
         The aux data with ``has_aux=True``, None otherwise.
 
@@ -48,7 +48,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
     -----
     ``J @ v`` is the double-VJP trick [1]_: the pullback of the function is linear in its cotangents, so the pullback of
     the pullback is multiplication by the Jacobian. ``J.H @ u`` is one pullback. For complex inputs of a real function
-    the matrix is that of the contract, ``df/dx - i df/dy``, and each product takes two.
+    the matrix is ``df/dx - i df/dy``, as `jacrev` returns it, and each product takes two pullbacks.
 
     References
     ----------
@@ -238,7 +238,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
     # ---- products, row-wise: one vector in each row -----------------------------------------------------------------
 
     def _push(self, vectors: Matrix) -> Matrix:
-        """Multiply rows by the transpose of the Jacobian; the real part of that where outputs are real."""
+        """Multiply rows by the transpose of the Jacobian; where outputs are real, take the real part."""
         products = self._in_chunks(self._push_chunk, vectors, self.shape[0])
         return products if self._holomorphic else products.real
 
@@ -274,7 +274,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
         )
 
     def _look(self, arrays: Sequence[Matrix | None], labels: Sequence[str], what: str, count: int = 0) -> None:
-        """Refuse what is not finite, with ``debug_nan=True``; of a `count` of one there is no axis that counts."""
+        """Refuse numbers that are not finite, with ``debug_nan=True``; a `count` of 1 has no batch axis."""
         if self._source.settings.debug_nan:
             batches = [None if array is None else array[None] if count == 1 else array for array in arrays]
             refuse_host_vectors(batches, labels, what)
@@ -286,7 +286,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
         return np.concatenate([_flat_rows(product(leaf), count, leaf.shape) for leaf in self._source.leaves], axis=1)
 
     def _apply(self, pull: Any, vectors: Sequence[Matrix], like: Sequence[Array]) -> list[Matrix | None]:
-        """Apply a pullback to a batch of vectors, or to the only one; on the host outside, on the device inside."""
+        """Apply a pullback on the device to a batch of vectors, or to a single vector, from the host."""
         source = self._source
         count = len(vectors[0])
         batched = count > 1
@@ -301,7 +301,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
     # ---- pieces ----------------------------------------------------------------------------------------------------
 
     def _like(self, piece: Matrix, array: Array, *, lossy: bool = False) -> Array:
-        """Bring a piece of a vector to the device, in the dtype of `array`; the real part only where that is meant."""
+        """Bring a piece of a vector to the device, in the dtype of `array`; if `lossy`, by its real part."""
         backend = self._source.backend
         if np.iscomplexobj(piece) and backend.dtype_kind(array.dtype) != "complex floating":
             if not lossy:
@@ -314,7 +314,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
         return backend.asarray(host, dtype=array.dtype, device=backend.device_of(array))
 
     def _places(self) -> tuple[list[Any], TreeDef]:
-        """Return, for each leaf of the packed inputs, which primal it is, and the structure of the whole."""
+        """Return the index of the primal for each leaf of the packed inputs, and the structure of the inputs."""
         packed = self._source.pack(range(len(self._given)), ())
         return flatten(packed, opener_of(self._source.backend))
 

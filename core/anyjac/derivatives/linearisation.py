@@ -1,7 +1,7 @@
 """One run of a function, kept for as long as products with its Jacobian are wanted.
 
-The scope of the call is closed when `linearise` returns, so what is computed from the linear map later holds no
-Variable. Knows nothing of what is done with the products.
+The scope of the call is closed when `linearise` returns, so products that are computed later hold no Variable. Knows
+nothing of the use of the products.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class OutputLeaf:
     Attributes
     ----------
     number
-        Which leaf it is.
+        The position among all leaves.
     shape
-        Its shape.
+        The shape of the leaf.
     index
-        Which of the differentiated outputs it is; None for a constant, whose rows are zeros.
+        The position among the differentiated outputs; None for a constant, whose rows are zeros.
     """
 
     number: int
@@ -60,7 +60,7 @@ class OutputLeaf:
 class Linearisation:
     """A function at a point, as a linear map between tangents, or cotangents, of its inputs and its outputs.
 
-    Its primals, value and aux data are copies: what is changed in place afterwards reaches no product.
+    Primals, value and aux data are copies, so that later changes in place reach no product.
 
     Attributes
     ----------
@@ -69,15 +69,15 @@ class Linearisation:
     leaves
         All leaves of the output, constants among them.
     output, output_tree
-        What the function returned, taken apart, and its structure.
+        The output of the function as leaves, and its structure.
     converts
         Whether arrays of other frameworks are converted or refused.
     value, aux
-        What the function returned, untraced.
+        The output and the aux data of the function, untraced.
     linear_map
         The linear map on flat lists of arrays, as ``vjp`` or ``linearize`` of the backend returned it.
     enclosing
-        The scope of the call that this one was made in, if any.
+        The scope of the call around this one, if any.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Linearisation:
         return sum(math.prod(primal.shape) for primal in self.primals)
 
     def at_once(self, rows: int) -> int:
-        """Return how many products to compute at once, one of them with `rows` elements on the output's side."""
+        """Return how many products to compute at once, each with `rows` elements on the output's side."""
         return self.settings.chunk_size or self.backend.rows_at_once(max(1, rows, self.columns))
 
     def rows(self, leaf: OutputLeaf, start: int, stop: int) -> Any:
@@ -138,21 +138,21 @@ class Linearisation:
 
     @property
     def primal_labels(self) -> list[str]:
-        """How messages call the primals."""
+        """The labels of the primals in messages."""
         return self._inputs.labels(self.settings)
 
     @property
     def output_labels(self) -> list[str]:
-        """How messages call the outputs."""
+        """The labels of the outputs in messages."""
         return array_labels(self.output)
 
     def refuse_ended(self) -> None:
-        """Refuse to go on where the call of a transform that this one was made in has ended.
+        """Refuse products after the call of a transform around this one has ended.
 
         Raises
         ------
         TracerLeakError
-            If it has.
+            If that call has ended.
         """
         if self.enclosing is not None and self.enclosing.closed:
             raise TracerLeakError(
@@ -181,7 +181,7 @@ class Linearisation:
         ) from reason
 
     def to_host(self, array: Any) -> np.ndarray[Any, Any]:
-        """Return what was computed as a NumPy array; a TracerLeakError where it has no numbers yet."""
+        """Return an array as a NumPy array; a TracerLeakError where the array has no numbers yet."""
         if not self.backend.is_array(array):
             return np.asarray(array)
         self.refuse_traced(array)
@@ -202,12 +202,12 @@ def linearise(
     make: Callable[[Linearisation], Product],
     run_with: str = "vjp",
 ) -> Product:
-    """Run `func` once and return what `make` makes of it; then its writes are stored and its Variables given up.
+    """Run `func` once and return the product of `make`; then writes are stored and Variables given up.
 
     Parameters
     ----------
     run_with
-        The member of the backend that runs it and returns the linear map: ``"vjp"`` or ``"linearize"``.
+        The method of the backend that runs `func` and returns the linear map: ``"vjp"`` or ``"linearize"``.
     """
 
     def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Product, Sequence[Array]]:

@@ -18,6 +18,8 @@ from ..calls.settings import make_settings
 from ..calls.tangents import tangents_of
 from ..state.scope import Scope
 from .differentiate import Derivative, Request
+from .docstrings import filled_from
+from .jacobians import jacrev
 from .linear_maps import Pullback, Pushforward, tangent_tree
 from .linearisation import Linearisation, linearise
 from .signatures import like_jvp, like_linearize, like_vjp
@@ -66,6 +68,7 @@ JVP: Final = Derivative("jvp", along, direction="tangents")
 
 
 @like_vjp
+@filled_from(jacrev)
 def vjp(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -84,18 +87,24 @@ def vjp(
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone.
+        As in `jacrev`.
 
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns what that of `jacrev` returns, with a `Pullback` in the place of the
-        Jacobian.
+        Takes the arguments of `func` and returns ``g``, a `Pullback` from cotangents in the tree of the output to
+        gradients that are packed as those of `grad`.
+
+        Flags as in `jacrev`.
 
     Raises
     ------
     AnyjacError
-        The same errors as `jacrev`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     References
     ----------
@@ -110,12 +119,21 @@ def vjp(
     (array([2., 6.]), array([2., 4., 2.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(VJP, settings, func)
 
 
 @like_linearize
+@filled_from(jacrev)
 def linearize(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -134,20 +152,26 @@ def linearize(
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone.
+        As in `jacrev`.
 
     Returns
     -------
     GradientTransform
-        Takes the arguments of `func` and returns what that of `jacrev` returns, with a `Pushforward` in the place of
-        the Jacobian.
+        Takes the arguments of `func` and returns ``g``, a `Pushforward` from tangents that are packed as the gradients
+        of `grad` to tangents in the tree of the output.
+
+        Flags as in `jacrev`.
 
     Raises
     ------
     NotSupportedError
         In the call, if the backend does not declare ``forward``.
     AnyjacError
-        The same errors as `jacrev`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     Examples
     --------
@@ -158,12 +182,21 @@ def linearize(
     (array([2., 0.]), array([0., 2.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(LINEARIZE, settings, func)
 
 
 @like_jvp
+@filled_from(jacrev)
 def jvp(
     func: Callable[..., Any] | None = None,
     grad_vars: Any = None,
@@ -182,23 +215,30 @@ def jvp(
     Parameters
     ----------
     func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
-        As in `jacrev`; those after `argnums` by name alone.
+        As in `jacrev`.
 
     Returns
     -------
     GradientTransform
-        Takes ``(tangents, *args)``, where ``tangents`` is packed as `grad` packs a gradient: bare for an int
-        `argnums`, a tuple for a sequence, the structure of `grad_vars`, or the pair of both. It returns what that of
-        `jacrev` returns, with the tangent of the output, in the tree of the output, in the place of the Jacobian.
+        Takes ``(tangents, *args)`` and returns ``g``, the tangent of the output in the tree of the output. The tangents
+        are packed as `grad` packs a gradient: bare for an int `argnums`, a tuple for a sequence, the structure of
+        `grad_vars`, or the pair ``(var_tangents, arg_tangents)``.
+
+        Flags as in `jacrev`.
 
     Raises
     ------
-    InputTypeError, InputValueError, DtypeError
-        In the call, if the tangents have not the structure or the shapes of what is differentiated.
+    InputTypeError, InputValueError
+        Here, or in the call, for settings and arguments that cannot be used, such as tangents with another structure
+        or other shapes than the inputs.
     NotSupportedError
         In the call, if the backend does not declare ``forward``.
     AnyjacError
-        The same errors as `jacrev`.
+        As in `jacrev`.
+
+    Notes
+    -----
+    As in `jacrev`.
 
     References
     ----------
@@ -215,6 +255,14 @@ def jvp(
     (array([3., 6.]), array([6., 8.]))
     """
     settings = make_settings(
-        grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, None, debug_nan
+        grad_vars=grad_vars,
+        argnums=argnums,
+        has_aux=has_aux,
+        return_value=return_value,
+        holomorphic=holomorphic,
+        allow_int=allow_int,
+        backend=backend,
+        device=device,
+        debug_nan=debug_nan,
     )
     return made_by(JVP, settings, func)

@@ -17,7 +17,7 @@ from .linearisation import Linearisation, LinearisationView, OutputLeaf
 Out = TypeVar("Out")
 
 Progress = Callable[[int, int], object]
-"""Told how many rows are done, and how many there are."""
+"""Called with the number of rows that are done, and the number of all rows."""
 
 
 class RowBlock(NamedTuple):
@@ -26,8 +26,8 @@ class RowBlock(NamedTuple):
     Parameters
     ----------
     path : str
-        Which leaf of the output: where it stands, as Python would reach it, such as ``"['force'][0]"``; empty where
-        the output is one array.
+        The path to the leaf in the output, as in Python, such as ``"['force'][0]"``; empty where the output is one
+        array.
     start, stop : int
         The first row and one past the last, counted from 0 in each leaf; row ``i`` is that of element ``i`` of the
         flattened leaf.
@@ -56,18 +56,18 @@ class RowBlock(NamedTuple):
 class Rows(LinearisationView, Iterator[RowBlock]):
     """The Jacobian of one call, as an iterator over blocks of rows; made by `GradientTransform.rows`.
 
-    The function has run when the iterator is there; each block is computed when it is asked for. The leaves of the
-    output follow one another in the order of its tree, and no block has rows of two of them. ``len`` is the number of
-    all blocks, however many have been taken.
+    The function has run before the first block is asked for; each block is computed on demand. The leaves of the
+    output follow in the order of its tree, and no block has rows of two leaves. ``len`` is the number of all blocks,
+    however many have been taken.
 
-    An iterator is consumed once. With the last block, or by `close`, it lets go of all that the function computed,
-    but for `value` and `aux`; in a ``with`` statement it is closed at the end. Threads may share an iterator: each
-    block is given to one of them. Where computing a block fails, the next attempt is at the same block.
+    An iterator is consumed once. With the last block, or by `close`, the iterator drops all arrays that the function
+    computed, except `value` and `aux`; a ``with`` statement closes it at the end. Threads may share an iterator: each
+    block goes to one thread. After an error the next attempt computes the same block.
 
     Attributes
     ----------
     value
-        What the function returned, untraced, with its own tree.
+        The output of the function, untraced, in its own tree.
     aux
         The aux data with ``has_aux=True``, None otherwise.
 
@@ -116,7 +116,7 @@ class Rows(LinearisationView, Iterator[RowBlock]):
         ----------
         callback
             Called with the number of rows that are done and the number of all rows, of all leaves of the output
-            together; by `into` when the rows have been written. What it raises ends the iteration there.
+            together; by `into` when the rows have been written. An exception that it raises ends the iteration.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class Rows(LinearisationView, Iterator[RowBlock]):
         return self
 
     def close(self) -> None:
-        """Let go of what the function computed; there are no more blocks then. May be repeated.
+        """Drop the arrays that the function computed, so that no more blocks follow; may be repeated.
 
         Examples
         --------
@@ -190,7 +190,7 @@ class Rows(LinearisationView, Iterator[RowBlock]):
 
         Notes
         -----
-        After an error in the midst of it, the rows before the block that failed have been written.
+        After an error the rows before the block that failed have been written.
 
         Examples
         --------
@@ -220,7 +220,7 @@ class Rows(LinearisationView, Iterator[RowBlock]):
     # ---- within ----------------------------------------------------------------------------------------------------
 
     def _take(self) -> tuple[RowBlock, int]:
-        """Compute the next block; say also how many rows are done with it."""
+        """Compute the next block, and count the rows up to its end."""
         with self._lock:
             source = self._source
             if source is None:
@@ -260,7 +260,7 @@ class Rows(LinearisationView, Iterator[RowBlock]):
 
 
 def _writer(out: Any, output: Sequence[int], given: Sequence[int]) -> Callable[[int, int, np.ndarray[Any, Any]], None]:
-    """Return what writes rows ``start`` to ``stop`` into `out`, which has one of the shapes of the Jacobian."""
+    """Return a function that writes rows ``start`` to ``stop`` into `out`, in a shape of the Jacobian."""
     shape = getattr(out, "shape", None)
     if shape is None:
         raise InputTypeError(f"into() needs an array with a shape, not {out!r:.60} (of type {type(out).__qualname__})")

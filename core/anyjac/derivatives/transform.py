@@ -1,4 +1,4 @@
-"""`GradientTransform`: a function together with the derivative that is taken of it."""
+"""`GradientTransform`: a function and the derivative to take of it, as a callable."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ R = TypeVar("R", covariant=True)
 class GradientTransform(Wrapper, Generic[P, R]):
     """A callable that returns a derivative of the function it wraps.
 
-    It takes the function's arguments, and behaves as the function otherwise: it has its name, docstring and
-    signature, keeps it as ``__wrapped__``, and binds ``self`` where it is an attribute of a class. It holds no state
-    between calls, so threads may share one, and it can be copied and pickled when its function can.
+    A transform takes the function's arguments, has the function's name, docstring and signature, keeps the function as
+    ``__wrapped__``, and binds ``self`` as an attribute of a class. It holds no state between calls, so threads may
+    share a transform, and copies and pickles are made wherever the function allows it.
 
     Made by `jacrev` and its family, not by hand.
 
@@ -53,12 +53,12 @@ class GradientTransform(Wrapper, Generic[P, R]):
         self._taken: str | None = None
 
     def _directed_signature(self) -> inspect.Signature:
-        """Return the signature with the direction before the arguments of the function, behind the class if it has one.
+        """Return the signature with the direction before the function's arguments, after the class of a class method.
 
         Raises
         ------
         AttributeError
-            If there is no direction, so that the signature is the function's, or if that has none.
+            If there is no direction, so that the signature is the function's, or if the function has none.
         """
         if not self._derivative.direction:
             raise AttributeError
@@ -84,9 +84,9 @@ class GradientTransform(Wrapper, Generic[P, R]):
     def rows(self, *args: P.args, **kwargs: P.kwargs) -> Rows:
         """Compute the Jacobian in blocks of rows, for one that does not fit in memory.
 
-        The function runs once, here, and what it writes to Variables is stored when it has run and its outputs have
-        been checked, before any row is computed; after an error every Variable is as it was. The rows are computed
-        when they are asked for, ``chunk_size`` at once.
+        The function runs once, here. Its writes to Variables are stored when its outputs have been checked, before any
+        row is computed; after an error every Variable is as before. Rows are computed on demand, ``chunk_size`` at
+        once.
 
         Parameters
         ----------
@@ -102,15 +102,15 @@ class GradientTransform(Wrapper, Generic[P, R]):
         Raises
         ------
         NotSupportedError
-            If the derivative is no Jacobian whose rows there could be.
+            If the derivative is no Jacobian, as those of `vector_grad`, `vjp`, `linearize`, `jvp` and `hvp`.
         AnyjacError
             The same errors as a call of the transform.
 
         Notes
         -----
-        The iterator owns no Variable, so that other threads may use them while it is half consumed. A custom
-        derivative rule that reads a Variable while rows are computed sees its value at that time. Arrays that the
-        function uses without their being differentiated must not be changed in place before the last block is there.
+        The iterator owns no Variable, so that other threads may use Variables while it is half consumed. A custom
+        derivative rule that reads a Variable while rows are computed sees the value at that time. Arrays that the
+        function uses and that are not differentiated must not change in place before the last block is there.
 
         Examples
         --------
@@ -131,7 +131,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
         return linearise(*self._operand("rows"), args, kwargs, Rows)
 
     def _take(self, mode: str) -> None:
-        """Keep in mind, for the repr alone, in which mode the last call was computed, if that was picked."""
+        """Keep the mode of the last call for the repr, if the derivative picks its mode."""
         if self._derivative.picks:
             self._taken = mode
 
@@ -146,8 +146,8 @@ class GradientTransform(Wrapper, Generic[P, R]):
     def as_linear_operator(self, *args: P.args, **kwargs: P.kwargs) -> JacobianOperator:
         """Return the Jacobian as a linear operator of SciPy, so that solvers run without the matrix.
 
-        The function runs once, here, and what it writes to Variables is stored. GMRES, LSQR, ``svds`` and the like take
-        what is returned; each product with a vector costs about as much as a few runs of the function.
+        The function runs once, here, and its writes to Variables are stored. GMRES, LSQR, ``svds`` and the like take
+        the operator; each product with a vector costs about as much as a few runs of the function.
 
         Parameters
         ----------
@@ -226,12 +226,12 @@ class GradientTransform(Wrapper, Generic[P, R]):
 
 
 def settings_of(func: Callable[..., Any]) -> Settings | None:
-    """Return what a transform was asked for, None for any other function."""
+    """Return the settings of a transform, and None for any other function."""
     return func._settings.now() if isinstance(func, GradientTransform) else None
 
 
 def _described(derivative: Derivative, settings: Settings) -> str:
-    """Return what was asked for besides the function, as it would be written."""
+    """Return the options besides the function, as in source code."""
     options = "".join(f", {name}={value!r}" for name, value in derivative.options.items())
     return f"{_asked_for(derivative, settings).describe()}{options}"
 
@@ -241,7 +241,7 @@ def _recipe(derivative: Derivative, settings: Settings) -> Recipe:
 
 
 def _asked_for(derivative: Derivative, settings: Settings) -> Settings:
-    """Return the settings without the value, where that is returned unasked."""
+    """Return the settings without ``return_value`` where the derivative implies the value."""
     return replace(settings, return_value=False) if derivative.implies_value else settings
 
 
@@ -251,7 +251,7 @@ Decorator: TypeAlias = Callable[[Callable[..., Any]], GradientTransform[..., Any
 def made_by(
     derivative: Derivative, settings: Settings, func: Callable[..., Any] | None
 ) -> GradientTransform[..., Any] | Decorator:
-    """Return the transform of a function, or where there is none yet, the decorator that makes it."""
+    """Return the transform of a function, or without a function the decorator that makes transforms."""
     if func is None:
         text = _described(derivative, settings).removeprefix(", ")
         wrap = partial(GradientTransform[..., Any], derivative=derivative, settings=settings)

@@ -21,6 +21,8 @@ from ..calls.opening import open_call, select_backend
 from ..calls.outputs import take_apart
 from ..calls.run import run_in_scope
 from ..calls.settings import check_backend, check_chunk_size
+from ..derivatives.docstrings import filled_from
+from ..derivatives.jacobians import jacrev
 from ..derivatives.transform import settings_of
 from ..pickles import Recipe, given
 from ..selection.choice import is_array_of_any, is_number
@@ -80,6 +82,7 @@ def vmap(
 ) -> Mapped[R]: ...
 
 
+@filled_from(jacrev)
 def vmap(
     func: Callable[..., Any] | None = None,
     in_axes: Any = 0,

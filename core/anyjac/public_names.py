@@ -1,0 +1,70 @@
+"""The public names of anyjac, a line each, in the form in which type checkers take a name for public.
+
+Never imported: `lazy.names_in` reads the lines, and each name is imported when it is first used.
+"""
+
+from anyjac_plugins import Backend as Backend
+from anyjac_plugins import BackendSpec as BackendSpec
+from anyjac_plugins.errors import AnyjacError as AnyjacError
+from anyjac_plugins.errors import BackendUnavailableError as BackendUnavailableError
+from anyjac_plugins.errors import ConcurrencyError as ConcurrencyError
+from anyjac_plugins.errors import DerivativeMismatchError as DerivativeMismatchError
+from anyjac_plugins.errors import DeviceError as DeviceError
+from anyjac_plugins.errors import DtypeError as DtypeError
+from anyjac_plugins.errors import InconclusiveCheckError as InconclusiveCheckError
+from anyjac_plugins.errors import InputTypeError as InputTypeError
+from anyjac_plugins.errors import InputValueError as InputValueError
+from anyjac_plugins.errors import MissingExtraError as MissingExtraError
+from anyjac_plugins.errors import MixedBackendsError as MixedBackendsError
+from anyjac_plugins.errors import NonFiniteError as NonFiniteError
+from anyjac_plugins.errors import NotSupportedError as NotSupportedError
+from anyjac_plugins.errors import OutputError as OutputError
+from anyjac_plugins.errors import PluginError as PluginError
+from anyjac_plugins.errors import TracerLeakError as TracerLeakError
+from anyjac_plugins.errors import UncompiledWarning as UncompiledWarning
+from anyjac_plugins.errors import UnknownBackendError as UnknownBackendError
+from anyjac_plugins.errors import UnknownEnvironmentVariableWarning as UnknownEnvironmentVariableWarning
+from anyjac_plugins.errors import VariableWriteError as VariableWriteError
+
+from .arrays.elements import at as at
+from .arrays.helpers import device as device
+from .arrays.helpers import size as size
+from .arrays.helpers import stop_gradient as stop_gradient
+from .arrays.helpers import to_device as to_device
+from .arrays.namespaces import array_namespace as array_namespace
+from .calls.dtypes import float0 as float0
+from .checks.check_derivative import check_derivative as check_derivative
+from .derivatives.gradients import derivative as derivative
+from .derivatives.gradients import grad as grad
+from .derivatives.gradients import value_and_grad as value_and_grad
+from .derivatives.gradients import vector_grad as vector_grad
+from .derivatives.hessians import hessian as hessian
+from .derivatives.hessians import hvp as hvp
+from .derivatives.jacobians import jacfwd as jacfwd
+from .derivatives.jacobians import jacobian as jacobian
+from .derivatives.jacobians import jacrev as jacrev
+from .derivatives.linear_maps import Pullback as Pullback
+from .derivatives.linear_maps import Pushforward as Pushforward
+from .derivatives.products import jvp as jvp
+from .derivatives.products import linearize as linearize
+from .derivatives.products import vjp as vjp
+from .derivatives.rows import Rows as Rows
+from .derivatives.transform import GradientTransform as GradientTransform
+from .programs.jit import jit as jit
+from .programs.vmap import vmap as vmap
+from .selection.caches import cache_clear as cache_clear
+from .selection.caches import cache_info as cache_info
+from .selection.public import backends as backends
+from .selection.public import devices as devices
+from .selection.public import get_backend as get_backend
+from .selection.public import register_backend as register_backend
+from .selection.public import set_default_backend as set_default_backend
+from .selection.public import unregister_backend as unregister_backend
+from .selection.public import use_backend as use_backend
+from .state.bound import BoundVariable as BoundVariable
+from .state.bound import register_models as register_models
+from .state.bound import unregister_models as unregister_models
+from .state.collect import train_vars as train_vars
+from .state.collect import variables as variables
+from .state.variable import TrainVar as TrainVar
+from .state.variable import Variable as Variable
