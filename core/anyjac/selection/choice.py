@@ -53,7 +53,7 @@ def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Back
     named = named_selection(backend)
     if named is not None:
         return named
-    kinds = {kind for value in values for kind in _kinds_in(value)}
+    kinds = _kinds_of(values)
     framework = _only_framework(kinds)
     if framework is not None:
         return Selection(registry.get(framework), explicit=False)
@@ -70,7 +70,7 @@ def framework_of(values: Iterable[Any]) -> str | None:
     MixedBackendsError
         If they come from several.
     """
-    return _only_framework({kind for value in values for kind in _kinds_in(value)})
+    return _only_framework(_kinds_of(values))
 
 
 def named_backend() -> Backend | None:
@@ -113,17 +113,24 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (bool, int, float, complex))
 
 
-def _kinds_in(value: Any) -> Iterator[str]:
-    """Yield the kind of a leaf; or those in a container that only the registry of an imported framework knows."""
-    kind = kind_of(value)
-    if kind is not None:
-        yield kind
-    elif not isinstance(value, _PLAIN):
-        for backend in _imported_backends():
-            opened = backend.flatten_node(value)
-            if opened is not None:
-                yield from (kind for leaf in flatten(opened.children)[0] for kind in _kinds_in(leaf))
-                return
+def _kinds_of(values: Iterable[Any]) -> set[str]:
+    """Return the kinds of leaves, and of those in containers that only an imported framework's registry knows."""
+    kinds: set[str] = set()
+    for value in values:
+        kind = kind_of(value)
+        if kind is not None:
+            kinds.add(kind)
+        elif not isinstance(value, _PLAIN):
+            kinds |= _kinds_of(_leaves_of_container(value))
+    return kinds
+
+
+def _leaves_of_container(value: Any) -> list[Any]:
+    for backend in _imported_backends():
+        opened = backend.flatten_node(value)
+        if opened is not None:
+            return flatten(opened.children)[0]
+    return []
 
 
 def _only_framework(kinds: set[str]) -> str | None:

@@ -64,6 +64,7 @@ class Scope:
         self._entries: dict[int, Entry] = {}
         self._foreign: ForeignModels | None = None
         self._runs = False
+        self._ended = False
         if differentiates and self.parent is not None and not backend.supports(NESTED) and self._is_differentiated():
             raise backend.unsupported(NESTED)
 
@@ -133,6 +134,8 @@ class Scope:
 
     def close(self) -> None:
         """Forget all values, and give up the Variables if this is the outermost scope; may be repeated."""
+        if self._ended:
+            return
         self.closed = True
         self._deactivate()
         if self._foreign is not None:
@@ -141,6 +144,7 @@ class Scope:
         self._entries.clear()
         if self.parent is None:
             ownership.release_all(self.owner)
+        self._ended = True  # an interrupt before leaves everything to be done again
 
     def _begin_with(self, values: Iterable[tuple[Variable, Any]]) -> None:
         self._entries.clear()
