@@ -1,4 +1,4 @@
-"""What pickles name: neither this module nor a function in it may move, change its name or take other parameters.
+"""Functions that stand in pickles: none may move, change its name or take other parameters, nor may this module.
 
 A pickle says by which public name of anyjac a thing is made, of what, and with which options, as they were given there.
 So loading one goes through the same checks, and all other modules may be arranged anew. Reads public names alone.
@@ -42,14 +42,14 @@ def blank(kind: str | type) -> Any:
 
 
 def part_of_model(model: object, path: str | None) -> Any:
-    """Return the `BoundVariable` for a place in a model of another library, or for an object that is such a place.
+    """Return the `BoundVariable` for a slot in a model of another library, or for an object that is such a place.
 
     Parameters
     ----------
     model
         The model, or the object.
     path
-        The place's path in the model; None for the object itself.
+        The slot's path in the model; None for the object itself.
     """
     return _public("BoundVariable").of(model, path)
 

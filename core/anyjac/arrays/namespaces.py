@@ -67,7 +67,7 @@ def backend_for(leaves: Sequence[Any]) -> Backend:
 
 
 def array_and_backend(x: Any, function: str) -> tuple[Any, Backend]:
-    """Return what `x` shows, as an array of the backend that it belongs to.
+    """Return the array that `x` holds, and the backend of the array.
 
     Raises
     ------

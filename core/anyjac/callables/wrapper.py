@@ -1,4 +1,4 @@
-"""What every callable that anyjac makes of a function has in common: it passes for that function."""
+"""Callables made of a function, each of which passes for the function: the base of all that transforms return."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..pickles import Recipe, make
 
 
 class InstanceAttribute:
-    """An attribute of each instance that is computed when it is looked at, and that the class itself does not have."""
+    """A property of instances alone: the class itself does not have the attribute."""
 
     def __init__(self, compute: Callable[[Any], Any]):
         self._compute = compute
@@ -31,7 +31,7 @@ class InstanceAttribute:
 
 
 class Wrapper:
-    """A callable that has the name, docstring and signature of the function it wraps, and binds ``self`` as it does.
+    """A callable with the name, docstring and signature of the wrapped function, which binds ``self`` as functions do.
 
     Copies and pickles make it again from its function and its options, so that a subclass that keeps more than these
     starts afresh.
@@ -189,7 +189,7 @@ def _members_of_all_classes() -> Iterator[object]:
 
 
 def _has_class_method(cls: type, wrapper: Wrapper) -> bool:
-    """Return whether a class, or one that it inherits from, has a class method that holds a wrapper."""
+    """Return whether a class or a base class has a class method around a wrapper."""
     name, spaces = getattr(wrapper, "__name__", ""), [vars(base) for base in cls.__mro__]
     if any(_holds(space.get(name), wrapper) for space in spaces):
         return True
@@ -235,7 +235,7 @@ def _owner_of(func: types.FunctionType) -> tuple[Any, str]:
 
 
 def _are_same(one: object, other: object) -> bool:
-    """Tell whether two objects are the same, or are made in the same way of the same function."""
+    """Return whether two objects are the same, or are made in the same way of the same function."""
     if not isinstance(one, Wrapper) or not isinstance(other, Wrapper):
         return one is other or (isinstance(one, types.MethodType) and one == other)
     options = zip(one._options(), other._options(), strict=False)

@@ -1,4 +1,4 @@
-"""The walk of one call of a transform, from its arguments to what it returns.
+"""The walk of one call of a transform, from the arguments to the return value.
 
 opening -> inputs -> the function within the scope -> whatever the transform computes of it -> commit. Each step is a
 function of another module; this one puts them in order.

@@ -1,4 +1,4 @@
-"""The rules of the contract on dtypes: what may be differentiated, and what the message says where it may not.
+"""The rules of the contract on dtypes: which may be differentiated, and how a message says which may not.
 
 Works on kinds and names of dtypes, which the backend tells; holds no array.
 """
@@ -22,7 +22,7 @@ COMPLEX_KIND: Final = "complex floating"
 
 
 def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holomorphic: bool, allow_int: bool) -> bool:
-    """Tell whether an input leaf is differentiated; False for an integer that `allow_int` lets through.
+    """Return whether an input leaf is differentiated; False for an integer that `allow_int` lets through.
 
     `where` says, when asked, how messages call the leaf.
 
@@ -83,5 +83,5 @@ def _kind_and_name(backend: Backend, dtype: Any) -> tuple[str, str]:
 
 
 def is_trivial(leaf: Any) -> bool:
-    """Tell whether a leaf is a derivative by integers, which is no array to compute with."""
+    """Return whether a leaf is a derivative by integers, which is no array to compute with."""
     return type(leaf) is np.ndarray and leaf.dtype == float0

@@ -200,7 +200,7 @@ def opener_without(backend: Backend, left_out: Callable[[Any, bool], bool]) -> N
 
 
 def _is_no_input(leaf: Any, held_back: bool) -> bool:
-    """Tell whether a leaf of a container is not differentiated, as the activation function of a layer."""
+    """Return whether a leaf of a container is not differentiated, as the activation function of a layer."""
     return held_back or not (is_array_of_any(leaf) or is_number(leaf))
 
 

@@ -74,12 +74,12 @@ class Look:
         """
         carried = self._run.output
         remaining = iter(enumerate(outputs))
-        for place, (leaf, is_array) in enumerate(zip(carried.leaves, carried.is_array, strict=True)):
+        for index, (leaf, is_array) in enumerate(zip(carried.leaves, carried.is_array, strict=True)):
             number, output = next(remaining) if is_array else (None, leaf)
             found = first_nonfinite(self._backend, output)
             if found is not None:
                 origin = _unknown if number is None else self._origin(number=number, index=found[0])
-                raise self._error(element(leaf_labels(carried)[place], found[0]), found[1], origin)
+                raise self._error(element(leaf_labels(carried)[index], found[0]), found[1], origin)
 
     def at_blocks(
         self, outputs: Sequence[Array], blocks: Sequence[Sequence[Array]], mode: str, *, summed: bool = False
@@ -191,7 +191,7 @@ def refuse_vectors(
     Raises
     ------
     NonFiniteError
-        Naming the place, the element and, where the backend knows it, the operator.
+        Naming the array, the element and, where the backend knows it, the operator.
     """
     for number, (array, label) in enumerate(zip(arrays, labels, strict=True)):
         found = None if array is None else first_nonfinite(backend, array)
@@ -212,7 +212,7 @@ def origin_in_map(backend: Backend, linear_map: Pullback | Pushforward, vectors:
 
 
 def error_at(where: str, value: str, phrase: str | None, others: str = "") -> NonFiniteError:
-    """Return the error for a number that is not finite; the phrase says where it first appears, if that is known."""
+    """Return the error for a number that is not finite; the phrase names the operator where it first appears."""
     came = f"; it first appears in {phrase}" if phrase else ""
     return NonFiniteError(f"{where} is {value}{came}{others}", place=where, value=value, operator=phrase)
 
@@ -223,7 +223,7 @@ def refuse_host_vectors(batches: Sequence[np.ndarray[Any, Any] | None], labels: 
     Raises
     ------
     NonFiniteError
-        Naming the place and the element.
+        Naming the array and the element.
     """
     for batch, label in zip(batches, labels, strict=True):
         found = None if batch is None else _first_on_host(batch)

@@ -77,7 +77,7 @@ def select_backend(
     kwargs: Mapping[str, Any],
     variables: Sequence[Variable],
 ) -> Selection:
-    """Return the backend of a call: the one that is named, or what arguments and Variables say."""
+    """Return the backend of a call: named by somebody, or inferred from arguments and Variables."""
     enclosing = current_scope()
     return select(backend, _all_leaves(args, kwargs, variables), None if enclosing is None else enclosing.backend)
 

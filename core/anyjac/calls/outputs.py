@@ -1,4 +1,4 @@
-"""The outputs of one call, checked: what has a derivative, and the pair that a function with aux data returns."""
+"""The outputs of one call, checked: arrays with a derivative, and the pair of a function with aux data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def take_apart(backend: Backend, value: Any, opener: NodeOpener | None = None) -
 
 
 def refuse_coroutine(result: Any) -> None:
-    """Refuse what a coroutine function returns, and close it, so that nobody waits for it.
+    """Refuse the coroutine made by a coroutine function, and close the coroutine, so that Python does not warn.
 
     Raises
     ------

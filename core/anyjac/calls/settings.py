@@ -53,7 +53,7 @@ class Settings:
     device: Any
     chunk_size: int | None
     debug_nan: bool = False
-    named: Named | None = None
+    named: GradVars | None = None
     companions: tuple[BoundVariable, ...] = ()
 
     def now(self) -> Settings:
@@ -127,7 +127,7 @@ class Settings:
         """Return the settings that differ from the defaults, as they would be written."""
         shown: dict[str, str] = {}
         if self.variables_tree is not None:
-            shown["grad_vars"] = repr(self.variables_tree.unflatten([_Shown(v) for v in self.variables]))
+            shown["grad_vars"] = repr(self.variables_tree.unflatten([_Description(v) for v in self.variables]))
         if self.argnums and (self.argnums != (0,) or not self.single_argument or self.variables_tree is not None):
             shown["argnums"] = str(self.argnums[0] if self.single_argument else self.argnums)
         shown.update((flag, "True") for flag in _FLAGS if getattr(self, flag))
@@ -137,8 +137,8 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """What ``grad_vars`` names, where that is not Variables alone: models, whose parts may be replaced by others.
+class GradVars:
+    """The value of ``grad_vars`` where models stand in it, whose parts may be replaced by others.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Named:
         return tuple(leaves), tree if leaves else None, tuple(companions)
 
 
-class _Shown:
+class _Description:
     """A Variable as it stands in a transform's repr: its name, not its value."""
 
     def __init__(self, variable: Variable):
@@ -195,7 +195,7 @@ def make_settings(
     variables_tree = tree if leaves else None
     companions: tuple[BoundVariable, ...] = ()
     if not all(isinstance(leaf, Variable) for leaf in leaves):
-        named = Named(tuple(leaves), tree, argnums is None)
+        named = GradVars(tuple(leaves), tree, argnums is None)
         variables, variables_tree, companions = named.resolve()
     positions, single = _default_argnums(variables) if argnums is None else _check_argnums(argnums)
     return Settings(
@@ -219,8 +219,8 @@ def make_settings(
 def _resolve(leaves: Sequence[Any], tree: TreeDef, path: str, companions: list[BoundVariable]) -> Any:
     """Return a tree with Variables in the place of all that stands for them, and add companions of these."""
     models = [None if isinstance(leaf, Variable) else bound_variables(leaf) for leaf in leaves]  # before their parts
-    places = zip(leaves, models, tree.paths(), strict=True)
-    return tree.unflatten([_as_variables(leaf, model, path + step, companions) for leaf, model, step in places])
+    found = zip(leaves, models, tree.paths(), strict=True)
+    return tree.unflatten([_as_variables(leaf, model, path + step, companions) for leaf, model, step in found])
 
 
 def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, companions: list[BoundVariable]) -> Any:
@@ -231,7 +231,7 @@ def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, 
     if isinstance(leaf, Variable):
         return leaf
     if model is not None:
-        found = {place: variable for place, variable in model.items() if variable.trainable}
+        found = {path: variable for path, variable in model.items() if variable.trainable}
         companions += [] if found else list(model.values())[:1]
         return found
     variable = bound_variable(leaf)
@@ -269,7 +269,7 @@ def _check_argnums(argnums: Any) -> tuple[tuple[int, ...], bool]:
 
 
 def is_int(value: Any) -> bool:
-    """Tell whether a setting is an integer, and no bool."""
+    """Return whether a setting is an integer, and no bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 

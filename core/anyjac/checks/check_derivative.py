@@ -31,9 +31,9 @@ from .differences import Vector
 from .point import (
     FWD,
     REV,
+    ConstantOutputs,
     Function,
     Point,
-    Watched,
     coordinates,
     random_like,
     refuse_nonfinite,
@@ -174,8 +174,8 @@ def check_derivative(
     is meant to differ from the function, differs.
 
     The difference is the central one with one step of Richardson's extrapolation [1]_; where it disagrees smaller
-    steps are tried. The place is found by halving the inputs and then the outputs down to 64 elements, each of which
-    is then compared by itself.
+    steps are tried. The worst element is found by halving the inputs and then the outputs down to 64 elements, each of
+    which is then compared by itself.
 
     References
     ----------
@@ -234,7 +234,7 @@ def check_derivative(
         point = Point(chosen, inputs.primals, inputs.labels(settings))
         check = _Check(point, wanted, directions, seed, rtol, atol, step, holomorphic=settings.holomorphic)
         if inputs.primals:
-            check.function(Function(point, run, Watched(run), 0, None, lambda: array_labels(run.output)), order)
+            check.function(Function(point, run, ConstantOutputs(run), 0, None, lambda: array_labels(run.output)), order)
         return DerivativeCheck(chosen.name, check.deviations, check.used), None
 
     return open_call(work, selection, settings.device, differentiates=True)

@@ -40,12 +40,12 @@ class Attempts:
 
     def __init__(self, source: Iterator[Difference]):
         self._source = source
-        self._known: list[Difference] = []
+        self._found: list[Difference] = []
 
     def __iter__(self) -> Iterator[Difference]:
-        yield from self._known
+        yield from self._found
         for found in self._source:
-            self._known.append(found)
+            self._found.append(found)
             yield found
 
 
@@ -78,7 +78,7 @@ class Comparison:
     # ---- along one direction ---------------------------------------------------------------------------------------
 
     def along(self, mode: str, direction: Vector, weights: Vector, attempts: Attempts) -> tuple[float, float]:
-        """Compare along a direction; return the deviation and what part of the allowed one it is.
+        """Compare along a direction; return the deviation, absolute and as a part of the allowed one.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class Comparison:
         raise self._explained(mode, direction, weights)
 
     def _judge(self, mode: str, direction: Vector, weights: Vector) -> Callable[[Difference], tuple[Vector, Vector]]:
-        """Return what tells by how much a difference is off, and what part of the allowed that is."""
+        """Return a function that gives the deviation from a difference, absolute and as a part of the allowed one."""
         if mode == FWD:
             pushed = self._push(direction)
             return lambda found: self._by_element(pushed, found)
@@ -172,7 +172,7 @@ class Comparison:
         size, noise = (pairing_norm(weights, vector) for vector in (found.values, found.noise))
         return [off], [_part_of(off, self._allowed(max(size, abs(product)), noise))]
 
-    # ---- the place -------------------------------------------------------------------------------------------------
+    # ---- the worst element ------------------------------------------------------------------------------------------
 
     def _explained(self, mode: str, direction: Vector, weights: Vector) -> AnyjacError:
         """Return the error that says at which elements, and with which numbers, the two differ."""
@@ -229,8 +229,8 @@ class Comparison:
         order = self.function.order + 1
         output_path, input_path = self.function.labels[output.leaf], self._point.labels[at.leaf]
         of, to = (
-            (f"the {place.part} part of " if is_complex else "") + element(label, place.where)
-            for place, label, is_complex in (
+            (f"the {coordinate.part} part of " if is_complex else "") + element(label, coordinate.where)
+            for coordinate, label, is_complex in (
                 (output, output_path, self.function.values[output.leaf].dtype.kind == "c"),
                 (at, input_path, self._point.values[at.leaf].dtype.kind == "c"),
             )
@@ -295,7 +295,7 @@ class Comparison:
         return "" if error is None else f" (it raised {type(error).__name__}: {error})"
 
     def _promised_in_vain(self, worst: _Element) -> bool:
-        """Tell whether an output and an input are complex, and the differences fit no complex derivative."""
+        """Return whether an output and an input are complex, and the differences fit no complex derivative."""
         output, at = worst.output, worst.column.at
         if self.function.order or self.function.values[output.leaf].dtype.kind != "c":
             return False
@@ -334,7 +334,7 @@ def _scalar(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Column:
-    """The differences along one element of an input, and the derivative along it, where it was computed by columns."""
+    """The differences along one element of an input, and in forward mode the derivative along that element."""
 
     at: Coordinate
     scale: float

@@ -90,7 +90,7 @@ class Differences:
         """The last error that the function raised beside the point, which is then outside of where it is defined."""
 
     def steps(self) -> list[float]:
-        """Return the steps to try, one after the other, until rounding is all that they see."""
+        """Return the steps to try, from the widest to the last one that sees more than rounding."""
         all_steps = [self.step / SHRINK**level for level in range(self._levels)]
         smallest = min(32 * self._eps, all_steps[1])
         return [step for step in all_steps if step >= smallest]
@@ -193,7 +193,7 @@ class Ladder:
     bend: Floats
 
     def refutes(self, derivative: float) -> bool:
-        """Tell whether the differences leave no doubt that a derivative is another number.
+        """Return whether the differences leave no doubt that a derivative is wrong.
 
         They do if several steps in a row agree on one, by far less than its distance from the derivative in question,
         and no other steps in a row agree on that. Roughness of the function beyond rounding is how far the narrower
@@ -212,7 +212,9 @@ class Ladder:
         return False
 
     def _agrees(self, run: slice, gap: float) -> bool:
-        """Tell whether steps in a row agree, up to a part of a gap, on what narrower ones do not put in doubt."""
+        """Return whether steps in a row agree, up to a part of a gap, on a number that narrower ones do not put in
+        doubt.
+        """
         values, steps = self.values[run], self.steps[run]
         if np.ptp(values) > gap / 4 or np.any(self.uncertainty[run] > gap):
             return False
@@ -222,7 +224,7 @@ class Ladder:
         return bool(2 * roughness / steps[-1] <= gap / 4)
 
     def _supports(self, derivative: float, gap: float, bend: float) -> bool:
-        """Tell whether steps in a row agree on the derivative, up to a part of a gap."""
+        """Return whether steps in a row agree on the derivative, up to a part of a gap."""
         close = (abs(self.values - derivative) <= gap / 2) & (self.uncertainty <= gap / 4)
         if gap > 2 * bend:
             close &= self.values != 0.0

@@ -177,22 +177,22 @@ def random_like(like: Vector, generator: np.random.Generator) -> list[Floats]:
 # ---- functions, and their derivatives as functions -------------------------------------------------------------------
 
 
-class Watched:
+class ConstantOutputs:
     """The constants among the outputs of a run, which must stay what they are: their derivative is zero."""
 
     def __init__(self, run: FlatRun):
         self._run = run
-        self._known: list[tuple[str, Any]] | None = None
+        self._first: list[tuple[str, Any]] | None = None
 
     def look(self) -> None:
         """Compare the constants of the last run with those of the first."""
         output = self._run.output
         rest = zip(leaf_labels(output), output.leaves, output.is_array, strict=True)
         found = [(label, leaf) for label, leaf, is_array in rest if not is_array]
-        if self._known is None:
-            self._known = found
+        if self._first is None:
+            self._first = found
             return
-        for (label, before), (_, after) in zip(self._known, found, strict=False):
+        for (label, before), (_, after) in zip(self._first, found, strict=False):
             if not isinstance(before, int) and not np.array_equal(before, after, equal_nan=True):
                 raise DerivativeMismatchError(
                     f"{label} is no array that is differentiated, so that its derivative is zero, and yet it changes "
@@ -210,7 +210,7 @@ class Function:
         self,
         point: Point,
         flat: FlatFunction,
-        watched: Watched | None,
+        constants: ConstantOutputs | None,
         order: int,
         mode: str | None,
         labels: Callable[[], Sequence[str]],
@@ -219,13 +219,13 @@ class Function:
         self.flat = flat
         self.order = order
         self.mode = mode
-        self._watched = watched
+        self._constants = constants
         backend = point.backend
         self.outputs = [backend.copy(output) for output in flat(*map(backend.copy, point.primals))[0]]
         self.labels = labels()
         self.values = [point.host(output) for output in self.outputs]
-        if watched is not None:
-            watched.look()
+        if constants is not None:
+            constants.look()
         self.coarsest = max(point.coarsest, point.precision(self.outputs), key=list(PRECISIONS).index)
 
     @property
@@ -237,8 +237,8 @@ class Function:
         """Return its values at a point of the host."""
         flat = self.flat(*self.point.device(values, self.point.primals))[0]
         found = [self.point.host(output) for output in flat]
-        if self._watched is not None:
-            self._watched.look()
+        if self._constants is not None:
+            self._constants.look()
         shapes, before = [v.shape for v in found], [v.shape for v in self.values]
         if shapes != before:
             raise InconclusiveCheckError(

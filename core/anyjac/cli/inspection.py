@@ -15,7 +15,7 @@ from ..selection.public import backends, devices, get_backend
 
 
 def loaded_backends() -> list[BackendInfo]:
-    """Load every backend that can be loaded, and describe all of them; one that fails harms no other."""
+    """Load every backend that can be loaded, and describe all of them; a failure harms no other backend."""
     for info in backends():
         if info.error is None:
             try:

@@ -1,4 +1,4 @@
-"""The command line: ``anyjac demo``, ``anyjac backends``, ``anyjac info``, and what other packages add to it.
+"""The command line: ``anyjac demo``, ``anyjac backends``, ``anyjac info``, and commands of other packages.
 
 Parses arguments and prints; the work is done elsewhere. rich is imported only when something is printed with it. An
 entry point of the group ``anyjac.commands`` is a function that adds commands to the parser and sets ``run`` to what
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _discard_output() -> None:
-    """Send what is still buffered nowhere, or the interpreter would fail on it once more when it exits."""
+    """Discard buffered output, on which the interpreter would fail once more when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -114,7 +114,7 @@ def make_console() -> Console:
 
 
 def _line(console: Console, text: str) -> None:
-    """Print one line as one line: where it is longer than the terminal, the terminal breaks it, and a pipe does not."""
+    """Print a line as a single line; where it is too wide a terminal breaks it, and a pipe does not."""
     console.print(text, markup=False, soft_wrap=True)
 
 

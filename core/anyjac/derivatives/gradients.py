@@ -53,14 +53,14 @@ _by_rows: Final = partial(blocks_in_mode, mode=REVERSE)
 
 def _blocks_of_sum(backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None) -> Jacobian:
     """Compute one row for all elements of all outputs: the pullback of ones is the gradient of their sum."""
-    summed = _Summed(backend, fun)
+    summed = _Sum(backend, fun)
     _, blocks, carried, mode = backend.jacobian(summed, primals, chunk_size)
     if not summed.outputs:  # numbers alone, which are constants
         blocks = [[backend.zeros(primal.shape, primal) for primal in primals]]
     return Jacobian(list(carried[: summed.outputs]), blocks, list(carried[summed.outputs :]), mode)
 
 
-class _Summed:
+class _Sum:
     """A flat function that sums all elements of a function's outputs; the outputs travel beside the sum."""
 
     def __init__(self, backend: Backend, fun: FlatFunction):

@@ -132,10 +132,10 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
         >>> J @ J.ravel_input({"a": 1.0, "b": 10.0})
         array([23.])
         """
-        places, structure = self._places()
-        shapes = [self._given[place] if isinstance(place, int) else place.shape for place in places]
+        numbers, structure = self._numbers()
+        shapes = [self._given[number] if isinstance(number, int) else number.shape for number in numbers]
         leaves = self._leaves_of(tree, structure, shapes, "input")
-        found = {place: leaf for place, leaf in zip(places, leaves, strict=True) if isinstance(place, int)}
+        found = {number: leaf for number, leaf in zip(numbers, leaves, strict=True) if isinstance(number, int)}
         return self._joined([found[index] for index in range(len(self._given))])
 
     def unravel_input(self, vector: Any) -> Any:
@@ -313,7 +313,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
         host = np.array(piece, dtype=np.result_type(piece, np.float32), order="C")
         return backend.asarray(host, dtype=array.dtype, device=backend.device_of(array))
 
-    def _places(self) -> tuple[list[Any], TreeDef]:
+    def _numbers(self) -> tuple[list[Any], TreeDef]:
         """Return the index of the primal for each leaf of the packed inputs, and the structure of the inputs."""
         packed = self._source.pack(range(len(self._given)), ())
         return flatten(packed, opener_of(self._source.backend))

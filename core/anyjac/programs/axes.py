@@ -1,4 +1,4 @@
-"""The axes that `vmap` maps over: what users write for them, and one for each leaf."""
+"""The axes of `vmap`, as users write them, and spread over the leaves of trees."""
 
 from __future__ import annotations
 

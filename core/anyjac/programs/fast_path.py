@@ -1,4 +1,4 @@
-"""The short way of a compiled call that is like the one before, without what that has found out."""
+"""The fast path of a compiled call like the one before, which repeats none of the checks made then."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..state.variable import Variable
 from ..trees.structure import TreeDef, flatten
 from .staging import Note
 
-ShortWay = Callable[[tuple[Any, ...]], Any]
+FastCall = Callable[[tuple[Any, ...]], Any]
 
 
 class UnlikeError(Exception):
     """A call has to go the long way."""
 
 
-def nothing_known(args: tuple[Any, ...]) -> Any:
+def no_fast_call(args: tuple[Any, ...]) -> Any:
     raise UnlikeError
 
 

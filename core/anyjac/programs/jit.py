@@ -25,7 +25,7 @@ from ..state.per_object import PerObject
 from ..state.scope import Scope
 from ..state.variable import Variable
 from ..trees.structure import LEAF, flatten
-from .fast_path import FastPath, ShortWay, UnlikeError, layout_of, nothing_known
+from .fast_path import FastCall, FastPath, UnlikeError, layout_of, no_fast_call
 from .staging import Arguments, FlatCall, Identity, Note, Static, UndiscoveredError, take_arguments_apart
 
 P = ParamSpec("P")
@@ -126,7 +126,7 @@ class Jitted(Wrapper, Generic[P, R]):
         func: Callable[..., Any],
         backend: str | Backend | None,
         device: Any,
-        compiled: _Compiled | None = None,
+        programs: _Programs | None = None,
     ):
         super().__init__(func, "jit")
         func = self.__wrapped__
@@ -135,16 +135,16 @@ class Jitted(Wrapper, Generic[P, R]):
         self._backend = backend if backend is not None or settings is None else settings.backend
         self._device = device if device is not None or settings is None else settings.device
         self._variables: tuple[Variable, ...] = () if settings is None else settings.variables
-        self._compiled = _Compiled(lambda: func) if compiled is None else compiled
-        self._of_instances: PerObject[_Compiled] = PerObject()
+        self._programs = _Programs(lambda: func) if programs is None else programs
+        self._of_instances: PerObject[_Programs] = PerObject()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if not kwargs:
             try:
-                known: R = self._compiled.known(args)
+                known: R = self._programs.fast_call(args)
                 return known
             except (UnlikeError, UndiscoveredError):
-                self._compiled.known = nothing_known
+                self._programs.fast_call = no_fast_call
         if args and isinstance(args[0], type) and (bound := self._of_class(args[0])) is not None:
             of_class: R = bound(*args[1:], **kwargs)
             return of_class
@@ -156,23 +156,23 @@ class Jitted(Wrapper, Generic[P, R]):
         return self._call(args, kwargs)
 
     def _learns_from(self, error: MixedBackendsError) -> bool:
-        """Tell whether the framework is known now: by a Variable that the function reads, if nothing else says it."""
-        learned = self._compiled.learned
+        """Return whether the framework is known now, by a Variable that the function reads."""
+        learned = self._programs.learned
         if not isinstance(error.variable, Variable) or any(error.variable is known for known in learned):
             return False
-        self._compiled.learned = (*learned, error.variable)
+        self._programs.learned = (*learned, error.variable)
         return True
 
     def _select_backend(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Selection:
         """Choose the backend, by what was learned too, unless the arguments say something else this time."""
-        if self._compiled.learned:
+        if self._programs.learned:
             with contextlib.suppress(MixedBackendsError):
-                return select_backend(self._backend, args, kwargs, (*self._variables, *self._compiled.learned))
+                return select_backend(self._backend, args, kwargs, (*self._variables, *self._programs.learned))
         return select_backend(self._backend, args, kwargs, self._variables)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         def work(scope: Scope) -> tuple[R, Sequence[Write]]:
-            program = self._compiled.program_for(scope.backend, scope.device, scope.converts)
+            program = self._programs.program_for(scope.backend, scope.device, scope.converts)
             arguments = take_arguments_apart(scope.backend, scope.device, scope.converts, args, kwargs)
             noted = program.run(scope, arguments)
             self._remember(program, arguments, noted.note, args, kwargs)
@@ -185,8 +185,8 @@ class Jitted(Wrapper, Generic[P, R]):
     ) -> None:
         """Remember the short way, where neither keywords nor a default that may change stand against it."""
         named = self._backend is not None
-        if not kwargs and (named or args or self._variables or self._compiled.learned):
-            self._compiled.known = program.known(arguments.static, args, note, named=named)
+        if not kwargs and (named or args or self._variables or self._programs.learned):
+            self._programs.fast_call = program.fast_call(arguments.static, args, note, named=named)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Jitted[P, R]: ...
@@ -198,9 +198,9 @@ class Jitted(Wrapper, Generic[P, R]):
         if bound is func:
             return self
         if instance is not None:
-            compiled = self._of_instances.of(instance, lambda find: _Compiled(lambda: bind(func, find(), owner)))
+            compiled = self._of_instances.of(instance, lambda find: _Programs(lambda: bind(func, find(), owner)))
         else:  # a class method or a static one, asked of the class
-            compiled = self._of_instances.of(owner, lambda find: _Compiled(lambda: bind(func, None, find())))
+            compiled = self._of_instances.of(owner, lambda find: _Programs(lambda: bind(func, None, find())))
         return Jitted(bound, *self._given, compiled)
 
     def __repr__(self) -> str:
@@ -219,8 +219,8 @@ def _described(backend: str | Backend | None, device: Any) -> str:
     return "".join(f", {name}={value!r}" for name, value in (("backend", backend), ("device", device)) if value)
 
 
-class _Compiled:
-    """What has been compiled of one function, or of one method of one object.
+class _Programs:
+    """The programs compiled of a function, or of a method of an object.
 
     Attributes
     ----------
@@ -233,7 +233,7 @@ class _Compiled:
     def __init__(self, resolve: Callable[[], Callable[..., Any]]) -> None:
         self._resolve = resolve
         self._programs: dict[tuple[Identity, Any, bool], _Program] = {}
-        self.known: ShortWay = nothing_known
+        self.fast_call: FastCall = no_fast_call
         self.learned: tuple[Variable, ...] = ()
 
     def program_for(self, backend: Backend, device: Any, explicit: bool) -> _Program:
@@ -246,7 +246,7 @@ class _Compiled:
 
 
 class _Program:
-    """A function as one backend compiles it: for each kind of arguments, and the Variables that it reads for that."""
+    """A function as compiled by a backend: for each kind of arguments a program, and the Variables read in it."""
 
     def __init__(self, backend: Backend, device: Any, explicit: bool, resolve: Callable[[], Callable[..., Any]]):
         self._backend = backend
@@ -285,19 +285,19 @@ class _Program:
     def _flat(self, static: Static) -> FlatCall:
         return FlatCall(self._backend, self._device, self._explicit, static, self._resolve)
 
-    def known(self, static: Static, args: tuple[Any, ...], note: Note, *, named: bool) -> ShortWay:
-        """Return the short way for calls like one of arrays, if it is outside all others and nothing is moved."""
+    def fast_call(self, static: Static, args: tuple[Any, ...], note: Note, *, named: bool) -> FastCall:
+        """Return the fast path for calls like the given call, if no other is around it and nothing is moved."""
         backend, read = self._backend, self._reads.get(static, ())
         leaves, tree = (args, None) if all(map(backend.is_array, args)) else flatten(args)
         values = [variable.committed() for variable in read]
         if not self._compiles or self._device is not None or note.written is None:
-            return nothing_known
+            return no_fast_call
         if current_scope() is not None or not (named or chosen_in_context() is None):
-            return nothing_known
+            return no_fast_call
         if any(variable.backend is not backend for variable in (*read, *note.written)):
-            return nothing_known
+            return no_fast_call
         if not all(backend.is_array(array) and not backend.is_traced(array) for array in (*leaves, *values)):
-            return nothing_known
+            return no_fast_call
         staged = self._staged_for(static.with_variables([(Identity(variable), LEAF) for variable in read]))
         stateless = not read and not note.written
         return FastPath(

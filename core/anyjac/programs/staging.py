@@ -125,7 +125,7 @@ def take_arguments_apart(
     arrays: list[Array] = []
     static: list[tuple[type, Hashable] | None] = []
     for index, leaf in enumerate(leaves):
-        if isinstance(leaf, _Fixed):
+        if isinstance(leaf, _PlainNumber):
             static.append((type(leaf.number), leaf.number))
         elif device is None and isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool):
             arrays.append(leaf)  # of which the compiler makes what it likes best
@@ -152,14 +152,14 @@ def _argument_path(tree: TreeDef, index: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fixed:
+class _PlainNumber:
     """A number in a model of another library that is none of its parameters."""
 
     number: Any
 
 
 def _opener_of_arguments(backend: Backend) -> NodeOpener:
-    """Return what opens containers that only the backend knows, and marks numbers in them that are to stay numbers."""
+    """Return an opener of the backend's own containers, which marks the numbers of models that are to stay numbers."""
     opener = opener_of(backend)
 
     def open_argument(node: object) -> OpenedNode | None:
@@ -168,7 +168,7 @@ def _opener_of_arguments(backend: Backend) -> NodeOpener:
         if opened is None or library is None:
             return opened
         children, tree = flatten(opened.children)
-        marked = [_Fixed(c) if isinstance(c, _NUMBERS) and library.holds_back(c, node) else c for c in children]
+        marked = [_PlainNumber(c) if isinstance(c, _NUMBERS) and library.holds_back(c, node) else c for c in children]
         return replace(opened, children=tree.unflatten(marked))
 
     return open_argument
@@ -216,7 +216,7 @@ class Note:
 
     @property
     def count(self) -> int:
-        """The number of arrays in what the function returned; those that it wrote follow."""
+        """The number of arrays in the result of the function; the written ones follow."""
         return self._output.count
 
     def result(self, arrays: Sequence[Array]) -> Any:
@@ -234,7 +234,7 @@ class Note:
 
 
 class FlatCall:
-    """The function that `resolve` finds as one of flat arrays, for calls of one kind: what a backend compiles.
+    """A function as a function of flat arrays, for calls of one kind, as a backend compiles it.
 
     Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object.
     """
@@ -322,7 +322,7 @@ def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static
 
 
 def _refuse_linear_maps(output: Partition) -> None:
-    """Refuse what belongs to one run of the function, and would be that of the first run ever after.
+    """Refuse results that belong to one run of the function, and would be those of the first run ever after.
 
     Raises
     ------

@@ -298,7 +298,7 @@ class _Batch:
 
 
 def _is_the_same_for_all(leaf: Any, held_back: bool) -> bool:
-    """Tell whether a leaf of a container goes to every example as it is: a function, a text, a number of a model."""
+    """Return whether a leaf of a container goes to every example as it is: a function, a text, a number of a model."""
     return not is_array_of_any(leaf) and (held_back or not is_number(leaf))
 
 

@@ -104,12 +104,12 @@ def kind_of(value: Any) -> str | None:
 
 
 def is_array_of_any(value: Any) -> bool:
-    """Tell whether something is an array of some framework, and not another object of one, such as a function."""
+    """Return whether something is an array of some framework, and not another object of one, such as a function."""
     return kind_of(value) is not None and hasattr(value, "dtype")
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether something is a number of Python."""
+    """Return whether something is a number of Python."""
     return isinstance(value, (bool, int, float, complex))
 
 
@@ -178,7 +178,7 @@ def default_backend() -> Backend:
 
 
 def named_selection(backend: str | Backend | None) -> Selection | None:
-    """Return the backend that is given, or that context or environment name; None where nobody names one."""
+    """Return the backend that is given, or named by context or environment; None where nobody names any."""
     wanted = backend if backend is not None else in_context.get()
     if wanted is None:
         wanted = environment.read(environment.BACKEND)
@@ -195,7 +195,7 @@ def named_selection(backend: str | Backend | None) -> Selection | None:
 
 @contextlib.contextmanager
 def _from(variable: str) -> Iterator[None]:
-    """Say of an error that what it is about was found in the environment."""
+    """Add to an error that the environment asked for the backend or device."""
     try:
         yield
     except AnyjacError as error:

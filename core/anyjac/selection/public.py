@@ -116,7 +116,7 @@ def register_backend(backend: Backend | BackendSpec, *, replace: bool = False) -
 
 
 def unregister_backend(name: str) -> None:
-    """Remove a backend that `register_backend` added; an installed plugin that it replaced shows again.
+    """Remove a backend that `register_backend` added; an installed plugin of that name shows again.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def unregister_backend(name: str) -> None:
 
 
 def backends() -> list[BackendInfo]:
-    """List every backend: name, state, versions, capabilities, and what to do about one that cannot be used.
+    """List every backend: name, state, versions, capabilities, and the mend where it cannot be used.
 
     Imports no framework.
 

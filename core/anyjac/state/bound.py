@@ -30,18 +30,18 @@ NOTHING: Final = _Nothing()
 
 
 class BoundVariable(Variable):
-    """The Variable for a place in a model of another library, such as a parameter of a `torch.nn.Module`.
+    """The Variable for a slot in a model of another library, such as a parameter of a `torch.nn.Module`.
 
-    It reads and writes what the place holds. While a function runs in a transform, the place holds what the transform
+    It reads and writes what the slot holds. While a function runs in a transform, the slot holds what the transform
     gives it, so that the model's own code takes part; what that code writes there is stored when the call has
-    succeeded. `variables`, `train_vars` and ``grad_vars`` make these; each place has one.
+    succeeded. `variables`, `train_vars` and ``grad_vars`` make these; each slot has one.
 
     Parameters
     ----------
     library
         What is known of the library that the model comes from.
     holder
-        The place.
+        The slot.
     name
         Shown in messages and in the repr: the path in the model, where one is known.
 
@@ -92,7 +92,7 @@ class BoundVariable(Variable):
         """Whether `train_vars` collects it."""
         return self.holder.trainable
 
-    # ---- what is fixed about a Variable follows what the place holds -----------------------------------------------
+    # ---- what is fixed about a Variable follows what the slot holds -----------------------------------------------
 
     def _content(self) -> Any:
         outside = self.outside  # looked at once, for another thread may end its call meanwhile
@@ -113,11 +113,11 @@ class BoundVariable(Variable):
             self.outside = stored
 
     def keep(self) -> Any:
-        """Return a value that can be assigned to bring back what the place holds now."""
+        """Return a value that can be assigned to bring back what the slot holds now."""
         return self.holder.kept(self._content())
 
     def bring_back(self, kept: Any) -> None:
-        """Let the place hold again what it held when that was kept, if it holds anything else."""
+        """Put a kept value back into the slot, if the slot holds anything else."""
         if self.holder.has_moved(self._content(), kept):
             self._value = kept
 
@@ -139,11 +139,11 @@ class BoundVariable(Variable):
                 yield self.library, model
 
     def parts_of(self, model: object) -> list[BoundVariable]:
-        """Return the Variables of all places of a model, in the order in which calls wait for them."""
+        """Return the Variables of all slots of a model, in the order in which calls wait for them."""
         return list((bound_variables(model) or {}).values())
 
     def belongs_to(self, model: object) -> None:
-        """Let the other places of a model take part in calls in which this one does."""
+        """Let the other slots of a model take part in calls in which this one does."""
         if all(reference() is not model for reference in self._models):
             alive = [reference for reference in self._models if reference() is not None]
             self._models = (*alive, weakref.ref(model))
@@ -175,14 +175,14 @@ class BoundVariable(Variable):
 
     @staticmethod
     def of(model: object, path: str | None = None) -> BoundVariable:
-        """Return the Variable for a place in a model by its path, or for an object that is such a place."""
+        """Return the Variable for a slot in a model by its path, or for an object that is such a slot."""
         found = bound_variable(model) if path is None else (bound_variables(model) or {})[path]
         assert found is not None
         return found
 
 
-_known: weakref.WeakValueDictionary[tuple[int, Any], BoundVariable] = weakref.WeakValueDictionary()
-"""The Variable of each place; a Variable keeps the place's anchor, so that an identity stands for one object here."""
+_variables: weakref.WeakValueDictionary[tuple[int, Any], BoundVariable] = weakref.WeakValueDictionary()
+"""The Variable of each slot; a Variable keeps the slot's anchor, so that an identity stands for one object here."""
 
 
 def _key(holder: Holder) -> tuple[int, Any]:
@@ -190,11 +190,11 @@ def _key(holder: Holder) -> tuple[int, Any]:
 
 
 def bind_slot(library: ModelLibrary, holder: Holder, name: str | None = None) -> BoundVariable:
-    """Return the Variable of a place: the one that there is, or a new one."""
-    found = _known.get(_key(holder))
+    """Return the Variable of a slot, made on first use."""
+    found = _variables.get(_key(holder))
     if found is None:
         made = BoundVariable(library, holder, name)
-        found = _known.setdefault(_key(holder), made)
+        found = _variables.setdefault(_key(holder), made)
     if found.holder is not holder:
         found.holder.merge(holder)
     return found
@@ -210,7 +210,7 @@ def bound_variable(obj: object) -> BoundVariable | None:
 
 
 def bound_variables(model: object) -> dict[str, BoundVariable] | None:
-    """Return the Variables of all places of a foreign model, by their paths; None for what is no such model."""
+    """Return the Variables of all slots of a foreign model, by their paths; None for what is no such model."""
     library = libraries.of(model)
     holders = None if library is None else library.holders(model)
     if library is None or holders is None:
@@ -222,7 +222,7 @@ def bound_variables(model: object) -> dict[str, BoundVariable] | None:
 
 
 def add_advice(error: Exception) -> None:
-    """Add to an error what the library of models that it comes from knows to do about it."""
+    """Add to an error the advice of the library of models in which the error was raised."""
     with contextlib.suppress(AnyjacError):
         library = libraries.of(error)
         advice = None if library is None else library.advice(error)

@@ -90,8 +90,8 @@ def _walk(obj: Any, path: str, seen: dict[int, Any], *, in_model: bool = False) 
             return
         parts = bound_variables(obj)
         in_model = parts is not None
-        for place, variable in (parts or {}).items():
-            yield (place if not path else path + place if place.startswith("[") else f"{path}.{place}"), variable
+        for step, variable in (parts or {}).items():
+            yield (step if not path else path + step if step.startswith("[") else f"{path}.{step}"), variable
     for step, child in _children(obj):
         yield from _walk(child, _extend(path, step), seen, in_model=in_model)
 
@@ -148,7 +148,7 @@ def _slot_names(cls: type) -> tuple[str, ...]:
 
 
 def _is_users(obj: Any) -> bool:
-    """Tell whether an object's attributes are worth a look: not those of the standard library's own types."""
+    """Return whether an object's attributes are worth a look: not those of the standard library's own types."""
     return type(obj).__module__.partition(".")[0] not in sys.stdlib_module_names or type(obj).__module__ == "__main__"
 
 

@@ -70,14 +70,14 @@ set_innermost_scope = _current.set
 """Make a scope the innermost one of this thread or task, or none at all."""
 
 
-class _Expired:
+class _NoValue:
     """The value of a Variable that was made inside a trace of a framework which has ended."""
 
     def __repr__(self) -> str:
         return "<expired>"
 
 
-_EXPIRED = _Expired()
+_EXPIRED = _NoValue()
 
 
 def is_expired(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a scope knows of one Variable, and what is to be stored of it when the call has succeeded."""
+"""One Variable in a scope, and the value to be stored for it when the call has succeeded."""
 
 from __future__ import annotations
 

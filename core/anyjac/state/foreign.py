@@ -47,7 +47,7 @@ def _stand_in(obj: object) -> _ModelObject:
 
 
 class ForeignModels:
-    """The models of other libraries that take part in the call of one scope.
+    """The models of other libraries in the call of one scope.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class ForeignModels:
     def _look_into(
         self, library: ModelLibrary, model: Any, variable: BoundVariable
     ) -> tuple[Sequence[BoundVariable], list[_ModelObject]]:
-        """Return the parts of a model, and the objects in it, as they are when no other call runs it."""
+        """Return the parts of a model, and its objects, found while no other call runs the model."""
         before: list[int] = []
         attempts = _ATTEMPTS
         while True:
@@ -199,7 +199,7 @@ class ForeignModels:
                 self.make_arrays(entry)
 
     def check_outputs(self, outputs: Sequence[Any]) -> None:
-        """Refuse outputs that a model's code has computed from something else than what it was shown."""
+        """Refuse outputs that a model's code has not computed from the values of the scope."""
         self._showing.check(list(outputs))
 
     def end(self, entries: Mapping[int, Entry]) -> None:
@@ -214,7 +214,7 @@ class ForeignModels:
     # ---- what was written ------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Forget what a run of the function did that cannot be stored, since it runs again."""
+        """Forget the refused changes of a run, since the function runs again."""
         self._refusal = None
 
     def refuse(self) -> None:

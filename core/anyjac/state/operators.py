@@ -19,7 +19,7 @@ def unwrap(value: Any) -> Any:
 
 
 class ArrayOperators:
-    """Forwards everything that one does with an array to ``self.value``; in-place operators write it."""
+    """Forwards all that is done with an array to ``self.value``; in-place operators write the value."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Which running call owns which Variable: a call owns each Variable that it touches until it has finished.
+"""Which running call owns which Variable: from the first touch until the call has finished.
 
 This is two-phase locking. Calls that touch the same Variable run one after the other, so that none loses a write; calls
 that share no Variable run side by side. Calls that wait for each other in a ring are found out, and the youngest of
@@ -61,7 +61,7 @@ class Owner:
 
 
 class BusyError(Exception):
-    """Another call owns what is wanted, and this one must not wait for it here."""
+    """The wanted thing is owned by another call, for which this call must not wait here."""
 
 
 def owner_of(thing: Owned) -> Owner | None:
@@ -111,7 +111,7 @@ def _take_turn(owner: Owner, holder: Owner, thing: Owned) -> None:
 
 
 def finished_calls() -> int:
-    """Return a number that is another one when a call has given up what it owned meanwhile."""
+    """Return a number that changes whenever a call has given up its Variables."""
     return _finished
 
 

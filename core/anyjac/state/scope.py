@@ -1,4 +1,4 @@
-"""The scope of a running call: what Variables are worth inside it, and what it will write when all has gone well.
+"""The scope of a running call: the values of Variables inside it, and the writes to be stored when all has gone well.
 
 Reading a Variable in a scope gives its private copy there, traced if it is differentiated; writing changes the copy;
 `Scope.commit` hands the written values to the enclosing scope, or to the Variables themselves, all at once. Knows
@@ -113,7 +113,7 @@ class Scope:
         return result, self._writes()
 
     def check_outputs(self, outputs: Sequence[Any]) -> None:
-        """Refuse outputs that a model's code has computed from something else than what it was shown."""
+        """Refuse outputs that a model's code has not computed from the values of the scope."""
         if self._foreign is not None and self.differentiates:
             self._foreign.check_outputs(outputs)
 

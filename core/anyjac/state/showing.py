@@ -1,4 +1,4 @@
-"""What the code of foreign models sees while a function runs: values of a scope, in place of what the models hold.
+"""The values of a scope in the slots of foreign models, whose code sees them while a function runs.
 
 A scope owns every Variable that it shows, so that one call at a time puts something into a model. Knows holders and
 sessions as plugins make them, nothing of backends, derivatives or scopes.
@@ -16,7 +16,7 @@ from .bound import NOTHING, BoundVariable
 
 
 @dataclass(slots=True)
-class _Shown:
+class _SlotContent:
     variable: BoundVariable
     before: Any
     value: Any
@@ -34,12 +34,12 @@ class Showing:
     """
 
     def __init__(self) -> None:
-        self._shown: dict[int, _Shown] = {}
+        self._shown: dict[int, _SlotContent] = {}
         self._sessions: dict[int, Session] = {}
         self.refusal: str | None = None
 
     def begin(self, library: ModelLibrary, adopt: Adopt) -> None:
-        """Let a library look out for places that nobody named."""
+        """Let a library look out for slots that nobody named."""
         self._session(library).begin(adopt)
 
     def attach(self, library: ModelLibrary, model: object) -> None:
@@ -52,14 +52,14 @@ class Showing:
         shown = self._shown.get(id(variable))
         if shown is None:
             before = holder.content()
-            shown = self._shown[id(variable)] = _Shown(variable, before, value, variable.outside is NOTHING)
+            shown = self._shown[id(variable)] = _SlotContent(variable, before, value, variable.outside is NOTHING)
             if shown.outermost:
                 variable.outside = before
         shown.value = value
         self._session(variable.library).show(holder, value)
 
     def seen(self, variable: BoundVariable) -> Any:
-        """Return what the model's code has put in the place of what was shown, once; NOTHING where it has not."""
+        """Return new content that the model's code has put into a slot, once; NOTHING where there is none."""
         shown = self._shown.get(id(variable))
         if shown is None:
             return NOTHING
@@ -94,7 +94,7 @@ class Showing:
             raise failed[0]
         yield from found
 
-    def _put_back(self, shown: _Shown) -> list[Any]:
+    def _put_back(self, shown: _SlotContent) -> list[Any]:
         variable = shown.variable
         holder = variable.holder
         found: list[Any] = []

@@ -1,4 +1,4 @@
-"""Variables: places that hold arrays and can be differentiated with respect to.
+"""Variables: boxes that hold arrays and can be differentiated with respect to.
 
 Outside transforms a Variable is a box with one value. Inside, its value is kept by the scope of the call, so that a
 Variable itself never holds a tracer.
@@ -49,7 +49,7 @@ class LeafType:
 
 
 class Variable(ArrayOperators):
-    """A place that holds an array, or a pytree of arrays, and can be named in ``grad_vars``.
+    """A box that holds an array, or a pytree of arrays, and can be named in ``grad_vars``.
 
     Inside a transform a Variable reads as the value that the transform gives it, and what is written there is stored
     when the whole call has succeeded; if anything fails, the Variable is as it was. It behaves as its array in
@@ -372,7 +372,7 @@ class Variable(ArrayOperators):
 
 
 def without_variables(tree: Any) -> Any:
-    """Return a pytree with the Variables in it replaced by what they hold; the very object if it has none."""
+    """Return a pytree with the values of the Variables in it; the very object where there are none."""
     if isinstance(tree, Variable):
         return tree.value
     if kind_of(tree) is not None:

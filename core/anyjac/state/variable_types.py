@@ -59,14 +59,14 @@ _backends: weakref.WeakSet[Backend] = weakref.WeakSet()
 
 
 def adopt_type(cls: type) -> None:
-    """Tell all loaded backends, and those to come, that instances of `cls` are Variables."""
+    """Announce `cls` as a type of Variables to all loaded backends, and to those to come."""
     _types.append(cls)
     for backend in list(_backends):
         backend.adopt_variable_type(cls, VariableView)
 
 
 def _introduce(backend: Backend) -> None:
-    """Tell a backend that is loaded which types are Variables."""
+    """Announce all types of Variables to a backend that is loaded."""
     for cls in _types:
         backend.adopt_variable_type(cls, VariableView)
     _backends.add(backend)

@@ -47,7 +47,7 @@ def _parts_of(node: Any) -> dict[Any, Any] | None:
 
 
 def _holds_array(backend: Backend, opener: NodeOpener | None, node: Any, around: tuple[int, ...]) -> bool:
-    """Tell whether there is an array in what an object holds, and no way back to the object itself."""
+    """Return whether an object holds an array, and no way back to the object itself."""
     inside = (*around, id(node))
     for leaf in flatten(list((_parts_of(node) or {}).values()), opener)[0]:
         if id(leaf) in inside:

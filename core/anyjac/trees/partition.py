@@ -83,7 +83,7 @@ class Partition:
     arrays: list[Array]
 
     def combine(self, arrays: Iterable[Array]) -> Any:
-        """Return the tree with other arrays, and all else as it was; the very object if it has none."""
+        """Return the tree with other arrays in it; the very object if the tree has no arrays."""
         return self.skeleton().combine(arrays) if self.arrays else self.original
 
     def skeleton(self, rest: Callable[[Any], Any] = lambda leaf: leaf) -> Skeleton:
@@ -113,7 +113,7 @@ def partition(value: Any, leaves: list[Any], tree: TreeDef, is_array: list[bool]
 
 
 def hold_back(opened: OpenedNode, held: Callable[[Any], bool]) -> PartlyOpened:
-    """Return a container as it is opened without those leaves in it that are `held` back.
+    """Return an opened container without the leaves that are `held` back.
 
     Examples
     --------

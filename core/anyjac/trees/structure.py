@@ -33,7 +33,7 @@ NodeOpener = Callable[[object], OpenedNode | None]
 
 @dataclass(slots=True)
 class PartlyOpened(OpenedNode):
-    """A container that was opened without some of what is in it, in whose place `assemble` leaves None.
+    """A container opened in part: `assemble` puts None in the place of the rest.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class TreeDef:
 
     __slots__ = ("_inner", "_spec", "num_leaves")
 
-    def __init__(self, spec: optree.PyTreeSpec | None, inner: tuple[_Opened | None, ...] | None, num_leaves: int):
+    def __init__(self, spec: optree.PyTreeSpec | None, inner: tuple[_Container | None, ...] | None, num_leaves: int):
         self._spec = spec
         self._inner = inner
         self.num_leaves = num_leaves
@@ -85,8 +85,8 @@ class TreeDef:
         if self._inner is None:
             return outer
         return [
-            place + deeper
-            for place, node in zip(outer, self._inner, strict=True)
+            position + deeper
+            for position, node in zip(outer, self._inner, strict=True)
             for deeper in ([""] if node is None else node.paths())
         ]
 
@@ -106,8 +106,8 @@ class TreeDef:
         """
         if found == self:
             return leaves
-        places = _places(self, found, 0)
-        return None if places is None else [leaves[place] for place in places]
+        positions = _positions(self, found, 0)
+        return None if positions is None else [leaves[position] for position in positions]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TreeDef) and (self._spec, self._inner) == (other._spec, other._inner)
@@ -148,30 +148,30 @@ class TreeDef:
 _DICTS: Final = frozenset({dict, OrderedDict, defaultdict})
 
 
-def _places(wanted: TreeDef, found: TreeDef, first: int) -> list[int] | None:
+def _positions(wanted: TreeDef, found: TreeDef, first: int) -> list[int] | None:
     """Return which leaf of another structure, counted from `first`, stands for each one of `wanted`."""
-    outer = _outer_places(wanted.spec, found.spec, 0)
+    outer = _outer_positions(wanted.spec, found.spec, 0)
     if outer is None:
         return None
     mine, others = wanted._inner or [None] * len(outer), found._inner or [None] * len(outer)
     firsts = list(accumulate((1 if node is None else node.children.num_leaves for node in others), initial=first))
-    places: list[int] = []
-    for node, place in zip(mine, outer, strict=True):
-        deeper = _inner_places(node, others[place], firsts[place])
+    positions: list[int] = []
+    for node, position in zip(mine, outer, strict=True):
+        deeper = _inner_positions(node, others[position], firsts[position])
         if deeper is None:
             return None
-        places += deeper
-    return places
+        positions += deeper
+    return positions
 
 
-def _inner_places(wanted: _Opened | None, found: _Opened | None, first: int) -> list[int] | None:
+def _inner_positions(wanted: _Container | None, found: _Container | None, first: int) -> list[int] | None:
     """Return the same for what optree takes for a leaf."""
     if wanted is None or found is None:
         return [first] if wanted is found else None
-    return _places(wanted.children, found.children, first) if wanted.is_like(found) else None
+    return _positions(wanted.children, found.children, first) if wanted.is_like(found) else None
 
 
-def _outer_places(wanted: optree.PyTreeSpec, found: optree.PyTreeSpec, first: int) -> list[int] | None:
+def _outer_positions(wanted: optree.PyTreeSpec, found: optree.PyTreeSpec, first: int) -> list[int] | None:
     """Return the same for what optree sees."""
     if wanted == found:
         return list(range(first, first + wanted.num_leaves))
@@ -187,13 +187,13 @@ def _outer_places(wanted: optree.PyTreeSpec, found: optree.PyTreeSpec, first: in
     elif wanted.one_level() != found.one_level():
         return None
     firsts = list(accumulate((child.num_leaves for child in children), initial=first))
-    places: list[int] = []
+    positions: list[int] = []
     for number, child in zip(numbers, wanted.children(), strict=True):
-        deeper = _outer_places(child, children[number], firsts[number])
+        deeper = _outer_positions(child, children[number], firsts[number])
         if deeper is None:
             return None
-        places += deeper
-    return places
+        positions += deeper
+    return positions
 
 
 class _Star:
@@ -207,7 +207,7 @@ _STAR: Final = _Star()
 _SHOWN: Final = 120
 
 
-class _Opened:
+class _Container:
     """A container that the backend's registry opened, in the place of one of optree's leaves."""
 
     __slots__ = ("assemble", "assemble_whole", "children", "count", "kind", "steps", "structure")
@@ -230,8 +230,8 @@ class _Opened:
     def paths(self) -> list[str]:
         return self.children.paths(steps_to(self.steps, self.count))
 
-    def is_like(self, other: _Opened) -> bool:
-        """Tell whether all but the children is the same."""
+    def is_like(self, other: _Container) -> bool:
+        """Return whether all but the children is the same."""
         if self.kind is not other.kind:
             return False
         with contextlib.suppress(Exception):  # what cannot be compared is taken for another
@@ -239,7 +239,7 @@ class _Opened:
         return False
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Opened) and self.is_like(other) and self.children == other.children
+        return isinstance(other, _Container) and self.is_like(other) and self.children == other.children
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -288,7 +288,7 @@ def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], Tre
     if opener is None:
         return leaves, LEAF if spec.is_leaf() else TreeDef(spec, None, len(leaves))
     flat: list[Any] = []
-    inner: list[_Opened | None] = []
+    inner: list[_Container | None] = []
     for leaf in leaves:
         opened = opener(leaf)
         if opened is None:
@@ -297,7 +297,7 @@ def flatten(tree: Any, opener: NodeOpener | None = None) -> tuple[list[Any], Tre
         else:
             deeper, treedef = flatten(opened.children, opener)
             flat.extend(deeper)
-            inner.append(_Opened(type(leaf), opened, treedef))
+            inner.append(_Container(type(leaf), opened, treedef))
     if not any(inner):
         return leaves, LEAF if spec.is_leaf() else TreeDef(spec, None, len(leaves))
     return flat, TreeDef(spec, tuple(inner), len(flat))
