@@ -110,8 +110,23 @@ def check_derivative(
         Any callable.
     *args
         The point: the positional arguments of `func`.
-    grad_vars, argnums, has_aux, holomorphic, allow_int, backend, device
-        As in `jacrev`. Integers that `allow_int` lets through are left alone.
+    grad_vars
+        A `Variable`, or a pytree of them, to differentiate with respect to.
+    argnums
+        Position, or sequence of positions, of the arguments to differentiate; negative ones count from the end. None
+        means the first argument where `grad_vars` is None or holds no Variable, and no argument otherwise.
+    has_aux
+        Whether `func` returns a pair ``(output, aux data)`` whose second item is not differentiated.
+    holomorphic
+        Promises that `func` is holomorphic: inputs and outputs must be complex, and derivatives are ``dy/dz``.
+    allow_int
+        Whether integer and bool inputs are let through; the check leaves them alone.
+    backend
+        Name of the backend, or a `Backend`. None: the one of `use_backend`, of ``ANYJAC_BACKEND``, of the arrays in
+        the call, or the default, in this order. Where it is named, arrays of other frameworks are converted.
+    device
+        Device to work on, as a string (``"cpu"``, ``"cuda:0"``) or the framework's own object. None: that of
+        ``ANYJAC_DEVICE``, or where the arrays are.
     modes
         ``"rev"``, ``"fwd"``, or a sequence of them. None: those that the backend declares.
     order
