@@ -23,8 +23,8 @@ from benchmarks.problems import PROBLEMS, TALL, perceptron
 from benchmarks.samples import FIRST, GROWTH, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row, Samples
 from benchmarks.targets import TARGETS, Target, verdicts
 from benchmarks.timing import QUICK, Effort, interleave
+from tests.helpers.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 QUICK_PROBLEMS = [problem for problem in PROBLEMS if problem.quick]
 INSTALLED = [arena for arena in ARENAS if arena.is_there]
 

@@ -2,9 +2,8 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.repository import ROOT
 
 
 def test_the_overhead_is_measured_and_profiled() -> None:

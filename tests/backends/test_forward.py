@@ -15,6 +15,8 @@ import torch
 from autograd.extend import defjvp, defvjp, primitive
 from autograd.tracer import getval, isbox
 from test_autograd_paths import OPERATIONS
+from tests.helpers.forced_paths import forced
+from tests.helpers.torch_functions import HiddenSquare, tensor
 from torch.autograd import forward_ad
 
 import anyjac
@@ -31,13 +33,7 @@ from anyjac_torch.backend import TorchBackend
 F64 = torch.float64
 
 
-def forced(path: str) -> TorchBackend:
-    backend = TorchBackend()
-    backend.forced_path = path
-    return backend
-
-
-DUALS, TRANSPOSED = forced("forward"), forced("transposed")
+DUALS, TRANSPOSED = forced(TorchBackend, "forward"), forced(TorchBackend, "transposed")
 BACKENDS: dict[str, Backend] = {
     "autograd": AutogradBackend(),
     "jax": JaxBackend(),
@@ -46,10 +42,6 @@ BACKENDS: dict[str, Backend] = {
 }
 every_backend = pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
 torch_paths = pytest.mark.parametrize("backend", [DUALS, TRANSPOSED], ids=["duals", "transposed"])
-
-
-def tensor(values: Any) -> torch.Tensor:
-    return torch.tensor(values, dtype=F64)
 
 
 def somewhere(like: np.ndarray) -> np.ndarray:
@@ -424,7 +416,7 @@ HAVE_NO_TANGENTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @pytest.mark.parametrize("name", HAVE_NO_TANGENTS)
 def test_without_a_rule_the_function_is_run_again_from_its_beginning_and_remembered(name: str) -> None:
-    backend, count, runs = forced("forward"), Variable(torch.tensor(0)), []
+    backend, count, runs = forced(TorchBackend, "forward"), Variable(torch.tensor(0)), []
 
     def f(x: torch.Tensor) -> torch.Tensor:
         runs.append(1)
@@ -439,7 +431,7 @@ def test_without_a_rule_the_function_is_run_again_from_its_beginning_and_remembe
 
 
 def test_an_error_of_the_users_is_raised_and_not_remembered() -> None:
-    backend, fails = forced("forward"), [True]
+    backend, fails = forced(TorchBackend, "forward"), [True]
 
     def f(x: torch.Tensor) -> torch.Tensor:
         if fails[0]:
@@ -576,24 +568,10 @@ def test_an_error_gives_the_level_back() -> None:
     assert torch._C._functorch.peek_interpreter_stack() is None
 
 
-class HiddenBackward(torch.autograd.Function):
-    """A square whose backward is computed where PyTorch does not see it."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.from_numpy(2 * x.detach().numpy() * gradient.detach().numpy())
-
-
 def test_a_backward_that_hides_what_it_computes_is_refused_and_not_taken_for_zero() -> None:
     x = tensor([1.0, 2.0])
-    assert jacrev(HiddenBackward.apply)(x).tolist() == [[2.0, 0.0], [0.0, 4.0]]
-    for push in (lambda: jvp(HiddenBackward.apply)(x, x), lambda: anyjac.jacfwd(HiddenBackward.apply)(x)):
+    assert jacrev(HiddenSquare.apply)(x).tolist() == [[2.0, 0.0], [0.0, 4.0]]
+    for push in (lambda: jvp(HiddenSquare.apply)(x, x), lambda: anyjac.jacfwd(HiddenSquare.apply)(x)):
         with pytest.raises(anyjac.NotSupportedError, match=r"backward of a torch\.autograd\.Function"):
             push()
     assert jvp(WithoutTangents.apply)(x, x).tolist() == [2.0, 8.0]

@@ -1,15 +1,15 @@
 """The functions of the array API on every backend: each derivative is right, or refused where this list says so."""
 
 import warnings
-from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 
 import anyjac
 from anyjac_conformance import array_api
 from anyjac_conformance.array_api import CONSTANT, REFUSED, RIGHT, TABLE, Body, Verdict, check
 
-PAGE = Path(__file__).parents[2] / "docs" / "array-api.rst"
+PAGE = ROOT / "docs" / "array-api.rst"
 
 REFUSALS = {
     "autograd": (),

@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from tests.helpers.repository import ROOT
 
 import anyjac
 from anyjac import InputValueError
@@ -25,7 +26,6 @@ from anyjac_conformance import (
 )
 from anyjac_conformance.result import NOT_DECLARED, PASSED, STATUSES, Result
 
-ROOT = Path(__file__).parents[2]
 EXPECTED = [Expectation("dtypes/empty:*", "an experiment")]
 
 

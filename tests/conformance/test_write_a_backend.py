@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 SMALLEST = ROOT / "docs" / "smallest_backend.py"
 
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 from tests.setup.lanes import EXHAUSTIVE
 from tests.setup.tools import PACKAGES, TOOLS
 from tests.setup.workers import pytest_xdist_auto_num_workers
 
 pytest_plugins = ["pytester"]
-ROOT = Path(__file__).parents[2]
 
 Run = Callable[..., pytest.RunResult]
 

@@ -4,20 +4,16 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
+from tests.helpers.repository import PYPROJECT, ROOT, SOURCE_ROOTS
 
 import anyjac
 from anyjac_plugins import CAPABILITIES, Backend, environment
 
-ROOT = Path(__file__).parents[2]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 README = (ROOT / "README.md").read_text()
 CI_SCRIPT = (ROOT / ".ci" / "run").read_text()
 BACKENDS = PYPROJECT["project"]["entry-points"]["anyjac"]
-SOURCE_ROOTS = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
 SET_UP = (
     "python -m pip install . && anyjac demo",
     'python -m pip install -c constraints.txt -e ".[all,test]" && python -m pytest',

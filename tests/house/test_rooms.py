@@ -2,18 +2,15 @@
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from tests.helpers.repository import PYPROJECT, ROOT, SOURCE_ROOTS
 
 import anyjac
 
-ROOT = Path(__file__).parents[2]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-SOURCE_ROOTS = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
 PACKAGES = {
     path.parent.name: path.parent
     for path in (

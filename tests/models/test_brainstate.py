@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import threading
 import weakref
 
 import jax
@@ -16,6 +14,8 @@ import brainstate  # which turns 64-bit numbers off
 jax.config.update("jax_enable_x64", WIDE)
 
 import jax.numpy as jnp
+from tests.helpers.memory import collector_off
+from tests.helpers.threads import run_in_threads
 
 import anyjac
 
@@ -145,11 +145,7 @@ def test_after_an_error_every_state_is_as_it_was_and_can_be_written(cell, inputs
 
 def test_two_threads_lose_no_step(cell, inputs):
     gradient = anyjac.grad(lambda x: loss_of(cell, x), grad_vars=cell)
-    threads = [threading.Thread(target=lambda: [gradient(inputs) for _ in range(5)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads([lambda: [gradient(inputs) for _ in range(5)]] * 4)
     assert int(cell.steps.value) == 80
 
 
@@ -221,11 +217,7 @@ def test_random_numbers_go_on_from_call_to_call():
 
 def test_threads_lose_no_write_to_a_state_that_nobody_named(adds, total):
     gradient = anyjac.grad(adds)
-    threads = [threading.Thread(target=lambda: [gradient(jnp.ones(2)) for _ in range(5)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads([lambda: [gradient(jnp.ones(2)) for _ in range(5)]] * 4)
     assert float(total.value) == 40.0
 
 
@@ -456,9 +448,5 @@ def test_a_call_keeps_no_state_alive_though_the_collector_never_runs(inputs, nam
         gradient(inputs)
         return weakref.ref(cell), weakref.ref(cell.hidden)
 
-    gc.collect()
-    gc.disable()
-    try:
+    with collector_off():
         assert [reference() for reference in run()] == [None, None]
-    finally:
-        gc.enable()

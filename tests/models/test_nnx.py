@@ -8,6 +8,7 @@ import functools
 import itertools
 import pickle
 import threading
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from flax.errors import TraceContextError
+from tests.helpers.threads import run_in_threads
 
 import anyjac
 
@@ -207,11 +209,7 @@ def test_a_write_within_a_jit_of_nnx_leaves_by_its_module(model, batch):
 def test_two_threads_lose_no_call(model, batch):
     gradient = anyjac.grad(lambda x: squares(model, x), grad_vars=model)
     other = anyjac.grad(lambda x: squares(model, x), grad_vars=anyjac.variables(model)["outer.bias"])
-    threads = [threading.Thread(target=lambda f=f: [f(batch) for _ in range(5)]) for f in (gradient, other) * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads([lambda f=f: [f(batch) for _ in range(5)] for f in (gradient, other) * 2])
     assert int(model.calls[...]) == 20
 
 
@@ -593,7 +591,7 @@ def test_models_that_share_an_object_without_variables_wait_for_each_other(batch
 
     models = [model(seed) for seed in range(2)]
     before = [attributes_of(model) for model in models]
-    inside, errors = threading.Barrier(2), []
+    inside = threading.Barrier(2)
 
     def run(model):
         def loss(x):
@@ -601,17 +599,9 @@ def test_models_that_share_an_object_without_variables_wait_for_each_other(batch
                 inside.wait(0.5)
             return INSIDE["scan"](model, x)
 
-        try:
-            anyjac.grad(loss, grad_vars=model)(batch)
-        except Exception as error:
-            errors.append(error)
+        anyjac.grad(loss, grad_vars=model)(batch)
 
-    threads = [threading.Thread(target=run, args=(model,)) for model in models]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    run_in_threads([partial(run, model) for model in models])
     assert [attributes_of(model) for model in models] == before
     for each in models:
         use(each, batch)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import pickle
-import threading
 
 import numpy as np
 import pytest
 import torch
+from tests.helpers.threads import in_another_thread, run_in_threads
 from torch import nn
 from torch.func import functional_call
 from torch.nn.utils import parametrize
@@ -741,11 +741,7 @@ def test_two_threads_lose_no_batch(net, images):
     run = anyjac.grad(lambda x: squares(net, x), grad_vars=net)
     parts = (anyjac.variables(net)["head.weight"], net.norm1)
     other = anyjac.grad(lambda x: squares(net, x), grad_vars=parts)
-    threads = [threading.Thread(target=lambda f=f: [f(images) for _ in range(10)]) for f in (run, other, run, other)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads([lambda f=f: [f(images) for _ in range(10)] for f in (run, other, run, other)])
     assert int(net.norm1.num_batches_tracked) == 40
     assert all(isinstance(parameter, nn.Parameter) for parameter in net.parameters())
 
@@ -755,9 +751,7 @@ def test_another_thread_reads_views_untraced_while_a_call_runs(net, images):
     expected, seen = view.value.clone(), []
 
     def loss(x):
-        thread = threading.Thread(target=lambda: seen.append(view.value))
-        thread.start()
-        thread.join()
+        seen.append(in_another_thread(lambda: view.value))
         return squares(net, x)
 
     anyjac.grad(loss, grad_vars=net)(images)

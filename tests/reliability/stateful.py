@@ -1,16 +1,13 @@
 """A model whose one call touches every part of a transform, and checks of what a failed call leaves behind."""
 
-import contextvars
 from typing import Any
 
 import numpy as np
+from tests.helpers.open_calls import assert_nothing_open
+from tests.helpers.threads import in_another_thread
 
 import anyjac
 from anyjac import Variable, jacrev
-from anyjac.state.context import current_scope
-from anyjac.state.ownership import owner_of
-
-from .running import in_another_thread
 
 BEFORE, AFTER = [1.0, 2.0, 3.0, 4.0], [5.0, 2.0, 4.0, 5.0]
 """What the Variables of a `Model` hold before and after a call at 5."""
@@ -57,14 +54,6 @@ def assert_right(model: Model, x: Any) -> None:
     assert aux[0] == "aux"
     assert model.values() == [5.0, 2.0, before[2] + 1, before[3] + 1]
     assert_untraced(*model.variables())
-
-
-def assert_nothing_open(*variables: Variable) -> None:
-    """Check that nothing of a call is left in the context, and no call owns any of the Variables."""
-    assert current_scope() is None
-    here = contextvars.copy_context().items()
-    assert {variable.name: value for variable, value in here if variable.name.startswith("anyjac_") and value} == {}
-    assert [owner_of(variable) for variable in variables] == [None] * len(variables)
 
 
 def is_tracked(backend: anyjac.Backend, array: Any) -> bool:

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import optree
 import pytest
+from tests.helpers.threads import in_another_thread
 
 import anyjac
 from anyjac import Variable, jacrev
 
 from .faulty import FaultError, FaultyBackend, faulty
-from .running import in_another_thread
 from .stateful import AFTER, Model, Snapshot, assert_right
 
 # ---- in the user's function, and in what is made of its result ------------------------------------------------------

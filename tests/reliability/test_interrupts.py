@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from tests.helpers.open_calls import assert_nothing_open
+from tests.helpers.threads import PATIENCE_S, in_another_thread
 
 import anyjac
 import anyjac_plugins
 from anyjac import Variable, jacrev, jit
 
-from .running import PATIENCE_S, in_another_thread
-from .stateful import AFTER, BEFORE, Model, assert_nothing_open, assert_right, assert_untraced
+from .stateful import AFTER, BEFORE, Model, assert_right, assert_untraced
 
 CORE = Path(anyjac.__file__).parent
 

@@ -9,18 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.memory import Thing, collector_off
+from tests.helpers.open_calls import assert_nothing_open
+from tests.helpers.threads import PATIENCE_S, run_in_threads
 
 import anyjac
 from anyjac import Variable, jacrev
 from anyjac.state import ownership
 
 from .faulty import faulty
-from .running import PATIENCE_S, run_in_threads
-from .stateful import Model, assert_nothing_open, assert_untraced, is_tracked
-
-
-class Thing:
-    """An object that a weak reference can point to."""
+from .stateful import Model, assert_untraced, is_tracked
 
 
 class Watch:
@@ -44,12 +42,8 @@ class Watch:
 @pytest.fixture
 def watch() -> Iterator[Watch]:
     """Watch objects while the garbage collector is off, so that a cycle through one of them would show."""
-    gc.collect()
-    gc.disable()
-    try:
+    with collector_off():
         yield Watch()
-    finally:
-        gc.enable()
 
 
 def watch_traced(backend: anyjac.Backend, watch: Watch, **tracers: Any) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import HealthCheck, given, settings
+from tests.helpers.open_calls import assert_nothing_open
 
 import anyjac
 from anyjac import Variable, jacrev
 from anyjac_conformance.answers import Array, faults
 
 from .analytic import PIECES, Leaf, Pair, Problem, Reference, Shape, leaves_of, mapped, matrix
-from .stateful import assert_nothing_open, assert_untraced
+from .stateful import assert_untraced
 
 settings.register_profile(
     "anyjac-reliability",

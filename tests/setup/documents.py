@@ -16,11 +16,9 @@ from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
 from sybil.sybil import SybilCollection
-
-from .session import ROOT
+from tests.helpers.repository import ROOT, SOURCE_ROOTS
 
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
-SOURCE_ROOTS = ("plugins", "core", "backends", "conformance")
 
 
 class Docstrings(PythonDocStringDocument):

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 
-from .session import ROOT
 from .tools import TOOLS, is_missing
 
 EXHAUSTIVE: dict[str, tuple[str, ...]] = {

@@ -3,11 +3,10 @@
 import gc
 import os
 import sys
-from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / ".pytest_cache" / "programs" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 """Where JAX keeps what it has compiled, from test to test and from run to run: in another format on Python 3.14."""
 
