@@ -34,11 +34,11 @@ def cold_rows(arena: Arena, problem: Problem, effort: Effort) -> list[Row]:
 
 
 def _both_calls(maker: Callable[[Problem], Thunk], problem: Problem) -> tuple[float, float]:
-    thunk = maker(_new(problem))
+    thunk = maker(never_seen(problem))
     return time_calls(thunk), time_calls(thunk)
 
 
-def _new(problem: Problem) -> Problem:
+def never_seen(problem: Problem) -> Problem:
     """Return the problem with a constant that no earlier function had, so that no cache can know its structure."""
     factor = 1.0 + next(_numbers) * 2.0**-40
 

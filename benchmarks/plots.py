@@ -68,7 +68,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with mpl.rc_context(style):
-        for name, kind, make in (("ratios", HOT, _ratios), ("growth", GROWTH, _growth)):
+        for name, kind, make in (("ratios", HOT, figure_of_ratios), ("growth", GROWTH, figure_of_growth)):
             for suffix in FORMATS if report.of(kind) else ():
                 path = folder / f"{name}.{suffix}"
                 make(report).savefig(path, dpi=110, metadata={"Date": None} if suffix == "svg" else {"Software": None})
@@ -96,7 +96,7 @@ def _mark(role: Role, **more: Any) -> dict[str, Any]:
 # ---- ratios --------------------------------------------------------------------------------------------------------
 
 
-def _ratios(report: Report) -> Figure:
+def figure_of_ratios(report: Report) -> Figure:
     """Draw a panel for each arena: a line for each problem, and marks at everybody's ratio to the reference."""
     arenas = report.arenas(HOT)
     most = max(len(report.of(HOT, arena)) for arena in arenas)
@@ -147,7 +147,7 @@ def _point(axes: Axes, row: Row, name: str, reference: str, height: int) -> None
 # ---- growth --------------------------------------------------------------------------------------------------------
 
 
-def _growth(report: Report) -> Figure:
+def figure_of_growth(report: Report) -> Figure:
     """Draw a panel for each arena and family: a line for each contender over the size."""
     arenas = report.arenas(GROWTH)
     figure = _figure((11.0, 2.5 * len(arenas) + 1.2))

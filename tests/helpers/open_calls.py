@@ -17,6 +17,12 @@ def is_owned(variable: Variable) -> bool:
     return owner_of(variable) is not None
 
 
+def waiting_at(variable: Variable) -> int:
+    """Return how many locks stand at the call that owns a Variable, each for another call that waits."""
+    owner = owner_of(variable)
+    return 0 if owner is None else len(owner.waiters)
+
+
 def assert_nothing_open(*variables: Variable) -> None:
     """Check that no call has left anything in the context, and that none owns any of the Variables."""
     assert not is_open()

@@ -80,7 +80,7 @@ def test_what_the_table_of_lanes_names_is_there() -> None:
 
 def test_fewer_workers_run_where_memory_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     def workers(gigabytes: float, cores: int) -> int:
-        monkeypatch.setattr("tests.setup.workers._available", lambda: int(gigabytes * 1e9))
+        monkeypatch.setattr("tests.setup.workers.available_memory", lambda: int(gigabytes * 1e9))
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
         return pytest_xdist_auto_num_workers()
 

@@ -50,6 +50,11 @@ def batch():
     return jnp.asarray(np.random.default_rng(0).normal(size=(8, 2)), jnp.float32)
 
 
+def scanned_by_jax(model, x):
+    """Sum what a model makes of each row, in a loop of JAX and not in one of NNX."""
+    return jax.lax.scan(lambda c, row: (c + model(row[None]).sum(), None), 0.0, x)[0]
+
+
 def content_of(module):
     found = {}
     for path, variable in nnx.to_flat_state(nnx.state(module)):
@@ -166,11 +171,8 @@ def test_after_an_error_every_variable_is_as_it_was_and_can_be_written(model, ba
 def test_a_write_in_the_midst_of_a_scan_is_refused_by_nnx(model, batch):
     before = content_of(model)
 
-    def scanned(x):
-        return jax.lax.scan(lambda c, row: (c + model(row[None]).sum(), None), 0.0, x)[0]
-
     with pytest.raises(TraceContextError, match="different trace level"):
-        anyjac.grad(scanned, grad_vars=model)(batch)
+        anyjac.grad(lambda x: scanned_by_jax(model, x), grad_vars=model)(batch)
     assert_same_content(model, before)
 
 
@@ -608,11 +610,8 @@ def test_models_that_share_an_object_without_variables_wait_for_each_other(batch
 
 
 def test_the_refusal_in_the_midst_of_a_scan_of_jax_names_that_of_nnx(model, batch):
-    def scanned(x):
-        return jax.lax.scan(lambda c, row: (c + model(row[None]).sum(), None), 0.0, x)[0]
-
     with pytest.raises(TraceContextError) as refused:
-        anyjac.grad(scanned, grad_vars=model)(batch)
+        anyjac.grad(lambda x: scanned_by_jax(model, x), grad_vars=model)(batch)
     (note,) = refused.value.__notes__
     assert "nnx.scan" in note
 

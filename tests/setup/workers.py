@@ -29,10 +29,10 @@ STATISTICS = "/proc/self/statm"
 
 def pytest_xdist_auto_num_workers() -> int:
     """Return one worker for each core, fewer where memory is small."""
-    return max(1, min(os.cpu_count() or 1, AT_MOST, _available() // PER_WORKER))
+    return max(1, min(os.cpu_count() or 1, AT_MOST, available_memory() // PER_WORKER))
 
 
-def _available() -> int:
+def available_memory() -> int:
     """Return the bytes of memory that new processes can have, very many where the system does not say."""
     return min(_left_by_system(), _left_by_container())
 
