@@ -13,7 +13,11 @@ import anyjac
 from anyjac import InputValueError
 from anyjac_conformance import (
     CLAUSES,
+    NOT_DECLARED,
+    PASSED,
+    STATUSES,
     Expectation,
+    Result,
     all_scenarios,
     check_backend,
     compare_reports,
@@ -24,7 +28,6 @@ from anyjac_conformance import (
     select,
     write_report,
 )
-from anyjac_conformance.result import NOT_DECLARED, PASSED, STATUSES, Result
 
 EXPECTED = [Expectation("dtypes/empty:*", "an experiment")]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from anyjac import float0
-from anyjac_conformance.answers import Array
+from anyjac_conformance import Array
 
 Pair = namedtuple("Pair", ["first", "second"])
 

@@ -11,7 +11,8 @@ from tests.helpers.open_calls import assert_nothing_open
 
 import anyjac
 from anyjac import Variable, jacrev
-from anyjac_conformance.answers import Array, faults
+from anyjac_conformance import Array
+from anyjac_conformance.answers import faults
 
 from .analytic import PIECES, Leaf, Pair, Problem, Reference, Shape, leaves_of, mapped, matrix
 from .stateful import assert_untraced

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anyjac_plugins.errors import MissingExtraError
+from anyjac import MissingExtraError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
