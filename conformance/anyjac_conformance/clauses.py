@@ -1,4 +1,4 @@
-"""The clauses of the contract, as one table: an anchor and the sentence that it stands for.
+"""The clauses of the contract in one table: the sentence behind each anchor.
 
 Every clause has at least one scenario, and every scenario names one clause; a test holds the two lists together.
 """

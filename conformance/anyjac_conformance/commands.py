@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from .scenario import Scenario
 
 AT_MOST = 3
-"""How many scenarios with the same fault are printed; a report has them all."""
+"""How many scenarios with the same fault are printed; a report lists all of them."""
 
 ALL = "all"
-"""Name that stands for every backend that can be used."""
+"""The name by which the command line asks for every usable backend."""
 
 
 def add_commands(commands: Any) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def make_environment(folder: str, **options: Any) -> Environment:
-    """Make what finds and fills the templates of a folder; a name that a template lacks is an error.
+    """Make the environment of jinja2 that fills the templates of a folder; a missing name is an error.
 
     Raises
     ------

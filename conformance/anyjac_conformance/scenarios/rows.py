@@ -78,7 +78,7 @@ def once_with_its_writes_stored_before_the_first_row(lab: Lab) -> Any:
 
 
 def _is_free(v: Variable, lab: Lab) -> bool:
-    """Return whether a call in another thread gets a Variable, and need not wait for one that owns it."""
+    """Return whether a call in another thread gets a Variable at once, since no call owns it."""
     done = threading.Event()
 
     def call() -> None:
