@@ -1,4 +1,4 @@
-"""The first and the second call of functions that were never seen before, on JAX, where later calls may be compiled."""
+"""The first and the second call of new functions on JAX, where later calls may be compiled."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _numbers = count(1)
 
 
 def cold_rows(arena: Arena, problem: Problem, effort: Effort) -> list[Row]:
-    """Time both calls, interleaved: another new function in each round and for each contender."""
+    """Time both calls, interleaved, with a new function in each round for each contender."""
     everybody = arena.contenders()
     makers = {name: everybody[name] for name in (arena.reference, OURS)}
     for maker in makers.values():
-        _both_calls(maker, problem)  # what the framework itself keeps of each operation
+        _both_calls(maker, problem)  # fills the framework's own caches of operations
     rounds = [{name: _both_calls(maker, problem) for name, maker in makers.items()} for _ in range(effort.rounds)]
     return [
         Row(

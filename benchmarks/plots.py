@@ -1,4 +1,4 @@
-"""What was measured as plots: the ratios to each framework's own Jacobian, and how cost grows. Needs matplotlib."""
+"""Plots of a report: the ratios to each framework's own Jacobian, and the growth of cost. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TO_INSTALL: Final = 'matplotlib draws the plots and is not installed: python -m 
 
 
 class MatplotlibMissingError(ImportError):
-    """Plots were asked for, and there is no matplotlib."""
+    """Plots were asked for, and matplotlib is not installed."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """Part that a contender plays: its words in the legend, its colour and its mark."""
+    """The part that a contender plays: its words in the legend, its colour and its mark."""
 
     label: str
     colour: str
@@ -37,7 +37,7 @@ class Role:
     filled: bool = True
 
 
-# Colours of Okabe and Ito, which are told apart with any colour vision; the marks tell them apart without colour.
+# Colours of Okabe and Ito, which differ for any colour vision; the marks differ without colour.
 REFERENCE: Final = Role("the framework's own Jacobian", "#000000", "s")
 COMPILED: Final = Role("the same, compiled by its own jit", "#009E73", "^", filled=False)
 ROLES: Final[Mapping[str, Role]] = {
@@ -97,7 +97,7 @@ def _mark(role: Role, **more: Any) -> dict[str, Any]:
 
 
 def figure_of_ratios(report: Report) -> Figure:
-    """Draw a panel for each arena: a line for each problem, and marks at everybody's ratio to the reference."""
+    """Draw a panel for each arena: a line for each problem, and a mark at each contender's ratio to the reference."""
     arenas = report.arenas(HOT)
     most = max(len(report.of(HOT, arena)) for arena in arenas)
     lines = -(-len(arenas) // 2)

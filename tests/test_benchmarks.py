@@ -1,4 +1,4 @@
-"""The benchmarks run, and show what they have measured; how fast anything is, is for their tables to say."""
+"""The benchmarks run, and show their measurements; whether the numbers are good is for their tables to say."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What ``import anyjac`` costs, and that every public name is there and documented."""
+"""The imports behind ``import anyjac``; and every public name exists and is documented."""
 
 import inspect
 import io

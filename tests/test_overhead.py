@@ -1,4 +1,4 @@
-"""The measurement of anyjac's own cost runs; what it finds is for its table to say."""
+"""The measurement of anyjac's own cost runs; whether the cost is good is for its table to say."""
 
 import subprocess
 import sys

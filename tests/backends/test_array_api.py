@@ -47,12 +47,12 @@ DEVIATIONS = {
     ("torch", "prod", "uint8"): "int64, since torch does little with uint64",
     ("torch", "sum", "uint8"): "int64, since torch does little with uint64",
 }
-"""What a framework does otherwise than the standard says; such calls are left out."""
+"""Deviations of frameworks from the standard; such calls are left out."""
 
 WITHOUT_ARRAYS = frozenset(
     {"arange", "empty", "eye", "fft.fftfreq", "fft.rfftfreq", "full", "linspace", "ones", "zeros"}
 )
-"""Functions that make floats of the framework's default dtype unless told otherwise: it is float32 for torch."""
+"""Functions that make floats of the framework's default dtype if none is given: float32 for torch."""
 
 
 # ---- making a call -------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def _compare_values(name: str, found: Any, expected: Any) -> None:
 
 
 def _determined(name: str, basis: Any) -> Any:
-    """Return what is unique about a factor: magnitudes, of the vectors that belong to both factors."""
+    """Return the part of a factor that the standard determines: magnitudes, of the vectors in both factors."""
     rows, columns = basis.shape[-2:]
     count = {"linalg.qr[0]": min(rows, columns, 2), "linalg.svd[0]": min(rows, columns, 2)}.get(name, columns)
     height = {"linalg.svd[2]": min(rows, columns, 2), "linalg.qr[1]": min(rows, 2)}.get(name, rows)
@@ -236,7 +236,7 @@ def test_a_traced_call_gives_the_same(backend: anyjac.Backend, name: str) -> Non
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e-7, 1e300])
 SIGN_OF_ZERO = {"jax": {"floor_divide", "maximum", "minimum", "remainder", "sign"}, "torch": {"remainder"}}
-"""Where a framework's zero has another sign than the standard says."""
+"""Calls whose zero has another sign than in the standard."""
 
 FOR_FLOATS = sorted(name for name, (dtypes, _, _) in {**UNARY, **BINARY}.items() if set(REAL) <= set(dtypes))
 

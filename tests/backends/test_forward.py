@@ -1,4 +1,4 @@
-"""Forward mode of each backend: the same as reverse mode, whatever an operator has rules for."""
+"""Forward mode of each backend gives the same as reverse mode, whichever rules an operator has."""
 
 import gc
 import threading
@@ -458,7 +458,7 @@ def test_dual_tensors_are_for_large_arrays(monkeypatch: pytest.MonkeyPatch) -> N
         assert torch.equal(jvp(lambda x: x * x, backend=backend)(x, x), 2 * x)
         assert len(pushed) == (size == 100)
     torch.func.vmap(jvp(lambda x: x * x, backend=backend))(torch.ones(2, 100), torch.ones(2, 100))
-    assert len(pushed) == 1  # within a transform there is the way that goes with it
+    assert len(pushed) == 1  # within a transform, the way of that transform is taken
 
 
 @torch_paths
@@ -522,7 +522,7 @@ def test_a_parameter_that_goes_past_the_operators_is_refused_in_forward_mode(ele
         value, pushed = jvp(lambda: (w * cubed(unused.detach())).sum(), w, return_value=True)(tangent)[::-1]
         assert (value.item(), pushed.item()) == (2.0 * elements, elements)
         pushed = jvp(lambda: (w * unused).sum(), w)(tangent)
-    assert pushed.requires_grad == grad_enabled  # what nobody differentiates belongs to the user's graph
+    assert pushed.requires_grad == grad_enabled  # an undifferentiated tensor belongs to the user's graph
 
 
 def test_the_level_of_dual_tensors_is_left_to_who_has_it() -> None:
@@ -542,7 +542,7 @@ def test_another_thread_takes_the_other_way_while_one_has_the_level() -> None:
         y = x * x
         inside.set()
         assert finished.wait(30)
-        return y * x  # whose tangent has been kept
+        return y * x  # y has kept its tangent
 
     def quick(x: torch.Tensor) -> torch.Tensor:
         ways.append(x.requires_grad)

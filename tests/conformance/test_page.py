@@ -1,4 +1,4 @@
-"""The report as a page: what is in its text, and which reports are refused."""
+"""The report as a page: its text, and the reports that are refused."""
 
 from pathlib import Path
 from typing import Any

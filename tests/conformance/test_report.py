@@ -87,7 +87,7 @@ def test_the_matrix_counts_by_clause_and_by_subject(report: dict[str, Any]) -> N
 def test_two_reports_are_compared_with_what_became_worse_first(report: dict[str, Any]) -> None:
     old, new = deepcopy(report), deepcopy(report)
     new["results"][-1]["status"], old["results"][-1]["status"] = "error", "passed"
-    first = new["results"].pop(2)  # of a clause that the last one is not of
+    first = new["results"].pop(2)  # a clause that the last scenario does not have
     changes = compare_reports(old, new)
     assert [(change.worse, change.before, change.after) for change in changes] == [
         (True, "passed", "error"),
@@ -100,7 +100,7 @@ def test_two_reports_are_compared_with_what_became_worse_first(report: dict[str,
 
 
 def _as_the_suite_demands() -> dict[str, Any]:
-    """Return the report of a run without failures; that there are none is what the scenarios' own tests show."""
+    """Return the report of a run without failures, which the scenarios' own tests show to be absent."""
     results = []
     for name in ("autograd", "jax", "torch"):
         backend = anyjac.get_backend(name)

@@ -1,4 +1,4 @@
-"""`check_derivative`: right derivatives pass on every backend, and wrong ones are reported at their place."""
+"""`check_derivative`: right derivatives pass on every backend, and wrong ones are reported by element."""
 
 import contextlib
 import re
@@ -232,7 +232,7 @@ def test_at_a_kink_a_slope_of_either_side_is_no_mistake() -> None:
 
 
 def _with_slope(function: Callable[[Any], Any], slope: float) -> Callable[[Any], Any]:
-    """Give a function a derivative of one's own."""
+    """Give a function a derivative by hand."""
 
     def with_slope(x: Any) -> Any:
         still = anyjac.stop_gradient(x)

@@ -1,4 +1,4 @@
-"""Tangents, cotangents and vectors of another structure are refused with a sentence that says what to give."""
+"""Tangents, cotangents and vectors of a wrong structure are refused, with a sentence on the right structure."""
 
 import inspect
 import re

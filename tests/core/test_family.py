@@ -1,4 +1,4 @@
-"""The family of derivatives: what users see of it besides the scenarios, and what its members are to one another."""
+"""The family of derivatives beyond the scenarios: its use, and the relations between its members."""
 
 import copy
 import dataclasses
@@ -358,7 +358,7 @@ def test_the_gradient_of_numbers_alone_is_zero(backend: Backend) -> None:
 
 
 class Bag(dict[str, Any]):
-    """A dict of a kind that no tree library knows."""
+    """A kind of dict that no tree library knows."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`jit`: what is compiled gives what the function gives, on every backend, and Variables are read and written."""
+"""`jit`: a compiled function gives the results of the function, on every backend, and reads and writes Variables."""
 
 import copy
 import dataclasses
@@ -35,7 +35,7 @@ def compiling(request: pytest.FixtureRequest) -> Backend:
 
 
 def host(tree: Any) -> Any:
-    """Return arrays as nested lists, whatever framework and tree they are in."""
+    """Return a tree with its arrays, of any framework, as nested lists."""
     if isinstance(tree, dict):
         return {key: host(value) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
@@ -357,7 +357,7 @@ def test_keywords_and_defaults_are_those_of_the_function(array: Any) -> None:
 
 
 class Unhashable:
-    """An argument that cannot be told from another."""
+    """An argument that equals every other of its kind."""
 
     __hash__ = None
 
@@ -740,7 +740,7 @@ WRITES = {
     "norm": _by_norm,
     "observer": _by_observer,
 }
-"""Ways to write a tensor of three in place, of which some leave its version as it is."""
+"""Ways to write a tensor of three elements in place; some leave its version unchanged."""
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
@@ -880,7 +880,7 @@ def test_a_run_that_comes_to_nothing_leaves_tensors_of_torch_elsewhere_alone(wri
         write(found, x)
         if fails:
             raise ZeroDivisionError
-        return v.value * found  # which lets the function run again, with the Variable as an input
+        return v.value * found  # the function runs again, with the Variable as an input
 
     x = torch.tensor([1.0, 2.0, 3.0])
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""`vmap`: what users see of it besides the scenarios: its errors, its repr, methods, copies, and the peers' results."""
+"""`vmap` beyond the scenarios: its errors, its repr, methods, copies, and the results of the frameworks' own maps."""
 
 import copy
 import pickle

@@ -259,7 +259,7 @@ def test_what_the_function_used_is_let_go_at_the_end(array: Any, end: str) -> No
     with collector_off():
         thing = Thing()
         gone = weakref.ref(thing)
-        # The function is of no use after its run; what lives on is the point, of which there is a copy.
+        # After its run the function is not needed; a copy of the point lives on.
         rows = jacrev(lambda x, thing: x * x, chunk_size=1).rows(array(POINT), thing)
         del thing
         assert gone() is None
@@ -408,7 +408,7 @@ def test_a_memory_map_holds_the_jacobian_on_disk(array: Any, tmp_path: Path) -> 
 
 
 class Recorder:
-    """An array-like with a shape and assignment to slices, and nothing else."""
+    """An array-like with a shape and assignment to slices alone."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape

@@ -1,1 +1,1 @@
-"""What tests of several folders need: each helper stands once, in a file that is named for its subject."""
+"""Helpers of tests in several folders, each in a file named for its subject."""

@@ -1,4 +1,4 @@
-"""Cubes whose derivative is told to the framework by its own means, rightly or wrongly."""
+"""Cubes with a rule for their derivative, right or wrong, in each framework's own terms."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ def right_rule(x: Any, cotangent: Any) -> Any:
 def cube_with_rule(backend: Backend, rule: Rule, *, once: bool = False) -> Callable[[Any], Any]:
     """Return ``x**3`` with a rule of its own for reverse mode.
 
-    The rule of ``once`` cannot be differentiated again by autograd and PyTorch; JAX has none for tangents in any case.
+    With ``once``, autograd and PyTorch cannot differentiate the rule again. JAX has no rule for tangents in any case.
     """
     return {"autograd": _of_autograd, "jax": _of_jax, "torch": _of_torch}[backend.name](rule, once)
 

@@ -1,4 +1,4 @@
-"""Code in an interpreter of its own, for what is decided when a module is imported first."""
+"""Code in a new interpreter, for tests of a module's first import."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import textwrap
 
 
 def printed_by(code: str) -> str:
-    """Run code in a new interpreter and return what it prints; the error of a run that fails is shown."""
+    """Run code in a new interpreter and return its output; the error of a failed run is shown."""
     command = [sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

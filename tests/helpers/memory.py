@@ -1,4 +1,4 @@
-"""What keeps objects alive: objects to watch, and a stretch of code during which no collector frees them."""
+"""Tests of what keeps objects alive: an object to watch, and code without the garbage collector."""
 
 import gc
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ class Thing:
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Let reference counts alone free what is no longer needed, so that a cycle shows."""
+    """Let reference counts alone free objects in a block of code, so that a cycle shows."""
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What a call leaves behind when it has ended: no open scope, and no Variable that it still owns."""
+"""Checks that a call has ended: no scope is open, and no Variable is owned."""
 
 import contextvars
 
@@ -18,13 +18,13 @@ def is_owned(variable: Variable) -> bool:
 
 
 def waiting_at(variable: Variable) -> int:
-    """Return how many locks stand at the call that owns a Variable, each for another call that waits."""
+    """Return the number of locks at the call that owns a Variable: one for each waiting call."""
     owner = owner_of(variable)
     return 0 if owner is None else len(owner.waiters)
 
 
 def assert_nothing_open(*variables: Variable) -> None:
-    """Check that no call has left anything in the context, and that none owns any of the Variables."""
+    """Check that no call has left anything in the context, or owns any of the Variables."""
     assert not is_open()
     here = contextvars.copy_context().items()
     assert {variable.name: value for variable, value in here if variable.name.startswith("anyjac_") and value} == {}

@@ -1,4 +1,4 @@
-"""The folders of the repository, and what its `pyproject.toml` says of them."""
+"""The folders of the repository, and its `pyproject.toml`."""
 
 import tomllib
 from pathlib import Path

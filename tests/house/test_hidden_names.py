@@ -1,4 +1,4 @@
-"""No module reaches into another's underscore names: a name with an underscore belongs to the file that defines it.
+"""No file uses the hidden names of another: a name with an underscore belongs to the file that defines it.
 
 Two tables list what is left. ``ALLOWED`` are those for which there is no public way, most of them frameworks' own, file
 by file and with the reason; ``KNOWN`` are ours, to be mended. An entry that no longer occurs fails as well, so that

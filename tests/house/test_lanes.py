@@ -1,4 +1,4 @@
-"""The two lanes: what runs by default, what runs by its name, and what is said of that which cannot run."""
+"""The two lanes: tests by default, tests by name, and the report on tests that cannot run."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""conformance, benchmarks and tests use the public names of our packages: what stands in ``__all__`` at their top.
+"""conformance, benchmarks and tests use the public names of our packages: those in their ``__all__``.
 
 The tables list where an inner module is imported all the same, and why. An entry that no longer occurs fails as well.
 """

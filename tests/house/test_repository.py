@@ -1,4 +1,4 @@
-"""What the files at the top of the repository say about each other and about the code, held together."""
+"""The files at the top of the repository agree with each other and with the code."""
 
 import os
 import re
@@ -78,7 +78,7 @@ def test_the_workflow_of_github_runs_every_step_of_ci() -> None:
     named = set(re.findall(r"^ {10}- ([a-z].*)$", workflow, re.MULTILINE))
     steps = {step for line in named for step in line.split()}
     (listed,) = re.findall(r"^STEPS=\((.*)\)$", CI_SCRIPT, re.MULTILINE)
-    assert steps == set(listed.split()) - {"other-pythons"}  # which has a job of its own
+    assert steps == set(listed.split()) - {"other-pythons"}  # a step with a job of its own
 
 
 def test_ci_stops_at_the_first_failure_and_is_a_valid_script() -> None:

@@ -30,7 +30,7 @@ def modules_of(package: Path) -> dict[str, Path]:
 
 
 def imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the imports that run, those within functions among them: not what type checkers alone see."""
+    """Yield the imports that run, also within functions, but none that type checkers alone see."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield node

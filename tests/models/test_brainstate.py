@@ -165,7 +165,7 @@ def total():
 
 @pytest.fixture
 def adds(total):
-    """A function that writes a state which nobody names."""
+    """A function that writes a state, which no argument or `grad_vars` names."""
 
     def adds(x):
         total.value = total.value + x.sum()
@@ -356,7 +356,7 @@ def test_an_error_within_a_loop_of_brainstate_leaves_no_tracer_in_a_state_that_n
     with pytest.raises(error):
         wrap(anyjac.grad(fails))(jnp.ones(2))
     assert float(total.value) == 0.0
-    assert np.isfinite(float(brainstate.random.normal()))  # whose key is a state too
+    assert np.isfinite(float(brainstate.random.normal()))  # the key of dropout is a state too
 
 
 AROUND = {

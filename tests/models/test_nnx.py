@@ -313,7 +313,7 @@ class TwoLayers(nnx.Module):
 
 
 def attributes_of(module):
-    """Return the very objects that a module and all in it hold, with the traces that they count as made in."""
+    """Return the identities of all objects in a module, after a check of the traces in which they were made."""
     found = {}
     for path, node in nnx.iter_graph(module):
         if isinstance(node, nnx.Pytree):
@@ -326,7 +326,7 @@ def attributes_of(module):
 
 
 def use(module, x):
-    """Do with a module what NNX allows in the trace alone that it was made in."""
+    """Use a module in ways that NNX allows only in the trace in which the module was made."""
     nnx.grad(lambda m: m(x).sum())(module)
     nnx.scan(lambda carry, m, row: (carry + m(row[None]).sum(), None), in_axes=(nnx.Carry, None, 0))(0.0, module, x)
     module.note = "set"
@@ -356,7 +356,7 @@ def test_transformations_of_nnx_take_a_named_module_inside_and_leave_it_as_it_wa
     expected = nnx.grad(lambda m: run(m, batch))(nnx.clone(module))
     for _ in range(2):
         assert_same_gradients(calls.get(around, lambda x: gradient(module, x))(batch), expected)
-    if around != "nnx.jit":  # which itself gives the module other objects
+    if around != "nnx.jit":  # nnx.update itself gives the module other objects
         assert attributes_of(module) == before
     use(module, batch)
 
@@ -406,7 +406,7 @@ def test_a_function_that_is_started_again_finds_the_module_as_it_was(batch):
         runs.append(vars(module)["scale"])
         loss = INSIDE["jit"](module, x)
         module.scale = module.scale * 1.0
-        return loss if loss > 0 else -loss  # which no recorded program can tell
+        return loss if loss > 0 else -loss  # no recorded program shows this
 
     found = anyjac.grad(branches, grad_vars=module)(batch)
     assert len(runs) == 2
@@ -597,7 +597,7 @@ def test_models_that_share_an_object_without_variables_wait_for_each_other(batch
 
     def run(model):
         def loss(x):
-            with contextlib.suppress(threading.BrokenBarrierError):  # which is broken where one waits for the other
+            with contextlib.suppress(threading.BrokenBarrierError):  # it breaks if one call waits for the other
                 inside.wait(0.5)
             return INSIDE["scan"](model, x)
 

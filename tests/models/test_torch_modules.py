@@ -304,7 +304,7 @@ def test_blocks_have_the_dtypes_of_their_parameters(dtype):
 
 
 def test_many_parameters_are_pushed_forward_by_dual_tensors():
-    layer = nn.Linear(600, 600).double()  # more than is pushed by transposes
+    layer = nn.Linear(600, 600).double()  # too large for transposes
     x = torch.randn(600, dtype=torch.float64)
     views = anyjac.variables(layer)
     tangents = {name: torch.randn_like(view.value) for name, view in views.items()}
@@ -866,6 +866,6 @@ def test_a_module_of_which_nothing_is_trained_takes_part_all_the_same(grad_vars)
     with pytest.raises(ValueError):  # noqa: PT011 - of no message
         anyjac.grad(fails, grad_vars=grad_vars(bn), argnums=0)(x)
     assert int(bn.num_batches_tracked) == 0
-    gradient = anyjac.grad(lambda x: (bn(x) ** 3).sum(), grad_vars=grad_vars(bn))(x)  # by the argument, then
+    gradient = anyjac.grad(lambda x: (bn(x) ** 3).sum(), grad_vars=grad_vars(bn))(x)  # chosen by the argument
     assert gradient.shape == x.shape
     assert int(bn.num_batches_tracked) == 1

@@ -1,4 +1,4 @@
-"""A model whose one call touches every part of a transform, and checks of what a failed call leaves behind."""
+"""A model whose one call touches every part of a transform, and checks of the state after a failed call."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ import anyjac
 from anyjac import Variable, jacrev
 
 BEFORE, AFTER = [1.0, 2.0, 3.0, 4.0], [5.0, 2.0, 4.0, 5.0]
-"""What the Variables of a `Model` hold before and after a call at 5."""
+"""The values in the Variables of a `Model`, before and after a call at 5."""
 
 
 class Model:
@@ -57,7 +57,7 @@ def assert_right(model: Model, x: Any) -> None:
 
 
 def is_tracked(backend: anyjac.Backend, array: Any) -> bool:
-    """Tell whether an array takes part in a differentiation; a leaf of a graph of PyTorch does without a trace."""
+    """Return whether an array takes part in a differentiation; a leaf of PyTorch's graph has no trace."""
     return backend.is_traced(array) or getattr(array, "requires_grad", False)
 
 

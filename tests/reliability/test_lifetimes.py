@@ -32,11 +32,11 @@ class Watch:
         self._references.update({name: weakref.ref(each) for name, each in objects.items()})
 
     def alive(self) -> list[str]:
-        """Return the names of what is still alive."""
+        """Return the names of the objects that are still alive."""
         return [name for name, reference in self._references.items() if reference() is not None]
 
     def names(self) -> set[str]:
-        """Return the names of all that was ever watched."""
+        """Return the names of all objects that were ever watched."""
         return set(self._references)
 
 
@@ -335,7 +335,7 @@ def test_many_calls_do_not_grow_what_the_library_remembers(backend: anyjac.Backe
 
 
 def _count_of_objects() -> int:
-    """Count what is alive; not dead weak references, of which `jax.vjp` with a constant as aux leaves one a call."""
+    """Count objects, but for dead weak references: each `jax.vjp` with a constant as aux leaves one."""
     gc.collect()
     return sum(not (type(each) is weakref.ref and each() is None) for each in gc.get_objects())
 

@@ -128,7 +128,7 @@ class Call:
         return xp.reshape(self.backend.asarray(matrix(self.problem, output, leaf)) @ flat, shape)
 
     def function(self, *arguments: Any) -> Any:
-        """Compute the outputs, count the call, and check that what is not differentiated came through untouched."""
+        """Compute the outputs, count the call, and check that undifferentiated arguments came through untouched."""
         problem, xp = self.problem, self.xp
         self.count.value += 1
         positions = problem.positions()
@@ -178,7 +178,7 @@ def _faults(backend: anyjac.Backend, problem: Problem) -> list[str]:
 
 
 def _exactly(backend: anyjac.Backend, tree: Any) -> Any:
-    """Return an observed result as the answer to another one."""
+    """Return an observed result in the form of an answer."""
     return mapped(lambda leaf: Array(backend.to_numpy(leaf), backend.dtype_name(leaf.dtype)), tree)
 
 

@@ -21,7 +21,7 @@ THREADS, ROUNDS = 16, 12
 
 @pytest.fixture(autouse=True)
 def often_switching() -> Iterator[None]:
-    """Let threads alternate as often as the interpreter can."""
+    """Let threads alternate as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield

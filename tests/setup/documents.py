@@ -53,7 +53,7 @@ _evaluated_to: dict[int, int] = {}
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Evaluate the examples before this one that another worker, or nobody, has run."""
+    """Evaluate the earlier examples of the page that have not run in this process."""
     if not isinstance(item, SybilItem):
         return
     document = item.example.document
