@@ -144,7 +144,7 @@ def test_a_cotangent_and_a_tangent_are_named(array: Any) -> None:
 
 
 def test_a_linear_map_is_asked_for_the_operator_itself(backend: Backend, array: Any) -> None:
-    """JAX has computed the factor in the run of the function; its name is that of the product with the factor."""
+    """JAX has computed the factor in the run of the function, and so the operator is the product with the factor."""
     xp = backend.namespace
 
     def root(x: Any) -> Any:
