@@ -20,10 +20,10 @@ EXPECTED_FAILURE: Final = "expected failure"
 
 STATUSES: Final[dict[str, str]] = {
     PASSED: "the answer is right",
-    NOT_DECLARED: "the backend lacks a capability that is needed, and refused, as it has to",
-    EXPECTED_FAILURE: "it failed as the author of the backend said it would",
-    FAILED: "the answer is wrong, or an error did not come",
-    ERROR: "an exception came that was not expected",
+    NOT_DECLARED: "the backend lacks a capability that is needed, and refused the scenario",
+    EXPECTED_FAILURE: "the scenario failed as the backend's author expected",
+    FAILED: "the answer is wrong, or an expected error was not raised",
+    ERROR: "an unexpected exception was raised",
 }
 """Every status, the best first."""
 
