@@ -1,6 +1,6 @@
 """How long Jacobians take, next to each framework's own function: ``python -m benchmarks``.
 
-In double precision and one thread for each library, which has to be said before they are imported.
+In double precision, with one thread for each library: settings that libraries read when they are imported.
 """
 
 import os

@@ -18,7 +18,7 @@ JSON = "benchmarks.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what the command line asks for, print the tables, and write what is to be written."""
+    """Run the benchmarks that the command line asks for, print the tables, and write the files."""
     options = _parser().parse_args(arguments)
     if options.plot:
         _require_what_plots_need()  # before minutes of measuring
@@ -74,7 +74,7 @@ def _write(report: Report, folder: Path, *, with_plots: bool) -> None:
     if (folder / JSON).exists():
         report = report.updating(read(folder / JSON), is_measured)
     write_json(report, folder / JSON)
-    report = read(folder / JSON)  # the tables show what is written, with its fewer digits
+    report = read(folder / JSON)  # the tables show the numbers as they are written, with fewer digits
     (folder / "benchmarks.md").write_text(markdown(report), encoding="utf-8")
     (folder / "benchmarks.inc").write_text(restructured(report), encoding="utf-8")
     readme = folder.parent / "README.md"

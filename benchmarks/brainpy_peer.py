@@ -18,11 +18,11 @@ from .problems import Problem
 from .timing import Thunk
 
 Stateful = Callable[..., Callable[[], Any]]
-"""Takes a function without arguments and its Variables, and returns what computes its Jacobian."""
+"""From a function without arguments and its Variables to the function that computes its Jacobian."""
 
 
 def contenders() -> dict[str, Callable[[Problem], Thunk]]:
-    """Return brainpy's two, and ours."""
+    """Return brainpy's two contenders, and anyjac's."""
     bm: Any = import_module("brainpy.math")  # it ships no type information
     bm.enable_x64()
     jit = compiler()

@@ -1,4 +1,4 @@
-"""The first and the second call of functions that were never seen before, on JAX, where later calls may be compiled."""
+"""The first and the second call of new functions on JAX, where later calls may be compiled."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _numbers = count(1)
 
 
 def cold_rows(arena: Arena, problem: Problem, effort: Effort) -> list[Row]:
-    """Time both calls, interleaved: another new function in each round and for each contender."""
+    """Time both calls, interleaved, with a new function in each round for each contender."""
     everybody = arena.contenders()
     makers = {name: everybody[name] for name in (arena.reference, OURS)}
     for maker in makers.values():
-        _both_calls(maker, problem)  # what the framework itself keeps of each operation
+        _both_calls(maker, problem)  # fills the framework's own caches of operations
     rounds = [{name: _both_calls(maker, problem) for name, maker in makers.items()} for _ in range(effort.rounds)]
     return [
         Row(
@@ -34,11 +34,11 @@ def cold_rows(arena: Arena, problem: Problem, effort: Effort) -> list[Row]:
 
 
 def _both_calls(maker: Callable[[Problem], Thunk], problem: Problem) -> tuple[float, float]:
-    thunk = maker(_new(problem))
+    thunk = maker(never_seen(problem))
     return time_calls(thunk), time_calls(thunk)
 
 
-def _new(problem: Problem) -> Problem:
+def never_seen(problem: Problem) -> Problem:
     """Return the problem with a constant that no earlier function had, so that no cache can know its structure."""
     factor = 1.0 + next(_numbers) * 2.0**-40
 

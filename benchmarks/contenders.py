@@ -17,29 +17,29 @@ from .problems import Problem
 from .timing import Thunk
 
 LIMIT: Final = "limit"
-"""Timed with the contenders: what none of them can be faster than."""
+"""The contender that none can be faster than: a bound, timed with the others."""
 
 
 Makers = dict[str, Callable[[Problem], Thunk]]
-"""For each contender by name, what makes its call for a problem."""
+"""For each contender, the function that makes its call for a problem."""
 
 
 @dataclass(frozen=True)
 class Arena:
-    """One framework, and who meets in it.
+    """A framework, and the contenders that meet there.
 
     Parameters
     ----------
     name
-        That of the framework's module and distribution.
+        The name of the framework's module and distribution.
     reference
         The contender by whose times the others are divided, but for those in `references`.
     contenders
-        Imports the framework and returns everybody, the reference first and anyjac last.
+        Imports the framework and returns all contenders, the reference first and anyjac last.
     references
-        Those who are compared with another.
+        For some contenders, the contender that they are compared with in the place of `reference`.
     takes
-        Whether a problem is for it.
+        Returns whether a problem is for this arena.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Arena:
         return version(self.name)
 
     def reference_of(self, contender: str) -> str:
-        """Return by whose times those of a contender are divided."""
+        """Return the contender by whose times those of `contender` are divided."""
         return self.references.get(contender, self.reference)
 
 
@@ -70,7 +70,7 @@ def _as_it_is(anything: Any) -> Any:
 def _calls(
     ops: Operations, jacobian: Transform, *, finish: Transform = _as_it_is, wait: Transform = _as_it_is
 ) -> Callable[[Problem], Thunk]:
-    """Return what makes the call: the Jacobian of the problem's function, finished (compiled), at its point."""
+    """Return the function that makes the call: the Jacobian of a problem, after `finish` (a compiler), at its point."""
 
     def make(problem: Problem) -> Thunk:
         derivative, point = finish(problem.derivative(jacobian, problem.make(ops))), problem.placed(ops)
@@ -87,7 +87,7 @@ def _of_autograd() -> Makers:
     import autograd
 
     def jacobian(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Make what a user writes who has a dict, which autograd's own does not take."""
+        """Make the call of a user who has a dict, which autograd's own function does not take."""
 
         def at(x: Any) -> Any:
             if not isinstance(x, dict):
@@ -142,5 +142,5 @@ ARENAS: Final = (
 
 
 def arena_named(name: str) -> Arena:
-    """Return the arena of a name."""
+    """Return the arena with a name."""
     return next(arena for arena in ARENAS if arena.name == name)

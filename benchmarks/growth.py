@@ -11,7 +11,7 @@ from .problems import Problem, diagonal, perceptron, tall
 
 @dataclass(frozen=True)
 class Family:
-    """Problems of growing size, and what the size is."""
+    """Problems of growing size, and the name of their size."""
 
     name: str
     grows: str

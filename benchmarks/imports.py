@@ -14,7 +14,7 @@ IMPORTED: Final = "import anyjac"
 
 
 def import_row(effort: Effort) -> Row:
-    """Time both."""
+    """Time the bare interpreter and the import."""
     thunks = {BARE: _process("pass"), IMPORTED: _process("import anyjac")}
     return Row(IMPORT, BARE, IMPORTED, interleave(thunks, effort))
 

@@ -1,4 +1,4 @@
-"""What no Jacobian can be faster than, in plain NumPy: a fill of its result, or the matrix products that it is.
+"""Bounds on the speed of a Jacobian, in plain NumPy: the time to fill its result, or to multiply its matrices.
 
 For a perceptron ``y = W3' tanh(W2' tanh(W1' x + b1) + b2)`` the Jacobian is ``W3' D2 W2' D1 W1'``, where the diagonal
 ``D = 1 - tanh^2``; two of its products have as many rows as the output, and nothing else counts.
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Limit:
-    """What it is, and the work itself."""
+    """A bound: its description, and the work itself."""
 
     name: str
     thunk: Callable[[], Any]

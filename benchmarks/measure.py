@@ -18,20 +18,20 @@ from .timing import FULL, QUICK, SHORT, Effort, interleave
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be measured, and with how much effort.
+    """The measurements to make, and their effort.
 
     Parameters
     ----------
     arenas
-        Those that take part.
+        The arenas that take part.
     problem
-        What the name of a problem must have in it.
+        A part of the names of the problems to measure.
     growth_alone
         Whether nothing but growth is measured.
     imports
-        Whether the import is measured, which is nobody's in particular.
+        Whether the import of anyjac is measured, which belongs to no arena.
     quick
-        Whether to show only that everything runs.
+        Whether few rounds suffice, to show that everything runs.
     """
 
     arenas: Sequence[Arena]
@@ -47,7 +47,7 @@ class Plan:
 
 
 def is_measured(row: Row) -> bool:
-    """Tell whether there is still what a row has measured: problems and sizes come and go."""
+    """Return whether the problem of a row still exists at its size."""
     if row.kind == GROWTH:
         return any(row.problem == family.name and row.size in family.sizes for family in FAMILIES)
     if row.kind == MEMBERS:
@@ -56,7 +56,7 @@ def is_measured(row: Row) -> bool:
 
 
 def measure(plan: Plan) -> Iterator[Row]:
-    """Measure what the plan says, row by row."""
+    """Make the measurements of a plan, row by row."""
     if not plan.growth_alone:
         yield from _calls(plan)
         yield from member_rows(plan.arenas, plan.problem, QUICK if plan.quick else FULL, quick=plan.quick)

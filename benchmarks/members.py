@@ -37,15 +37,15 @@ class Member:
     Parameters
     ----------
     name
-        What the tables call it.
+        The name in the tables.
     derivative
         ``"grad"``, ``"hessian"``, or ``"vmap"`` for the gradient by the first argument for each example of the second.
     make
-        Makes the function of a framework's operations.
+        Makes the function, given a framework's operations.
     point
-        Its arguments: arrays, or dicts of arrays.
+        The arguments: arrays, or dicts of arrays.
     quick
-        Whether it shows within seconds that the benchmarks run.
+        Whether a run of seconds, to show that the benchmarks run, includes the member.
     """
 
     name: str
@@ -147,12 +147,12 @@ MEMBER_PROBLEMS: Final = (
 
 
 def contenders(arena: Arena, member: Member, *, compiled: bool = True) -> dict[str, Thunk]:
-    """Return everybody's call of a member in an arena, the framework's own first; none where it has none.
+    """Return the calls of a member in an arena, the framework's own first; none where the framework lacks the member.
 
     Parameters
     ----------
     compiled
-        Whether those that are compiled take part too.
+        Whether compiled contenders take part too.
     """
     transforms, ops, jit, wait = _FRAMEWORKS[arena.name]()
     native = transforms.get(member.derivative)
@@ -180,7 +180,7 @@ def _ours(backend: str) -> dict[str, Transform]:
 
 
 Framework = tuple[Mapping[str, Transform], Operations, Transform | None, Transform]
-"""Its own transforms, its operations, its compiler, and what waits for a result."""
+"""A framework's transforms, its operations, its compiler, and the function that waits for a result."""
 
 
 def _of_autograd() -> Framework:
@@ -227,7 +227,7 @@ _FRAMEWORKS: Final[Mapping[str, Callable[[], Framework]]] = {
 
 
 def member_rows(arenas: Sequence[Arena], text: str, effort: Effort, *, quick: bool) -> Iterator[Row]:
-    """Time everybody on the problems whose name has `text` in it; without compilers where it has to be quick."""
+    """Time all contenders on the problems with `text` in their names; without compilers in a quick run."""
     for arena in arenas:
         for member in MEMBER_PROBLEMS if arena.name in _FRAMEWORKS else ():
             if text in member.name and (member.quick or not quick):

@@ -40,11 +40,11 @@ def _peak() -> int:
 def _measure(arena: str, who: str, name: str) -> float:
     make = arena_named(arena).contenders()[who]
     small: Any = next(problem for problem in PROBLEMS if problem.quick)
-    make(small)()  # what is loaded once
+    make(small)()  # loads what is loaded once
     thunk = make(next(problem for problem in PROBLEMS if problem.name == name))
     before = _peak()
     result = thunk()
-    # Pages of zeros that nobody has touched are in the result and not in the peak.
+    # Pages of zeros that were never touched belong to the result, and are not in the peak.
     return max(0.0, float(_peak() - before - result.nbytes) / 1e6)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Operations:
-    """One framework's functions; the framework's own, so that its own Jacobian is measured at its best."""
+    """The functions of one framework, its own, so that its own Jacobian is measured at its best."""
 
     asarray: Callable[[Any], Any]
     tanh: Callable[[Any], Any]
@@ -19,7 +19,7 @@ class Operations:
 
 
 def of_autograd() -> Operations:
-    """Return those of autograd."""
+    """Return the operations of autograd."""
     import autograd.numpy as anp
     import numpy as np
 
@@ -27,21 +27,21 @@ def of_autograd() -> Operations:
 
 
 def of_jax() -> Operations:
-    """Return those of JAX."""
+    """Return the operations of JAX."""
     import jax.numpy as jnp
 
     return Operations(jnp.asarray, jnp.tanh, jnp.concatenate, jnp.roll, jnp.stack)
 
 
 def of_torch() -> Operations:
-    """Return those of PyTorch."""
+    """Return the operations of PyTorch."""
     import torch
 
     return Operations(torch.as_tensor, torch.tanh, torch.cat, lambda x, shift: torch.roll(x, shift, 0), torch.stack)
 
 
 def wait_for_jax(result: Any) -> Any:
-    """Return a result of JAX when it is there: its calls return before."""
+    """Wait for a result of JAX, whose calls return before it is computed."""
     import jax
 
     return jax.block_until_ready(result)  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
 """What a call costs besides its computation: ``python -m benchmarks.overhead [--profile]``.
 
-The function returns what it is given, and the backend has its Jacobian at hand, so that what remains is anyjac's own.
+The function returns its argument, and the backend has the Jacobian at hand, so that the rest of the time is anyjac's.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _itself(x: Any) -> Any:
 
 @contextmanager
 def registered() -> Iterator[None]:
-    """Have the trivial backend among anyjac's for the length of a block."""
+    """Register the trivial backend for a block of code."""
     anyjac.register_backend(TrivialBackend())
     try:
         yield
@@ -94,7 +94,7 @@ def registered() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Time what the command line asks for, and print a table in microseconds."""
+    """Time the calls that the command line asks for, and print a table in microseconds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few calls: only that it runs")
     parser.add_argument("--profile", action="store_true", help="show also where the time of one array's call goes")

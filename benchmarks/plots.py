@@ -1,4 +1,4 @@
-"""What was measured as plots: the ratios to each framework's own Jacobian, and how cost grows. Needs matplotlib."""
+"""Plots of a report: the ratios to each framework's own Jacobian, and the growth of cost. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TO_INSTALL: Final = 'matplotlib draws the plots and is not installed: python -m 
 
 
 class MatplotlibMissingError(ImportError):
-    """Plots were asked for, and there is no matplotlib."""
+    """Plots were asked for, and matplotlib is not installed."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """Part that a contender plays: its words in the legend, its colour and its mark."""
+    """The part that a contender plays: its words in the legend, its colour and its mark."""
 
     label: str
     colour: str
@@ -37,7 +37,7 @@ class Role:
     filled: bool = True
 
 
-# Colours of Okabe and Ito, which are told apart with any colour vision; the marks tell them apart without colour.
+# Colours of Okabe and Ito, which differ for any colour vision; the marks differ without colour.
 REFERENCE: Final = Role("the framework's own Jacobian", "#000000", "s")
 COMPILED: Final = Role("the same, compiled by its own jit", "#009E73", "^", filled=False)
 ROLES: Final[Mapping[str, Role]] = {
@@ -68,7 +68,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with mpl.rc_context(style):
-        for name, kind, make in (("ratios", HOT, _ratios), ("growth", GROWTH, _growth)):
+        for name, kind, make in (("ratios", HOT, figure_of_ratios), ("growth", GROWTH, figure_of_growth)):
             for suffix in FORMATS if report.of(kind) else ():
                 path = folder / f"{name}.{suffix}"
                 make(report).savefig(path, dpi=110, metadata={"Date": None} if suffix == "svg" else {"Software": None})
@@ -96,8 +96,8 @@ def _mark(role: Role, **more: Any) -> dict[str, Any]:
 # ---- ratios --------------------------------------------------------------------------------------------------------
 
 
-def _ratios(report: Report) -> Figure:
-    """Draw a panel for each arena: a line for each problem, and marks at everybody's ratio to the reference."""
+def figure_of_ratios(report: Report) -> Figure:
+    """Draw a panel for each arena: a line for each problem, and a mark at each contender's ratio to the reference."""
     arenas = report.arenas(HOT)
     most = max(len(report.of(HOT, arena)) for arena in arenas)
     lines = -(-len(arenas) // 2)
@@ -147,7 +147,7 @@ def _point(axes: Axes, row: Row, name: str, reference: str, height: int) -> None
 # ---- growth --------------------------------------------------------------------------------------------------------
 
 
-def _growth(report: Report) -> Figure:
+def figure_of_growth(report: Report) -> Figure:
     """Draw a panel for each arena and family: a line for each contender over the size."""
     arenas = report.arenas(GROWTH)
     figure = _figure((11.0, 2.5 * len(arenas) + 1.2))

@@ -21,17 +21,17 @@ class Problem:
     Parameters
     ----------
     name
-        What the tables call it.
+        The name in the tables.
     make
-        Makes the function of a framework's operations.
+        Makes the function, given a framework's operations.
     point
         An array, or a dict of arrays.
     limit
-        What no Jacobian can be faster than, where that is known.
+        A bound on the speed of any Jacobian, where one is known.
     order
         How often the Jacobian is taken.
     quick
-        Whether it shows within seconds that the benchmarks run.
+        Whether a run of seconds, to show that the benchmarks run, includes the problem.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What was measured: numbers, one for each round, in rows, in a report that is written and read as JSON."""
+"""The results of measurements: a report of rows with one number for each round, written and read as JSON."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Samples:
         return statistics.median(self.rounds)
 
     def over(self, other: Samples) -> tuple[float, float, float]:
-        """Return lower quartile, median and upper quartile of the ratios to another's numbers of the same rounds."""
+        """Return the lower quartile, median and upper quartile of the ratios to other samples, round by round."""
         ratios = sorted(mine / theirs for mine, theirs in zip(self.rounds, other.rounds, strict=True))
         if len(ratios) < 2:
             return (ratios[0],) * 3
@@ -45,13 +45,13 @@ class Samples:
         return lower, middle, upper
 
     def beyond(self, other: Samples) -> float:
-        """Return the median of the differences from another's numbers of the same rounds."""
+        """Return the median of the differences from other samples, round by round."""
         return statistics.median(mine - theirs for mine, theirs in zip(self.rounds, other.rounds, strict=True))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One problem, of one size where it is one that grows, in one arena: what each contender needed."""
+    """The samples of each contender for a problem in an arena; a growing problem has a row for each size."""
 
     kind: str
     arena: str
@@ -61,7 +61,7 @@ class Row:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What no other row of a report shares."""
+        """The key of the row, which no other row of a report shares."""
         return self.kind, self.arena, self.problem, self.size
 
     def ratio(self, contender: str, reference: str) -> float:
@@ -71,13 +71,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All rows, and what a reader has to know of the machine and of the versions."""
+    """All rows, with the machine and the versions that produced them."""
 
     rows: tuple[Row, ...]
     about: Mapping[str, Any]
 
     def of(self, kind: str, arena: str | None = None) -> list[Row]:
-        """Return the rows of a kind, of one arena where it is named."""
+        """Return the rows of a kind, from one arena if `arena` names it."""
         return [row for row in self.rows if row.kind == kind and arena in (None, row.arena)]
 
     def arenas(self, kind: str) -> list[str]:
@@ -85,14 +85,17 @@ class Report:
         return list(dict.fromkeys(row.arena for row in self.of(kind)))
 
     def updating(self, older: Report, keep: Callable[[Row], bool]) -> Report:
-        """Return an older report with the rows of this one in place of those of the same; `keep` may refuse rows."""
+        """Return an older report, in which the rows of this report replace those with the same keys.
+
+        Rows that `keep` returns False for are left out.
+        """
         mine = {row.key: row for row in self.rows if keep(row)}
         kept = [mine.pop(row.key, row) for row in older.rows if keep(row)]
         versions = {**older.about["versions"], **self.about["versions"]}
         return Report((*kept, *mine.values()), {**self.about, "versions": versions})
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as what `json` writes."""
+        """Return the report in the types that `json` writes."""
         return {**self.about, "rows": [_row_as_json(row) for row in self.rows]}
 
 
@@ -127,7 +130,7 @@ def _row_of_json(found: Mapping[str, Any]) -> Row:
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write everything that was measured, one row to a line, so that a difference can be read."""
+    """Write a report with one row to a line, so that a diff can be read."""
     about, rows = report.as_json(), report.as_json()["rows"]
     del about["rows"]
     head = json.dumps(about, indent=1).removesuffix("\n}")

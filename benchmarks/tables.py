@@ -1,4 +1,4 @@
-"""What was measured as tables, in Markdown and in reStructuredText, and the short ones that README shows."""
+"""Tables of a report, in Markdown and in reStructuredText, and the short tables of README."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def markdown(self) -> str:
-        """Return it as Markdown, without the title."""
+        """Return the table in Markdown, without the title."""
         widths = [max(len(row[column]) for row in (self.headings, *self.rows)) for column in range(len(self.headings))]
         lines = [self.headings, ["-" * width for width in widths], *self.rows]
         return "\n".join(
@@ -38,7 +38,7 @@ class Table:
         )
 
     def restructured(self) -> str:
-        """Return it as a list table."""
+        """Return the table as a list table of reStructuredText."""
         lines = [f".. list-table:: {self.title}", "   :header-rows: 1", ""]
         for row in (self.headings, *self.rows):
             lines += [f"   {'*' if first else ' '} - {cell}".rstrip() for first, cell in _with_first(row)]

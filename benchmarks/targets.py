@@ -16,7 +16,7 @@ from .samples import FIRST, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row
 
 @dataclass(frozen=True)
 class Target:
-    """What a contender may need at most.
+    """The most that a contender may need.
 
     Times are divided by the reference's. Extra memory is in megabytes (10^6 bytes), the import in milliseconds over
     the reference.
@@ -30,7 +30,7 @@ class Target:
     at_most: float
 
     def found(self, row: Row) -> float:
-        """Return what a row has found."""
+        """Return the number that a row has found."""
         mine = row.values[self.contender]
         if self.kind == MEMORY:
             return mine.median
@@ -41,14 +41,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A target, and what was found."""
+    """A target, and the number that was found."""
 
     target: Target
     found: float
 
     @property
     def met(self) -> bool:
-        """Whether what was found is within the target."""
+        """Whether the number is within the target."""
         return self.found <= self.target.at_most
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """The smallest Jacobian, 3 -> 3, by everybody: ``python -m pytest -n 0 benchmarks/test_small.py``.
 
-pytest-benchmark compares the times of a run with those that ``--benchmark-autosave`` has kept of earlier ones.
+pytest-benchmark compares the times of a run with the times of earlier runs, kept by ``--benchmark-autosave``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .problems import PROBLEMS
 SMALLEST = PROBLEMS[0]
 CASES = [(arena.name, name) for arena in ARENAS if arena.is_there for name in arena.contenders()]
 WARM_UP = 12
-"""Calls before the first that counts, so that whoever compiles has compiled."""
+"""Calls before the first timed call, so that compilers have compiled."""
 
 
 @pytest.mark.parametrize(("arena", "contender"), CASES)

@@ -1,4 +1,4 @@
-"""Interleaved timing: every contender in turn, round after round, so that the machine's moods meet all alike."""
+"""Interleaved timing: all contenders in turn, round after round, so that a slow spell meets them alike."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Thunk = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is done to time one problem; all times in seconds.
+    """The effort of timing one problem; all times in seconds.
 
     Parameters
     ----------
     rounds
         Rounds of each contender, three at least where there is no time for all.
     seconds
-        What the calls of one contender in one round are to fill.
+        The time that the calls of one contender in one round are to fill.
     warm_up
         Calls before the first round, where `warm_seconds` allow them; `warm_up_at_least` in any case.
     at_most
@@ -66,7 +66,7 @@ def _calls(thunk: Thunk, effort: Effort) -> int:
 
 
 def time_calls(thunk: Thunk, calls: int = 1) -> float:
-    """Return the seconds that one of so many calls takes."""
+    """Return the mean seconds of a call, over a number of calls."""
     began = time.perf_counter()
     for _ in range(calls):
         thunk()

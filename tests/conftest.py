@@ -1,7 +1,9 @@
 """Fixtures that every test may ask for."""
 
-import numpy as np
+from functools import partial
+
 import pytest
+from tests.helpers.arrays import made
 
 import anyjac
 
@@ -9,4 +11,4 @@ import anyjac
 @pytest.fixture
 def array(backend: anyjac.Backend):
     """Make a float64 array of the backend."""
-    return lambda value: backend.asarray(np.asarray(value, dtype=np.float64))
+    return partial(made, backend)

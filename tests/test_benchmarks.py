@@ -1,4 +1,4 @@
-"""The benchmarks run, and show what they have measured; how fast anything is, is for their tables to say."""
+"""The benchmarks run, and show their measurements; whether the numbers are good is for their tables to say."""
 
 import importlib.util
 import json
@@ -23,8 +23,8 @@ from benchmarks.problems import PROBLEMS, TALL, perceptron
 from benchmarks.samples import FIRST, GROWTH, HOT, IMPORT, MEMBERS, MEMORY, SECOND, Report, Row, Samples
 from benchmarks.targets import TARGETS, Target, verdicts
 from benchmarks.timing import QUICK, Effort, interleave
+from tests.helpers.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 QUICK_PROBLEMS = [problem for problem in PROBLEMS if problem.quick]
 INSTALLED = [arena for arena in ARENAS if arena.is_there]
 
@@ -155,7 +155,7 @@ def test_a_cold_call_is_of_a_function_that_was_never_seen() -> None:
 
     small = QUICK_PROBLEMS[0]
     ops = operations.of_jax()
-    traced = {str(jax.make_jaxpr(cold._new(small).make(ops))(small.placed(ops))) for _ in range(3)}
+    traced = {str(jax.make_jaxpr(cold.never_seen(small).make(ops))(small.placed(ops))) for _ in range(3)}
     assert len(traced) == 3
     rows = cold.cold_rows(arena_named("jax"), small, QUICK)
     assert [(found.kind, list(found.values)) for found in rows] == [(k, ["jax.jacrev", OURS]) for k in (FIRST, SECOND)]
@@ -323,7 +323,7 @@ def test_plots_have_axes_titles_and_a_legend_and_are_the_same_each_time(measured
 
 
 def test_the_plot_of_ratios_marks_everybody_and_the_targets(measured: Report) -> None:
-    figure = plots._ratios(measured)
+    figure = plots.figure_of_ratios(measured)
     panel = figure.axes[0]
     assert (panel.get_title("left"), panel.get_xlabel()) == ("jax", "time / time of jax.jacrev")
     assert [label.get_text() for label in panel.get_yticklabels()] == ["3 -> 3", "tanh 1000"]
@@ -341,7 +341,7 @@ def test_the_plot_of_ratios_marks_everybody_and_the_targets(measured: Report) ->
 
 
 def test_the_plot_of_growth_has_a_panel_for_each_family(measured: Report) -> None:
-    figure = plots._growth(measured)
+    figure = plots.figure_of_growth(measured)
     assert [axes.get_title("left") for axes in figure.axes] == [f"jax: {family.name}" for family in FAMILIES]
     assert [axes.get_xlabel() for axes in figure.axes] == [family.grows for family in FAMILIES]
     assert [len(axes.lines) for axes in figure.axes] == [3, 2, 0]

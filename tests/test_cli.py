@@ -28,7 +28,7 @@ BACKEND_KEYS = {
     "devices": list,
     "jit": str,
 }
-"""What ``info --json`` says of a backend that is loaded."""
+"""The entries of ``info --json`` for a backend that is loaded."""
 
 ANYJAC = f"{shlex.quote(sys.executable)} -m anyjac"
 
@@ -96,7 +96,7 @@ def test_demo_is_in_single_precision_where_the_user_wants_it_and_says_so() -> No
 
 
 def test_demo_goes_on_where_another_backend_lacks_the_device(printed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANYJAC_DEVICE", "cpu:3")  # one of four that conftest.py gives JAX
+    monkeypatch.setenv("ANYJAC_DEVICE", "cpu:3")  # one of the four devices that conftest.py gives JAX
     text = printed("demo", "--backend", "jax")
     assert "by jax in float64" in text
     assert "not run: autograd: backend 'autograd' has no device 'cpu:3'" in text
@@ -132,7 +132,7 @@ def test_backends_lists_names_versions_states_and_capabilities(printed: Any) -> 
 
 
 def test_a_broken_backend_is_one_line_and_harms_nobody(printed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "60")  # fewer than the line has
+    monkeypatch.setenv("COLUMNS", "60")  # fewer columns than the line has
 
     def fail() -> Any:
         raise RuntimeError("the driver is too old")

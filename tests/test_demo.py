@@ -72,7 +72,7 @@ def test_conductances_and_current_act_on_the_potential_alone(backend: anyjac.Bac
 @pytest.mark.parametrize("x", [0.0, 1e-9, -0.009, 0.0099, 0.0101, 2.5, -3.0])
 def test_the_removable_singularity_has_value_slope_and_curvature(backend: anyjac.Backend, x: float) -> None:
     def series(order: int) -> float:
-        """Sum the Taylor series at 0 with Bernoulli's numbers, or differentiate the quotient."""
+        """Sum the Taylor series near 0 with Bernoulli's numbers, or differentiate the quotient."""
         bernoulli = {0: 1.0, 1: -1 / 2, 2: 1 / 6, 4: -1 / 30, 6: 1 / 42, 8: -1 / 30}
         return sum(
             b * math.perm(k, order) * x ** (k - order) / math.factorial(k) for k, b in bernoulli.items() if k >= order

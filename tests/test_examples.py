@@ -124,7 +124,7 @@ SCRIPTS = {
     "stream_to_disk": (("--rows", "300", "--columns", "200"), "largest error of 20 rows: "),
     "thurber_regression": ((), "  b7   4.972729"),
 }
-"""Each script with its arguments, and what it prints."""
+"""Each script with its arguments, and its output."""
 
 
 @pytest.mark.exhaustive_on("jax", "torch")

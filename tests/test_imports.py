@@ -1,16 +1,15 @@
-"""What ``import anyjac`` costs, and that every public name is there and documented."""
+"""The imports behind ``import anyjac``; and every public name exists and is documented."""
 
 import ast
 import inspect
 import io
 import pydoc
-import subprocess
-import sys
 from contextlib import redirect_stdout
 from types import ModuleType
 from typing import Any
 
 import pytest
+from tests.helpers.interpreters import printed_by
 
 import anyjac
 from anyjac import public_names, returned_types
@@ -23,14 +22,7 @@ ERRORS = [name for name, found in OBJECTS.items() if inspect.isclass(found) and 
 
 def imported_by(code: str) -> set[str]:
     """Return the top-level modules that a new interpreter has imported after the code."""
-    result = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys\nprint(*(name.partition('.')[0] for name in sys.modules))"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return set(result.stdout.split())
+    return set(printed_by(f"{code}\nimport sys\nprint(*(name.partition('.')[0] for name in sys.modules))").split())
 
 
 def test_the_import_brings_in_nothing_but_itself() -> None:

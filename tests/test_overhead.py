@@ -1,10 +1,9 @@
-"""The measurement of anyjac's own cost runs; what it finds is for its table to say."""
+"""The measurement of anyjac's own cost runs; whether the cost is good is for its table to say."""
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.repository import ROOT
 
 
 def test_the_overhead_is_measured_and_profiled() -> None:

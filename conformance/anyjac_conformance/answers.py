@@ -1,4 +1,4 @@
-"""What a scenario is held against: arrays with dtypes, plain values, errors; and the comparison.
+"""The answers of scenarios (arrays with dtypes, plain values, errors), and the comparison of a result with its answer.
 
 An answer is a tree of containers whose leaves are NumPy arrays (the observed leaf must be an array of the backend,
 without a trace, of that shape, dtype and value), `Array` for dtypes that NumPy lacks, or plain Python values.
@@ -46,7 +46,7 @@ class Raises:
         object.__setattr__(self, "fragments", fragments)
 
     def faults_of(self, error: BaseException | None) -> list[str]:
-        """Return what is wrong with an error, or with there being none."""
+        """Return how an error differs from the expected one; no error at all is a fault too."""
         wanted = self.kind.__name__
         if error is None:
             return [f"nothing was raised, {wanted} was expected"]
@@ -58,7 +58,7 @@ class Raises:
 def faults(
     backend: Backend, observed: Any, answer: Any, path: str = "result", errors: list[float] | None = None
 ) -> Iterator[str]:
-    """Yield each difference between what was observed and the answer, with the path to it.
+    """Yield each difference between the observed result and the answer, with its path.
 
     The relative error of each array of floats is appended to `errors`.
     """

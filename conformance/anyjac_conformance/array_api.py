@@ -388,7 +388,7 @@ CONSTANT: Final[dict[str, Body]] = {
     **{name: _same(name, VECTOR)[0] for name in ("ceil", "floor", "ones_like", "round", "sign", "trunc", "zeros_like")},
     "floor_divide": Body(lambda xp, x: xp.floor_divide(x, 0.4), VECTOR),
 }
-"""Functions with floats as results that are constant between jumps: their derivative is zero."""
+"""Functions that return floats and are constant between jumps, so that their derivative is zero."""
 
 BY_NATURE: Final = (
     "all",
@@ -430,7 +430,7 @@ BY_NATURE: Final = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one body on one backend: right, wrong or refused, and why."""
+    """The verdict on one body on one backend: right, wrong or refused, with the reason."""
 
     name: str
     status: str

@@ -1,4 +1,4 @@
-"""The clauses of the contract, as one table: an anchor and the sentence that it stands for.
+"""The clauses of the contract in one table: the sentence behind each anchor.
 
 Every clause has at least one scenario, and every scenario names one clause; a test holds the two lists together.
 """
@@ -70,14 +70,14 @@ CLAUSES: Final[dict[str, str]] = {
     "variables/created-inside": "A Variable created inside the function lives there and holds no tracer afterwards.",
     # ---- composition -----------------------------------------------------------------------------------------------
     "composition/once": "The function runs exactly once per call.",
-    "composition/chunks": "`chunk_size` changes nothing but memory; what is no positive int or None is refused.",
+    "composition/chunks": "`chunk_size`, a positive int or None, changes nothing but memory; other values are refused.",
     "composition/nested": "Transforms within transforms give what the mathematics says, Variables at each level.",
     "composition/native-grad": "Inside and around the framework's own grad the derivative is right.",
     "composition/native-jit": "Inside and around the framework's own compiler the derivative is right.",
     "composition/native-vmap": "Inside and around the framework's own vectorising map the derivative is right.",
     # ---- the family ------------------------------------------------------------------------------------------------
     "grad/packing": "`grad` packs the gradient of a scalar as `jacrev` packs a Jacobian.",
-    "grad/scalar": "What is no scalar is refused by `grad`, naming its shape.",
+    "grad/scalar": "`grad` refuses an output that is no scalar, naming its shape.",
     "vector-grad/sum": "`vector_grad` is the pullback of ones: the gradient of the sum of all outputs.",
     "value-and-grad/order": "`value_and_grad` returns the value first, then the gradient.",
     "derivative/scalar": "`derivative` is with respect to one number, and has the tree of the output.",
@@ -101,7 +101,7 @@ CLAUSES: Final[dict[str, str]] = {
     "jit/method": "A method under `jit` has `self` bound, and each object its own Variables.",
     # ---- mapped ----------------------------------------------------------------------------------------------------
     "vmap/results": "`vmap` gives what the function gives for each example, with one more axis; transforms alike.",
-    "vmap/axes": "`in_axes` and `out_axes` are ints or trees of them, by keys; what does not fit is named.",
+    "vmap/axes": "`in_axes` and `out_axes` are ints or trees of ints, by keys; axes that do not fit are named.",
     "vmap/variables": "Under `vmap` all examples read a Variable's one value, and differentiate with respect to it.",
     "vmap/writes": "A Variable written under `vmap` is an error naming it, and every Variable is as it was.",
     # ---- rows and products -----------------------------------------------------------------------------------------

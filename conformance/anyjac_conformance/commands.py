@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from .scenario import Scenario
 
 AT_MOST = 3
-"""How many scenarios with the same fault are printed; a report has them all."""
+"""How many scenarios with the same fault are printed; a report lists all of them."""
 
 ALL = "all"
-"""Name that stands for every backend that can be used."""
+"""The name by which the command line asks for every usable backend."""
 
 
 def add_commands(commands: Any) -> None:
@@ -32,7 +32,7 @@ def add_commands(commands: Any) -> None:
     actions = conformance.add_subparsers(title="actions", metavar="ACTION")
     _add_run(actions)
 
-    compare = actions.add_parser("compare", help="list what changed between two reports")
+    compare = actions.add_parser("compare", help="list the changes between two reports")
     compare.add_argument("old", help="report.json of the earlier run")
     compare.add_argument("new", help="report.json of the later run")
     compare.set_defaults(run=_compare)
@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_run(actions: Any) -> None:
-    run = actions.add_parser("run", help="run scenarios, print what came of them, write the reports")
+    run = actions.add_parser("run", help="run scenarios, print the results, write the reports")
     run.add_argument(
         "--backend",
         action="append",

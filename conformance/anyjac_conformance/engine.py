@@ -1,4 +1,4 @@
-"""The engine: runs scenarios against one backend and says what came of each."""
+"""The engine: runs scenarios against one backend and returns a result for each."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def check_backend(
     backend
         A name, or a `Backend` object, which is registered for the length of the run if its name is free.
     scenarios
-        Those to run; None for all.
+        The scenarios to run; None for all of them.
     device
         Name of the device on which arrays are made and the work is done; None for the backend's default.
     expected
-        Failures that are expected; one that does not come is a failure.
+        Failures to expect; a scenario that passes in spite of its entry counts as failed.
     on_fail
         ``"raise"`` raises when all have run and some have failed; ``"collect"`` only returns the results.
     progress
@@ -81,8 +81,8 @@ def run_scenario(
     scenario: Scenario, backend: Backend, *, device: str | None = None, expected: Sequence[Expectation] = ()
 ) -> Result:
     """Run one scenario in a context of its own, in which `backend` is the chosen one."""
-    place = backend.devices()[0] if device is None else backend.resolve_device(device)
-    lab = Lab(backend, None if device is None else place)
+    used = backend.devices()[0] if device is None else backend.resolve_device(device)
+    lab = Lab(backend, None if device is None else used)
     started = time.perf_counter()
     observed, error = contextvars.Context().run(_observe, scenario, lab)
     undeclared = sorted(scenario.requires - backend.capabilities)
@@ -107,13 +107,13 @@ def run_scenario(
         error=error if found else None,
         seconds=time.perf_counter() - started,
         worst_error=max(errors, default=None),
-        device=backend.device_name(place),
+        device=backend.device_name(used),
     )
 
 
 @contextmanager
 def _registered(backend: str | Backend) -> Iterator[Backend]:
-    """Let anyjac know a backend object by its name for the length of a run, if no other has that name."""
+    """Register a backend object for the length of a run, unless a backend of its name is registered."""
     if not isinstance(backend, Backend) or backend.name in {info.name for info in anyjac.backends()}:
         yield anyjac.get_backend(backend)
         return

@@ -31,11 +31,11 @@ class Expectation:
     scenario
         Ids of scenarios, with ``*`` for any text.
     reason
-        Why it fails; what a reader of the report is told.
+        Why the scenario fails, in the words that a report prints.
     backend
         The backend's name, ``*`` for every one.
     raises
-        Name of the exception that it has to fail with; empty where a wrong answer is expected.
+        Name of the exception with which the scenario has to fail; empty where a wrong answer is expected.
     """
 
     scenario: str
@@ -44,11 +44,11 @@ class Expectation:
     raises: str = ""
 
     def covers(self, scenario: Scenario, backend: str) -> bool:
-        """Tell whether this is about a scenario on a backend."""
+        """Return whether the entry is about a scenario on a backend."""
         return fnmatchcase(scenario.id, self.scenario) and fnmatchcase(backend, self.backend)
 
     def faults_of(self, error: BaseException | None, found: Sequence[str]) -> list[str]:
-        """Return what is wrong with a failure that was expected, or with there being none."""
+        """Return how a failure differs from the expected one; no failure at all is a fault too."""
         if not found:
             return [f"it passed, and was expected to fail ({self.reason}); take it out of the expected failures"]
         if self.raises and type(error).__name__ != self.raises:
@@ -65,12 +65,12 @@ def load_expectations(path: str | Path, scenarios: Iterable[Scenario]) -> list[E
     path
         The file, in TOML: tables ``[[expected]]`` with the attributes of `Expectation`.
     scenarios
-        Those that there are.
+        The scenarios of the suite.
 
     Raises
     ------
     InputValueError
-        If the file is not of this form, an entry lacks a reason, or names no scenario that there is.
+        If the file is not of this form, an entry lacks a reason, or an entry fits none of the scenarios.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`Lab`: what a scenario works with. One backend, and the ways to make its arrays."""
+"""`Lab`: the backend under test, and the ways in which a scenario makes its arrays."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Lab:
         return self.backend.asarray(wide, dtype=getattr(self.xp, dtype), device=self.device)
 
     def compile(self, fun: Callable[..., Any]) -> Any:
-        """Compile a function by the framework's own compiler, as if it were written down once for each call.
+        """Compile a copy of a function, with a code object of its own, by the framework's own compiler.
 
-        Without a code of its own, functions made by one line of source would share the cache of a compiler that goes
-        by code, and be left uncompiled when it is full.
+        Functions that one line of source makes share a code object. A compiler that keeps its programs by code object
+        would run out of room for them, and leave later functions uncompiled.
         """
         assert isinstance(fun, FunctionType)
         own = FunctionType(fun.__code__.replace(), fun.__globals__, fun.__name__, fun.__defaults__, fun.__closure__)
@@ -54,7 +54,7 @@ class Lab:
 
     @property
     def last_device(self) -> Any:
-        """The device of the backend that is farthest from the default one."""
+        """The last device of the backend, far from the default one."""
         return list(self.backend.devices())[-1]
 
     @property
@@ -64,7 +64,7 @@ class Lab:
 
     @property
     def last_device_name(self) -> str:
-        """Its name."""
+        """The name of the last device of the backend."""
         return self.backend.device_name(self.last_device)
 
     @property
@@ -78,7 +78,7 @@ class Lab:
         return self.backend.device_name(self.backend.devices()[0])
 
     def unnamed(self, do: Callable[[], Any]) -> Any:
-        """Call `do` where no context names a backend."""
+        """Call `do` in a context that names no backend."""
         return contextvars.Context().run(do)
 
     @contextmanager

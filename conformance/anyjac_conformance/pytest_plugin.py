@@ -1,9 +1,9 @@
 """The pytest plugin: ``pytest --pyargs anyjac_conformance``, and the fixtures ``backend`` and ``xp`` for any project.
 
 The options exist only in a run that names ``anyjac_conformance``, so that they cannot clash with those of a project
-that happens to have anyjac installed. Such a project says in its configuration, ``anyjac_backends = ["jax", "torch"]``,
-on which backends the tests run that use the fixtures; without it they run on the chosen one. anyjac is imported when a
-test needs it.
+that happens to have anyjac installed. Such a project lists backends in its configuration,
+``anyjac_backends = ["jax", "torch"]``, and tests that use the fixtures run on each; without a list they run on the
+chosen backend. anyjac is imported when a test needs it.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def backend_names(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests that use the fixture `backend`, if it is this one, on each backend."""
+    """Run the tests that use this module's fixture `backend` on each backend of the run."""
     if "backend" in metafunc.fixturenames and _is_ours(metafunc):
         metafunc.parametrize("backend", backend_names(metafunc.config), indirect=True, scope="session")
 
 
 def _is_ours(metafunc: pytest.Metafunc) -> bool:
-    """Tell whether the fixture is this module's: a project may have one of the same name."""
+    """Return whether the fixture `backend` is this module's: a project may have its own fixture of this name."""
     definitions = metafunc._arg2fixturedefs.get("backend", ())
     return bool(definitions) and definitions[-1].func.__module__ == __name__
 
@@ -88,7 +88,7 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what came of the scenarios: for each backend, and for each clause where pytest is verbose."""
+    """Print how often each status occurred, for each backend, and for each clause where pytest is verbose."""
     counts: dict[str, Counter[tuple[str, str]]] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:

@@ -1,4 +1,4 @@
-"""`Result`: what came of one scenario on one backend."""
+"""`Result`: the outcome of one scenario on one backend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .scenario import Scenario
 
 FORMAT: Final = "anyjac-conformance"
 VERSION: Final = 1
-"""What a report of results says of itself, so that readers know its form."""
+"""The form of a report and its version, which each report states."""
 
 PASSED: Final = "passed"
 FAILED: Final = "failed"
@@ -20,10 +20,10 @@ EXPECTED_FAILURE: Final = "expected failure"
 
 STATUSES: Final[dict[str, str]] = {
     PASSED: "the answer is right",
-    NOT_DECLARED: "the backend lacks a capability that is needed, and refused, as it has to",
-    EXPECTED_FAILURE: "it failed as the author of the backend said it would",
-    FAILED: "the answer is wrong, or an error did not come",
-    ERROR: "an exception came that was not expected",
+    NOT_DECLARED: "the backend lacks a capability that is needed, and refused the scenario",
+    EXPECTED_FAILURE: "the scenario failed as the backend's author expected",
+    FAILED: "the answer is wrong, or an expected error was not raised",
+    ERROR: "an unexpected exception was raised",
 }
 """Every status, the best first."""
 
@@ -33,21 +33,21 @@ BAD: Final = frozenset({FAILED, ERROR})
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one scenario on one backend.
+    """The outcome of one scenario on one backend.
 
     Attributes
     ----------
     status
         One of `STATUSES`.
     faults
-        What was wrong, each with the path to it; empty unless the status is ``failed``, ``error`` or ``expected
+        Differences from the answer, each with its path; empty unless the status is ``failed``, ``error`` or ``expected
         failure``.
     reason
         Which capabilities were lacking, or why the failure was expected; empty otherwise.
     error
-        The exception, where one was raised that was not expected.
+        The exception that was raised, where there are faults.
     seconds
-        How long it took.
+        How long the scenario took.
     worst_error
         Largest error of a number, relative to the largest one of its array or to 1; None where no floats were compared.
     device
@@ -66,11 +66,11 @@ class Result:
 
     @property
     def bad(self) -> bool:
-        """Whether the backend is rejected by it."""
+        """Whether the result rejects the backend."""
         return self.status in BAD
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a report holds it."""
+        """Return the result as an entry of a report."""
         error = self.error
         return {
             "backend": self.backend,

@@ -1,4 +1,4 @@
-"""`Scenario`: one documented behaviour as data, and `Collection`, which gathers those of one subject."""
+"""`Scenario`: one documented behaviour as data, and `Collection`, which gathers the scenarios of one subject."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Observation = Callable[[Lab], Any]
 
 @dataclass(frozen=True)
 class Scenario:
-    """Something to do with a backend, and what has to come of it.
+    """A check with a known answer: a piece of work on a backend, and its right result.
 
     Attributes
     ----------
@@ -22,12 +22,12 @@ class Scenario:
     clause
         The clause of the contract that it documents, a key of `CLAUSES`.
     observe
-        Does it, and returns what it saw.
+        Does the work, and returns the observed result.
     answer
-        What has to be seen: a tree as `answers` describes, known analytically; `Raises`; or a function of the lab
-        that gives one of these, where it depends on what the backend has (its devices, its name).
+        The right result: a tree as `answers` describes, known analytically; `Raises`; or a function of the lab that
+        returns one of these, where the answer depends on the backend (its devices, its name).
     requires
-        Capabilities that a backend must declare. One that does not must refuse the scenario.
+        Capabilities that a backend must declare; a backend without them must refuse the scenario.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Collection:
     def __call__(
         self, clause: str, *, answer: Any, requires: tuple[str, ...] = ()
     ) -> Callable[[Observation], Observation]:
-        """Add the decorated function as a scenario, named as it is."""
+        """Add the decorated function as a scenario with the function's name."""
 
         def add(observe: Observation) -> Observation:
             self.add(Scenario(observe.__name__.replace("_", " "), clause, observe, answer, frozenset(requires)))

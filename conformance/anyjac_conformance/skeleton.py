@@ -30,7 +30,7 @@ def write_skeleton(name: str, folder: str | Path | None = None) -> Path:
     name
         The backend's name, a Python identifier in lower case.
     folder
-        Where to write; None for ``anyjac-NAME`` in the working directory. It must not exist, or be empty.
+        Where to write; None for ``anyjac-NAME`` in the working directory. The folder must be new or empty.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def write_skeleton(name: str, folder: str | Path | None = None) -> Path:
     Raises
     ------
     InputValueError
-        If the name cannot be one, is taken, or the folder is in use.
+        If the name is no Python identifier in lower case or is taken, or if the folder is in use.
 
     Examples
     --------

@@ -23,7 +23,7 @@ WEIGHTS = _random.normal(size=(6, 6)) / 3
 LABELS = np.array([0, 2, 1, 2, 0])
 
 BODIES: dict[str, tuple[Callable[[Any, Array], Array], np.ndarray]] = {}
-"""What each one is called, its function of namespace and array, and the point at which it is differentiated."""
+"""By name: a function of namespace and array, and the point at which it is differentiated."""
 
 
 def body(point: np.ndarray = POINT) -> Callable[[Any], Any]:

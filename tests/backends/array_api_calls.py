@@ -24,7 +24,7 @@ REAL_NUMERIC = INTEGER + REAL
 ALL = BOOL + NUMERIC
 
 SHAPES = ((), (1,), (3,), (2, 3), (0,), (2, 0), (2, 1, 3))
-"""Few, so that a framework that compiles for each shape does so once."""
+"""Few shapes, since some frameworks compile for each."""
 MATRICES = ((2, 2), (3, 3), (2, 3, 3))
 PAIRS = (
     *((shape, shape) for shape in SHAPES),
@@ -50,7 +50,7 @@ class Call:
 
 
 def values(draw: Draw, shape: tuple[int, ...], dtype: str, low: float = -3.0, high: float = 3.0) -> Any:
-    """Draw an array; a seed is drawn in the place of many numbers, and some of them are round."""
+    """Draw an array by way of a seed, which is drawn in the place of many numbers; some elements are whole."""
     random = np.random.default_rng(draw(st.integers(0, 999)))
     if dtype == "bool":
         return np.asarray(random.integers(0, 2, shape), dtype=bool)
@@ -81,7 +81,7 @@ def axes_of(draw: Draw, x: Any) -> Any:
 
 
 def options(draw: Draw, **choices: Any) -> dict[str, Any]:
-    """Draw which keywords are given, and with what."""
+    """Draw the keywords that are given, and their values."""
     return {name: draw(strategy) for name, strategy in choices.items() if draw(st.booleans())}
 
 
@@ -233,7 +233,7 @@ def _binary(dtypes: tuple[str, ...], low: float, high: float) -> st.SearchStrate
 
 
 def _compatible(draw: Draw, dtype: str, dtypes: tuple[str, ...]) -> str:
-    """Draw a dtype that the standard promotes with another: of its own kind."""
+    """Draw a dtype of the same kind, with which the standard promotes `dtype`."""
     kinds = (BOOL, INTEGER, FLOATING)
     kind = next(kind for kind in kinds if dtype in kind)
     return str(draw(st.sampled_from([other for other in kind if other in dtypes])))

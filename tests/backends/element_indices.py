@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from anyjac import Backend
+
 SHAPE = (3, 4)
 INDICES: dict[str, Any] = {
     "an int": 1,
@@ -20,3 +22,10 @@ INDICES: dict[str, Any] = {
     "nothing": slice(0, 0),
     "an empty mask": np.zeros(SHAPE, dtype=bool),
 }
+
+
+def own_index(backend: Backend, index: Any) -> Any:
+    """Return an index whose arrays are those of the backend."""
+    if isinstance(index, tuple):
+        return tuple(own_index(backend, part) for part in index)
+    return backend.asarray(index) if isinstance(index, np.ndarray) else index

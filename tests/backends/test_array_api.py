@@ -11,15 +11,16 @@ from typing import Any
 
 import array_api_strict as strict
 import numpy as np
+import optree
 import pytest
 from array_api_calls import BINARY, CALLS, FLOATING, OPERATORS, REAL, UNARY, Call
 from hypothesis import HealthCheck, assume, given, settings
 
 import anyjac
 from anyjac import NotSupportedError
-from anyjac.trees.structure import flatten
 
 strict.set_array_api_strict_flags(api_version="2024.12")
+STRICT_ARRAY, STRICT_DTYPE = type(strict.asarray(0.0)), type(strict.float64)
 
 EXAMPLES = {
     name: settings(
@@ -46,12 +47,12 @@ DEVIATIONS = {
     ("torch", "prod", "uint8"): "int64, since torch does little with uint64",
     ("torch", "sum", "uint8"): "int64, since torch does little with uint64",
 }
-"""What a framework does otherwise than the standard says; such calls are left out."""
+"""Deviations of frameworks from the standard; such calls are left out."""
 
 WITHOUT_ARRAYS = frozenset(
     {"arange", "empty", "eye", "fft.fftfreq", "fft.rfftfreq", "full", "linspace", "ones", "zeros"}
 )
-"""Functions that make floats of the framework's default dtype unless told otherwise: it is float32 for torch."""
+"""Functions that make floats of the framework's default dtype if none is given: float32 for torch."""
 
 
 # ---- making a call -------------------------------------------------------------------------------------------------
@@ -93,14 +94,14 @@ def _traced(backend: anyjac.Backend, name: str, call: Call) -> Any:
     def fun(*primals: Any) -> tuple[list[Any], list[Any]]:
         traced = {id(x): primal for x, primal in zip(arrays, primals, strict=True)}
         result = _run(backend.namespace, name, call, lambda x: traced[id(x)] if id(x) in traced else backend.asarray(x))
-        leaves, tree = flatten(_opened(result))
+        leaves, tree = optree.tree_flatten(_opened(result))
         found.append((tree, [None if backend.is_array(leaf) else leaf for leaf in leaves]))
         return [], [leaf for leaf in leaves if backend.is_array(leaf)]
 
     _, _, untraced = backend.vjp(fun, [backend.asarray(x) for x in arrays])
     tree, leaves = found[0]
     remaining = iter(untraced)
-    return tree.unflatten([next(remaining) if leaf is None else leaf for leaf in leaves])
+    return optree.tree_unflatten(tree, [next(remaining) if leaf is None else leaf for leaf in leaves])
 
 
 def _deviates(backend: anyjac.Backend, name: str, call: Call) -> bool:
@@ -138,12 +139,12 @@ def _compare(backend: anyjac.Backend, name: str, found: Any, expected: Any) -> N
         assert len(found) == len(expected)
         for position, (mine, theirs) in enumerate(zip(found, expected, strict=True)):
             _compare(backend, f"{name}[{position}]", mine, theirs)
-    elif isinstance(expected, strict._array_object.Array):
+    elif isinstance(expected, STRICT_ARRAY):
         assert backend.is_array(found), f"{type(found)} is no array"
         assert (backend.dtype_name(found.dtype), tuple(found.shape)) == (_name(expected.dtype), expected.shape)
         if name not in ("empty", "empty_like"):
             _compare_values(name, backend.to_numpy(found), np.from_dlpack(expected))
-    elif isinstance(expected, strict._dtypes.DType):
+    elif isinstance(expected, STRICT_DTYPE):
         assert backend.dtype_name(found) == _name(expected)
     else:
         assert found == expected
@@ -161,7 +162,7 @@ def _compare_values(name: str, found: Any, expected: Any) -> None:
 
 
 def _determined(name: str, basis: Any) -> Any:
-    """Return what is unique about a factor: magnitudes, of the vectors that belong to both factors."""
+    """Return the part of a factor that the standard determines: magnitudes, of the vectors in both factors."""
     rows, columns = basis.shape[-2:]
     count = {"linalg.qr[0]": min(rows, columns, 2), "linalg.svd[0]": min(rows, columns, 2)}.get(name, columns)
     height = {"linalg.svd[2]": min(rows, columns, 2), "linalg.qr[1]": min(rows, 2)}.get(name, rows)
@@ -235,7 +236,7 @@ def test_a_traced_call_gives_the_same(backend: anyjac.Backend, name: str) -> Non
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e-7, 1e300])
 SIGN_OF_ZERO = {"jax": {"floor_divide", "maximum", "minimum", "remainder", "sign"}, "torch": {"remainder"}}
-"""Where a framework's zero has another sign than the standard says."""
+"""Calls whose zero has another sign than in the standard."""
 
 FOR_FLOATS = sorted(name for name, (dtypes, _, _) in {**UNARY, **BINARY}.items() if set(REAL) <= set(dtypes))
 

@@ -1,4 +1,4 @@
-"""autograd's array-API namespace: what is constant, what is refused, what plain arrays and boxes are given."""
+"""autograd's array-API namespace: constants, refusals, and calls with plain arrays and boxes."""
 
 from collections.abc import Callable
 from typing import Any

@@ -19,6 +19,7 @@ from autograd.extend import defvjp, primitive
 from autograd.tracer import getval
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.helpers.forced_paths import forced
 
 import anyjac
 from anyjac import jacrev
@@ -33,13 +34,7 @@ Array = Any
 Function = Callable[[Array], Array]
 
 
-def forced(path: str) -> AutogradBackend:
-    backend = AutogradBackend()
-    backend.forced_path = path
-    return backend
-
-
-BACKENDS = {path: forced(path) for path in PATHS}
+BACKENDS = {path: forced(AutogradBackend, path) for path in PATHS}
 FAST = ("structured", "batched")
 
 

@@ -22,7 +22,7 @@ def forget() -> None:
 
 @pytest.fixture(autouse=True)
 def looked_for_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Look for the compiler, as outside of the tests, and as if for the first time."""
+    """Look for the compiler as outside of the tests, and anew in each test."""
     monkeypatch.setattr(code_generation, "is_possible", IS_POSSIBLE)
     forget()
     yield

@@ -1,10 +1,8 @@
 """``at(x)[index]`` for every kind of index, dtype, and the frameworks' own transforms; NumPy says what is right."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-from element_indices import INDICES, SHAPE
+from element_indices import INDICES, SHAPE, own_index
 
 import anyjac
 from anyjac import DtypeError, InputTypeError, NotSupportedError, jacrev
@@ -17,12 +15,6 @@ REPEATS = {
 }
 
 
-def _own(backend: anyjac.Backend, index: Any) -> Any:
-    if isinstance(index, tuple):
-        return tuple(_own(backend, part) for part in index)
-    return backend.asarray(index) if isinstance(index, np.ndarray) else index
-
-
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", [*INDICES, *REPEATS])
 def test_an_update_gives_what_the_ufunc_at_the_index_gives(backend: anyjac.Backend, name: str, method: str) -> None:
@@ -31,7 +23,7 @@ def test_an_update_gives_what_the_ufunc_at_the_index_gives(backend: anyjac.Backe
     value = 1.3 * np.cos(np.arange(x[index].size, dtype=float)).reshape(x[index].shape) + 5
     expected = x.copy()
     METHODS[method].at(expected, index, value)
-    found = getattr(anyjac.at(backend.asarray(x))[_own(backend, index)], method)(backend.asarray(value))
+    found = getattr(anyjac.at(backend.asarray(x))[own_index(backend, index)], method)(backend.asarray(value))
     assert np.allclose(backend.to_numpy(found), expected, rtol=1e-15, atol=0)
 
 
@@ -41,7 +33,7 @@ def test_the_derivative_of_a_sum_at_an_index_is_one_where_it_goes(backend: anyja
     places = np.arange(12).reshape(SHAPE)[index]
     expected = (np.arange(12)[:, None] == places.ravel()).astype(float).reshape(*SHAPE, *places.shape)
     x = backend.asarray(np.arange(12.0).reshape(SHAPE))
-    own = _own(backend, index)
+    own = own_index(backend, index)
     found = jacrev(lambda v: anyjac.at(x)[own].add(v))(backend.asarray(np.ones(places.shape)))
     assert np.array_equal(backend.to_numpy(found), expected)
 

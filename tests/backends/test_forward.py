@@ -1,4 +1,4 @@
-"""Forward mode of each backend: the same as reverse mode, whatever an operator has rules for."""
+"""Forward mode of each backend gives the same as reverse mode, whichever rules an operator has."""
 
 import gc
 import threading
@@ -15,6 +15,9 @@ import torch
 from autograd.extend import defjvp, defvjp, primitive
 from autograd.tracer import getval, isbox
 from test_autograd_paths import OPERATIONS
+from tests.helpers.forced_paths import forced
+from tests.helpers.threads import in_another_thread
+from tests.helpers.torch_functions import HiddenSquare, tensor
 from torch.autograd import forward_ad
 
 import anyjac
@@ -31,13 +34,7 @@ from anyjac_torch.backend import TorchBackend
 F64 = torch.float64
 
 
-def forced(path: str) -> TorchBackend:
-    backend = TorchBackend()
-    backend.forced_path = path
-    return backend
-
-
-DUALS, TRANSPOSED = forced("forward"), forced("transposed")
+DUALS, TRANSPOSED = forced(TorchBackend, "forward"), forced(TorchBackend, "transposed")
 BACKENDS: dict[str, Backend] = {
     "autograd": AutogradBackend(),
     "jax": JaxBackend(),
@@ -46,10 +43,6 @@ BACKENDS: dict[str, Backend] = {
 }
 every_backend = pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
 torch_paths = pytest.mark.parametrize("backend", [DUALS, TRANSPOSED], ids=["duals", "transposed"])
-
-
-def tensor(values: Any) -> torch.Tensor:
-    return torch.tensor(values, dtype=F64)
 
 
 def somewhere(like: np.ndarray) -> np.ndarray:
@@ -424,7 +417,7 @@ HAVE_NO_TANGENTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @pytest.mark.parametrize("name", HAVE_NO_TANGENTS)
 def test_without_a_rule_the_function_is_run_again_from_its_beginning_and_remembered(name: str) -> None:
-    backend, count, runs = forced("forward"), Variable(torch.tensor(0)), []
+    backend, count, runs = forced(TorchBackend, "forward"), Variable(torch.tensor(0)), []
 
     def f(x: torch.Tensor) -> torch.Tensor:
         runs.append(1)
@@ -439,9 +432,10 @@ def test_without_a_rule_the_function_is_run_again_from_its_beginning_and_remembe
 
 
 def test_an_error_of_the_users_is_raised_and_not_remembered() -> None:
-    backend, fails = forced("forward"), [True]
+    backend, fails, ways = forced(TorchBackend, "forward"), [True], []
 
     def f(x: torch.Tensor) -> torch.Tensor:
+        ways.append(x.requires_grad)
         if fails[0]:
             raise RuntimeError("mine")
         return x * 2
@@ -449,8 +443,9 @@ def test_an_error_of_the_users_is_raised_and_not_remembered() -> None:
     with pytest.raises(RuntimeError, match="mine"):
         jvp(f, backend=backend)(tensor(1.0), tensor(1.0))
     fails[0] = False
-    assert f not in backend._without_tangents
+    ways.clear()
     assert jvp(f, backend=backend)(tensor(1.0), tensor(1.0)).item() == 2.0
+    assert ways == [False]  # on dual tensors, not on the graph
 
 
 def test_dual_tensors_are_for_large_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -463,7 +458,7 @@ def test_dual_tensors_are_for_large_arrays(monkeypatch: pytest.MonkeyPatch) -> N
         assert torch.equal(jvp(lambda x: x * x, backend=backend)(x, x), 2 * x)
         assert len(pushed) == (size == 100)
     torch.func.vmap(jvp(lambda x: x * x, backend=backend))(torch.ones(2, 100), torch.ones(2, 100))
-    assert len(pushed) == 1  # within a transform there is the way that goes with it
+    assert len(pushed) == 1  # within a transform, the way of that transform is taken
 
 
 @torch_paths
@@ -527,7 +522,7 @@ def test_a_parameter_that_goes_past_the_operators_is_refused_in_forward_mode(ele
         value, pushed = jvp(lambda: (w * cubed(unused.detach())).sum(), w, return_value=True)(tangent)[::-1]
         assert (value.item(), pushed.item()) == (2.0 * elements, elements)
         pushed = jvp(lambda: (w * unused).sum(), w)(tangent)
-    assert pushed.requires_grad == grad_enabled  # what nobody differentiates belongs to the user's graph
+    assert pushed.requires_grad == grad_enabled  # an undifferentiated tensor belongs to the user's graph
 
 
 def test_the_level_of_dual_tensors_is_left_to_who_has_it() -> None:
@@ -547,7 +542,7 @@ def test_another_thread_takes_the_other_way_while_one_has_the_level() -> None:
         y = x * x
         inside.set()
         assert finished.wait(30)
-        return y * x  # whose tangent has been kept
+        return y * x  # y has kept its tangent
 
     def quick(x: torch.Tensor) -> torch.Tensor:
         ways.append(x.requires_grad)
@@ -562,7 +557,13 @@ def test_another_thread_takes_the_other_way_while_one_has_the_level() -> None:
     assert ways == [True]  # on the graph
     jvp(quick, backend=DUALS)(t, x)
     assert ways == [True, False]
-    assert quick not in DUALS._without_tangents
+
+
+def runs_on_duals(backend: TorchBackend) -> bool:
+    """Return whether a function is run on dual tensors here and now, and not on the graph."""
+    ways: list[bool] = []
+    jvp(lambda x: ways.append(x.requires_grad) or x * x, backend=backend)(tensor(1.0), tensor(1.0))
+    return ways == [False]
 
 
 def test_an_error_gives_the_level_back() -> None:
@@ -571,29 +572,15 @@ def test_an_error_gives_the_level_back() -> None:
 
     with pytest.raises(ZeroDivisionError):
         jvp(fail, backend=DUALS)(tensor(1.0), tensor(1.0))
-    assert not torch_forward._level._is_owned()
+    assert in_another_thread(lambda: runs_on_duals(DUALS))
     assert forward_ad._current_level == -1
     assert torch._C._functorch.peek_interpreter_stack() is None
 
 
-class HiddenBackward(torch.autograd.Function):
-    """A square whose backward is computed where PyTorch does not see it."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.from_numpy(2 * x.detach().numpy() * gradient.detach().numpy())
-
-
 def test_a_backward_that_hides_what_it_computes_is_refused_and_not_taken_for_zero() -> None:
     x = tensor([1.0, 2.0])
-    assert jacrev(HiddenBackward.apply)(x).tolist() == [[2.0, 0.0], [0.0, 4.0]]
-    for push in (lambda: jvp(HiddenBackward.apply)(x, x), lambda: anyjac.jacfwd(HiddenBackward.apply)(x)):
+    assert jacrev(HiddenSquare.apply)(x).tolist() == [[2.0, 0.0], [0.0, 4.0]]
+    for push in (lambda: jvp(HiddenSquare.apply)(x, x), lambda: anyjac.jacfwd(HiddenSquare.apply)(x)):
         with pytest.raises(anyjac.NotSupportedError, match=r"backward of a torch\.autograd\.Function"):
             push()
     assert jvp(WithoutTangents.apply)(x, x).tolist() == [2.0, 8.0]

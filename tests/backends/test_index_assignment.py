@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from element_indices import INDICES, SHAPE
+from element_indices import INDICES, SHAPE, own_index
 
 import anyjac
 from anyjac import Variable, jacrev
@@ -35,21 +35,17 @@ def test_an_assignment_is_numpy_s_and_is_differentiated(backend: anyjac.Backend,
     index = INDICES[name]
     selected = np.arange(12.0).reshape(SHAPE)[index]
     value = np.asarray(7.5 if kind == "scalar" else 10 * selected + 1)
-    own_index = tuple(map(_own(backend), index)) if isinstance(index, tuple) else _own(backend)(index)
+    where = own_index(backend, index)
     v = Variable(backend.asarray(np.arange(12.0).reshape(SHAPE)))
 
     def f(new: Any) -> Any:
-        v[own_index] = new
+        v[where] = new
         return v.value
 
     (of_array, of_value), result = jacrev(f, v, 0, return_value=True)(backend.asarray(value))
     for found, expected in zip((result, of_array, of_value, v.value), (*_expected(index, value), None), strict=True):
         wanted = _expected(index, value)[0] if expected is None else expected
         assert np.array_equal(backend.to_numpy(found), wanted)
-
-
-def _own(backend: anyjac.Backend) -> Any:
-    return lambda part: backend.asarray(part) if isinstance(part, np.ndarray) else part
 
 
 def test_of_two_values_for_one_place_the_later_stays_and_has_the_derivative() -> None:

@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.helpers.threads import run_in_threads
 
 import anyjac
 from anyjac import CacheInfo, InputValueError, Variable, jacrev
@@ -549,20 +549,12 @@ def test_where_jax_is_to_run_step_by_step_nothing_is_recorded(setting: Callable[
 
 
 def test_threads_share_what_is_compiled() -> None:
-    wrong: list[Any] = []
-
     def work(number: int) -> None:
         factor = float(number % 3)
         for _ in range(10):
-            if not np.array_equal(jacrev(lambda x: x * factor)(X), np.eye(3) * factor):
-                wrong.append(number)
+            np.testing.assert_array_equal(jacrev(lambda x: x * factor)(X), np.eye(3) * factor)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    run_in_threads([functools.partial(work, number) for number in range(6)])
     assert (info().currsize, info().hits + info().misses) == (3, 60)
 
 

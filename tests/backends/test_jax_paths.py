@@ -1,4 +1,4 @@
-"""What is JAX's alone: compiled code inside and around, its own trees, custom rules, control flow, devices."""
+"""Features of JAX alone: compiled code inside and around, its own trees, custom rules, control flow, devices."""
 
 from typing import Any
 

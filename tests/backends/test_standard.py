@@ -1,22 +1,22 @@
 """The functions of the array API on every backend: each derivative is right, or refused where this list says so."""
 
 import warnings
-from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 
 import anyjac
 from anyjac_conformance import array_api
 from anyjac_conformance.array_api import CONSTANT, REFUSED, RIGHT, TABLE, Body, Verdict, check
 
-PAGE = Path(__file__).parents[2] / "docs" / "array-api.rst"
+PAGE = ROOT / "docs" / "array-api.rst"
 
 REFUSALS = {
     "autograd": (),
     "jax": (),
     "torch": (),
 }
-"""Functions for which a framework has no derivative and says so."""
+"""Functions without a derivative in a framework, which refuses them."""
 
 
 def _bodies(name: str) -> list[Body]:
@@ -28,7 +28,7 @@ def _expected(backend: str, name: str) -> list[str]:
 
 
 def _verdict(backend: anyjac.Backend, name: str, body: Body) -> Verdict:
-    """Check a body, on JAX in a compiled function, unless that refuses it: some need to know their values."""
+    """Check a body; on JAX in a compiled function, but for bodies that need to know their values."""
     compiled = backend.name == "jax"
     verdict = check(backend, name, body, compiled=compiled)
     return check(backend, name, body) if compiled and verdict.status == REFUSED else verdict
@@ -38,7 +38,7 @@ def _verdict(backend: anyjac.Backend, name: str, body: Body) -> Verdict:
 @pytest.mark.parametrize("name", sorted({*TABLE, *CONSTANT}))
 def test_first_and_second_derivatives_are_right_or_refused(backend: anyjac.Backend, name: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch, about what it cannot batch
+        warnings.simplefilter("ignore")  # torch warns of functions that it cannot batch
         verdicts = [_verdict(backend, name, body) for body in _bodies(name)]
     assert [verdict.status for verdict in verdicts] == _expected(backend.name, name), verdicts
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.utils.checkpoint
+from tests.helpers.forced_paths import forced
+from tests.helpers.torch_functions import HiddenSquare, tensor
 
 import anyjac
 from anyjac import Variable, jacrev
@@ -14,10 +16,6 @@ from anyjac_torch.backend import TorchBackend
 from anyjac_torch.writes import same
 
 F64 = torch.float64
-
-
-def tensor(values: Any, *, requires_grad: bool = False) -> torch.Tensor:
-    return torch.tensor(values, dtype=F64, requires_grad=requires_grad)
 
 
 def test_a_result_is_no_part_of_a_graph_where_none_is_around() -> None:
@@ -221,14 +219,11 @@ def test_a_pullback_is_differentiable_in_its_cotangents() -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("path", ["batched", "rows"])
 def test_every_path_gives_what_is_documented(path: str) -> None:
-    backend = TorchBackend()
-    backend.forced_path = path
-    check_backend(backend, scenarios=select(["arrays", "composition", "dtypes"]))
+    check_backend(forced(TorchBackend, path), scenarios=select(["arrays", "composition", "dtypes"]))
 
 
 def test_a_forced_path_is_taken() -> None:
-    batched, rows = TorchBackend(), TorchBackend()
-    batched.forced_path, rows.forced_path = "batched", "rows"
+    batched, rows = forced(TorchBackend, "batched"), forced(TorchBackend, "rows")
     seen: list[bool] = []
 
     def f(x: torch.Tensor) -> torch.Tensor:
@@ -446,20 +441,6 @@ def test_containers_that_are_registered_with_pytorch_are_trees() -> None:
     assert (type(jacobian), type(jacobian["y"])) == (Outputs, Outputs)
     np.testing.assert_array_equal(jacobian["y"]["x"], 2.0 * np.eye(2))
     assert loss.tolist() == [2.0, 4.0]
-
-
-class HiddenSquare(torch.autograd.Function):
-    """A square whose backward computes with NumPy, of which PyTorch knows nothing."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any) -> Any:
-        ctx.save_for_backward(x)
-        return x**2
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Any) -> Any:
-        (x,) = ctx.saved_tensors
-        return torch.from_numpy(2.0 * gradient.detach().numpy() * x.detach().numpy())
 
 
 @pytest.mark.parametrize(

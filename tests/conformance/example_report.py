@@ -1,4 +1,4 @@
-"""A report with one of everything, for the tests of its page."""
+"""A report with an example of each feature, for the tests of its page."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ ValueError: {HTML}
 
 
 def result(backend: str, clause: str, name: str, status: str = "passed", **more: Any) -> dict[str, Any]:
-    """One scenario's entry in a report."""
+    """The entry of a scenario in a report."""
     values = {
         "backend": backend,
         "scenario": f"{clause}:{name.replace(' ', '-')}",
@@ -42,7 +42,7 @@ def backend_entry(name: str) -> dict[str, Any]:
 
 
 def a_report() -> dict[str, Any]:
-    """Three scenarios of each clause on each backend; on jax and mlx something of each kind went wrong."""
+    """Three scenarios of each clause on each backend; on jax and mlx there is a fault of each kind."""
     names = ("of a scalar", "of a matrix", "of a tree")
     results = [result(backend, clause, name) for backend in BACKENDS for clause in CLAUSES for name in names]
     other = {

@@ -1,4 +1,4 @@
-"""Backends that are broken on purpose, one for each kind of fault: each is rejected by the scenario meant for it."""
+"""Backends with a fault on purpose, of each kind in turn: a scenario for this fault rejects them."""
 
 import contextlib
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Broken(Backend):
     def vjp(self, fun: Any, primals: Any) -> Any:
         return self.real.vjp(fun, primals)
 
-    # The ways that derive a Jacobian from the members which are broken below; a backend's own may go round them.
+    # The defaults, which use the members that are broken below; the backend's own ways may pass them by.
 
     def jacobian(self, fun: Any, primals: Any, chunk_size: int | None = None, mode: str = "rev") -> Any:
         return Backend.jacobian(self, fun, primals, chunk_size, mode)
@@ -58,7 +58,7 @@ class Broken(Backend):
 
 
 class Transposed(Broken):
-    """Gives each square block's rows in the place of its columns."""
+    """Transposes each square block."""
 
     def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
         rows = self.real.pullback_rows(pullback, cotangents)
@@ -99,7 +99,7 @@ class SwappedPrimals(Broken):
 
 
 class Single(Broken):
-    """Computes in float32 where float64 was asked for."""
+    """Computes in float32, in spite of float64 inputs."""
 
     def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
         xp = self.real.namespace
@@ -155,7 +155,7 @@ class RoundsTheValue(Broken):
 
 
 class ForgetsTheOuterLevel(Broken):
-    """Makes constants of what an enclosing differentiation traces."""
+    """Makes constants of arrays that an enclosing differentiation traces."""
 
     def vjp(self, fun: Any, primals: Any) -> Any:
         outputs, pullback, aux = self.real.vjp(fun, primals)
@@ -170,7 +170,7 @@ class ForgetsTheOuterLevel(Broken):
 
 
 class RunsTwice(Broken):
-    """Runs the function once more than it should."""
+    """Runs the function once too often."""
 
     def vjp(self, fun: Any, primals: Any) -> Any:
         fun(*primals)
@@ -186,7 +186,7 @@ class DropsAux(Broken):
 
 
 class LeavesTracers(Broken):
-    """Hands aux arrays out as they were inside the function, traced."""
+    """Returns aux arrays traced, as they were inside the function."""
 
     def vjp(self, fun: Any, primals: Any) -> Any:
         inside: list[Any] = []
@@ -221,7 +221,7 @@ class IgnoresDevices(Broken):
 
 
 class KeepsTheFirstNote(Broken):
-    """Compiles, and notes for every kind of arrays what it noted for the first: which Variables were written, say."""
+    """Compiles, and keeps one note for all kinds of arrays, such as which Variables were written."""
 
     def stage(self, fun: Any) -> Any:
         staged, notes = self.real.stage(fun), []
@@ -257,7 +257,7 @@ class ScalesTangents(Broken):
 
 
 class PushesTheFirstPrimal(Broken):
-    """Forgets the tangents of all primals but the first."""
+    """Drops the tangents of all primals but the first."""
 
     def linearize(self, fun: Any, primals: Any) -> Any:
         outputs, push, aux = self.real.linearize(fun, primals)
@@ -304,7 +304,7 @@ class MapsTheFirstRow(Broken):
 
 
 class UnderstatesItself(Broken):
-    """Does not declare the vectorising map, and has it all the same."""
+    """Has the vectorising map without declaring it."""
 
     def __init__(self, real: Backend) -> None:
         super().__init__(real)

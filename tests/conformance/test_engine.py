@@ -1,4 +1,4 @@
-"""The engine: statuses, expected failures, devices, and what is done about a failure."""
+"""The engine: statuses, expected failures, devices, and the ways to end after a failure."""
 
 from collections.abc import Callable
 from pathlib import Path

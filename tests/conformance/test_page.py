@@ -1,11 +1,11 @@
-"""The report as a page: what is in its text, and which reports are refused."""
+"""The report as a page: its text, and the reports that are refused."""
 
-import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from example_report import BACKENDS, a_report, backend_entry, result
+from tests.helpers.interpreters import printed_by
 
 from anyjac_conformance import CLAUSES
 from anyjac_conformance.reports.page import render_page
@@ -56,11 +56,17 @@ def test_a_result_that_does_not_belong_to_its_report_is_refused_by_name(key: str
 
 
 def test_the_module_is_imported_without_jinja2_and_says_what_is_missing_when_it_renders() -> None:
-    program = (
-        "import sys; sys.modules['jinja2'] = None\n"
-        "from anyjac_conformance.reports.page import _template\n"
-        "try: _template()\n"
-        "except ModuleNotFoundError as error: print(error)"
+    printed = printed_by(
+        f"""
+        import sys
+        sys.modules["jinja2"] = None
+        from anyjac_conformance.reports.page import render_page
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from example_report import a_report
+        try:
+            render_page(a_report())
+        except ModuleNotFoundError as error:
+            print(error)
+        """
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == 'templates need jinja2, which is not installed: pip install "anyjac[conformance]"\n'
+    assert printed == 'templates need jinja2, which is not installed: pip install "anyjac[conformance]"\n'

@@ -1,4 +1,4 @@
-"""The report as a page, in a real browser: what it shows, how it is used, and that it can be read by everyone."""
+"""The report as a page, in a real browser: its content, its use, and its accessibility."""
 
 import copy
 import shutil
@@ -40,7 +40,7 @@ Page = Callable[..., "Browser"]
 
 
 class Browser:
-    """A driver, and the few things that the tests do with it."""
+    """A driver, with the few actions of the tests."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
@@ -431,7 +431,7 @@ def test_no_cell_that_has_the_focus_is_under_the_header(page: Page, size: tuple[
 
 
 def _is_on_top(browser: Browser, element: str) -> bool:
-    """Whether the middle of an element is in the window and nothing lies over it."""
+    """Whether the middle of an element is in the window and uncovered."""
     script = f"""
         const element = {element};
         const box = element.getBoundingClientRect();
@@ -518,12 +518,12 @@ FAINT = """
     for (const input of root.querySelectorAll("input")) check(input, input.placeholder, "::placeholder");
     return [count, faint];
 """
-"""Measures each text against what lies behind it, as WCAG does; gives how many there are and those below 4.5."""
+"""Measures the contrast of each text by WCAG; gives the number of texts, and those below 4.5."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 class TestContrast:
-    """Every text stands out from what lies behind it, in both colour schemes."""
+    """Every text stands out from its background, in both colour schemes."""
 
     def test_of_the_page(self, page: Page, scheme: str) -> None:
         count, faint = page(scheme=scheme).run(FAINT, "body")

@@ -7,12 +7,17 @@ from typing import Any
 
 import jsonschema
 import pytest
+from tests.helpers.repository import ROOT
 
 import anyjac
 from anyjac import InputValueError
 from anyjac_conformance import (
     CLAUSES,
+    NOT_DECLARED,
+    PASSED,
+    STATUSES,
     Expectation,
+    Result,
     all_scenarios,
     check_backend,
     compare_reports,
@@ -23,9 +28,7 @@ from anyjac_conformance import (
     select,
     write_report,
 )
-from anyjac_conformance.result import NOT_DECLARED, PASSED, STATUSES, Result
 
-ROOT = Path(__file__).parents[2]
 EXPECTED = [Expectation("dtypes/empty:*", "an experiment")]
 
 
@@ -84,7 +87,7 @@ def test_the_matrix_counts_by_clause_and_by_subject(report: dict[str, Any]) -> N
 def test_two_reports_are_compared_with_what_became_worse_first(report: dict[str, Any]) -> None:
     old, new = deepcopy(report), deepcopy(report)
     new["results"][-1]["status"], old["results"][-1]["status"] = "error", "passed"
-    first = new["results"].pop(2)  # of a clause that the last one is not of
+    first = new["results"].pop(2)  # a clause that the last scenario does not have
     changes = compare_reports(old, new)
     assert [(change.worse, change.before, change.after) for change in changes] == [
         (True, "passed", "error"),
@@ -97,7 +100,7 @@ def test_two_reports_are_compared_with_what_became_worse_first(report: dict[str,
 
 
 def _as_the_suite_demands() -> dict[str, Any]:
-    """Return the report of a run without failures; that there are none is what the scenarios' own tests show."""
+    """Return the report of a run without failures, which the scenarios' own tests show to be absent."""
     results = []
     for name in ("autograd", "jax", "torch"):
         backend = anyjac.get_backend(name)

@@ -1,4 +1,4 @@
-"""A backend of the required members alone passes every scenario for what it declares: the derived members are right."""
+"""A backend of the required members alone passes all scenarios for its capabilities: the derived members are right."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ DERIVED = ("rows/", "jit/", "vmap/", "jacfwd/", "jvp/", "linearize/", "hessian/"
 
 
 class RequiredOnly(Backend):
-    """JAX by way of the seven required members, with their defaults for all the others."""
+    """JAX by way of the seven required members; all other members are the defaults."""
 
     name = "required-only"
     capabilities = frozenset({"complex", "float16", "bfloat16"})

@@ -1,4 +1,4 @@
-"""The page on writing a backend, as it is written: from an empty folder to a backend that passes."""
+"""The steps of the page on writing a backend: from an empty folder to a backend that passes."""
 
 import os
 import shutil
@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 SMALLEST = ROOT / "docs" / "smallest_backend.py"
 
 
 def _anyjac(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a folder, with what is installed under ``site`` in it."""
+    """Run the command line in a folder, with the packages in its subfolder ``site``."""
     environment = {**os.environ, "PYTHONPATH": str(folder / "site")}
     command = [sys.executable, "-m", "anyjac", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

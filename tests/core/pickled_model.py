@@ -28,7 +28,7 @@ class Weights(anyjac.Variable):
 
 
 class Spring:
-    """A model of ours: with Variables, and with a wrapper of each kind in the place of a method."""
+    """A model with Variables, and with a wrapper of each kind in the place of a method."""
 
     def __init__(self) -> None:
         self.stiffness = anyjac.TrainVar(3.0, name="stiffness")
@@ -56,7 +56,7 @@ class Spring:
 
 
 class Layer:
-    """A model as of another library, whose arrays are no Variables."""
+    """A model of another library, whose arrays are no Variables."""
 
     def __init__(self) -> None:
         self.weight = np.array([1.0, 2.0])
@@ -69,14 +69,14 @@ class Layer:
 
 
 class Box(Layer):
-    """A single place as of another library."""
+    """A single array of another library."""
 
     def __repr__(self) -> str:
         return "Box()"
 
 
 class Weight(Holder):
-    """The place of an array in a `Layer`."""
+    """The slot of an array in a `Layer`."""
 
     backend = "numpy"
     trainable = True
@@ -92,7 +92,7 @@ class Weight(Holder):
 
 
 class Layers(ModelLibrary):
-    """What there is to know of a `Layer`."""
+    """The library of models that knows a `Layer`."""
 
     def holder(self, obj: object) -> Holder | None:
         return Weight(obj) if isinstance(obj, Box) else None

@@ -1,4 +1,4 @@
-"""What tools read off a function they read off what is made of it: annotations, names defined later, and more."""
+"""Tools read annotations off the callables that anyjac makes as they read them off functions, later names included."""
 
 import functools
 import inspect
@@ -24,7 +24,7 @@ MAKERS: dict[str, Callable[..., Any]] = {
 }
 
 ARE_DEFERRED = sys.version_info >= (3, 14)
-"""Whether Python looks at an annotation when it is asked for, so that it need not be text to name what comes later."""
+"""Whether Python evaluates annotations when they are asked for, so that names of later definitions need no quotes."""
 
 
 @pytest.fixture(params=MAKERS.values(), ids=MAKERS)
@@ -34,7 +34,7 @@ def make(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 
 def function_with_annotations(text: str = "Later" if ARE_DEFERRED else "'Later'", header: str = "") -> SimpleNamespace:
-    """Return a module with a function whose argument is annotated so."""
+    """Return a module with a function whose argument has this annotation."""
     space: dict[str, Any] = {"__name__": "later", "Variable": anyjac.Variable}
     exec(f"{header}\ndef doubled(x: {text}, weight=Variable(2.0)) -> float:\n    return 2.0 * x\n", space)
     return SimpleNamespace(space=space, doubled=space["doubled"])
@@ -48,7 +48,7 @@ FORMS = {
 
 
 def outcome(ask: Callable[[], Any]) -> Any:
-    """Return what a call returns, or the type of its error."""
+    """Return the result of a call, or the type of its error."""
     try:
         return ask()
     except Exception as error:
@@ -148,7 +148,7 @@ def test_a_partial_binds_an_object_where_python_itself_does(make: Callable[..., 
         made = make(partial(total, 1.0))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of Python 3.13, which says that later ones bind
+        warnings.simplefilter("ignore", FutureWarning)  # a warning of Python 3.13, of which later versions bind
         bare, made = Model().bare, Model().made
     inner = made
     while hasattr(inner, "__wrapped__"):

@@ -1,4 +1,4 @@
-"""`check_derivative`: right derivatives pass on every backend, and wrong ones are reported at their place."""
+"""`check_derivative`: right derivatives pass on every backend, and wrong ones are reported by element."""
 
 import contextlib
 import re
@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.arrays import made
+from tests.helpers.cubes import cube_with_rule, cube_with_wrong_second_derivative, right_rule
 
 import anyjac
 from anyjac import Backend, DerivativeMismatchError, InconclusiveCheckError, Variable, check_derivative
@@ -16,51 +18,10 @@ POINT = np.array([1.0, 2.0, 3.0])
 xp = anyjac.get_backend("numpy").namespace
 
 
-# ---- functions with a wrong rule, for each framework ---------------------------------------------------------------
-
-
 def cube_with(backend: Backend, factors: Any) -> Any:
-    """Return ``x**3`` whose gradient in reverse mode is multiplied by `factors`, by the framework's own means."""
-    return {"autograd": _autograd_cube, "jax": _jax_cube, "torch": _torch_cube}[backend.name](np.asarray(factors))
-
-
-def _autograd_cube(factors: np.ndarray[Any, Any]) -> Any:
-    from autograd.extend import defvjp, primitive
-
-    @primitive
-    def cube(x: Any) -> Any:
-        return x**3
-
-    defvjp(cube, lambda y, x: lambda g: g * 3 * x**2 * factors)
-    return cube
-
-
-def _jax_cube(factors: np.ndarray[Any, Any]) -> Any:
-    import jax
-
-    @jax.custom_vjp
-    def cube(x: Any) -> Any:
-        return x**3
-
-    cube.defvjp(lambda x: (x**3, x), lambda x, g: (g * 3 * x**2 * factors,))
-    return cube
-
-
-def _torch_cube(factors: np.ndarray[Any, Any]) -> Any:
-    import torch
-
-    class Cube(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            ctx.save_for_backward(x)
-            return x**3
-
-        @staticmethod
-        def backward(ctx: Any, g: Any) -> Any:
-            (x,) = ctx.saved_tensors
-            return g * 3 * x**2 * torch.as_tensor(factors)
-
-    return Cube.apply
+    """Return ``x**3`` whose gradient in reverse mode is multiplied by `factors`."""
+    scale = made(backend, factors)
+    return cube_with_rule(backend, lambda x, cotangent: right_rule(x, cotangent) * scale)
 
 
 # ---- right derivatives ---------------------------------------------------------------------------------------------
@@ -202,12 +163,8 @@ def test_a_wrong_rule_of_forward_mode_is_reported_as_such() -> None:
 
 
 def test_a_rule_whose_own_derivative_is_wrong_is_reported_as_of_second_order(backend: Backend, array: Any) -> None:
-    def cube(x: Any) -> Any:
-        slope, value = (anyjac.stop_gradient(part) for part in (3 * x**2, x**3))
-        return value + slope * (x - anyjac.stop_gradient(x))
-
     with pytest.raises(DerivativeMismatchError) as caught:
-        check_derivative(cube, array(2.0), modes="rev")
+        check_derivative(cube_with_wrong_second_derivative, array(2.0), modes="rev")
     error = caught.value
     assert (error.order, error.mode) == (2, "rev over rev")
     assert error.output_path == "the gradient for argument 0"
@@ -275,7 +232,7 @@ def test_at_a_kink_a_slope_of_either_side_is_no_mistake() -> None:
 
 
 def _with_slope(function: Callable[[Any], Any], slope: float) -> Callable[[Any], Any]:
-    """Give a function a derivative of one's own."""
+    """Give a function a derivative by hand."""
 
     def with_slope(x: Any) -> Any:
         still = anyjac.stop_gradient(x)
@@ -369,17 +326,13 @@ def test_a_function_with_an_error_beside_the_point_is_stepped_around(backend: Ba
 
 
 def test_an_element_of_a_second_derivative_is_named_by_its_own_number_where_there_is_one() -> None:
-    def cube(x: Any) -> Any:
-        slope, value = (anyjac.stop_gradient(part) for part in (3 * x**2, x**3))
-        return value + slope * (x - anyjac.stop_gradient(x))
-
     with pytest.raises(DerivativeMismatchError, match=r"give 12$") as caught:
-        check_derivative(cube, np.array(2.0), modes="rev")
+        check_derivative(cube_with_wrong_second_derivative, np.array(2.0), modes="rev")
     assert caught.value.expected == pytest.approx(12.0)
     with pytest.raises(DerivativeMismatchError, match=r"of the gradient, of a random sum, for argument 0"):
-        check_derivative(cube, np.array([2.0, 3.0]), modes="rev")
+        check_derivative(cube_with_wrong_second_derivative, np.array([2.0, 3.0]), modes="rev")
     with pytest.raises(DerivativeMismatchError, match=r"of the tangent, in a random direction, of the output"):
-        check_derivative(cube, np.array([2.0, 3.0]), modes="fwd")
+        check_derivative(cube_with_wrong_second_derivative, np.array([2.0, 3.0]), modes="fwd")
 
 
 def test_a_random_function_is_refused(backend: Backend, array: Any) -> None:
@@ -525,7 +478,7 @@ def test_traced_arguments_are_refused(backend: Backend, array: Any) -> None:
 
 def test_an_error_of_the_framework_says_in_which_mode_it_was_raised() -> None:
     jax = pytest.importorskip("jax")
-    cube = _jax_cube(np.asarray(1.0))
+    cube = cube_with(anyjac.get_backend("jax"), 1.0)
     with pytest.raises(TypeError) as caught:
         check_derivative(cube, jax.numpy.asarray(2.0), modes="fwd", order=1)
     assert "derivative 1 in mode 'fwd'" in "".join(caught.value.__notes__)

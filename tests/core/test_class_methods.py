@@ -1,4 +1,4 @@
-"""Class methods with a wrapper within ``classmethod``, which from Python 3.13 on calls it with the class, unbound."""
+"""Class methods whose ``classmethod`` holds a wrapper, called with the class from Python 3.13 on, unbound."""
 
 import dataclasses
 import functools
@@ -143,7 +143,7 @@ def argument_of(name: str) -> Any:
 
 @pytest.mark.parametrize("name", SLOPES)
 def test_a_class_method_is_bound_to_the_class_that_it_is_asked_of(name: str, reach: Reach) -> None:
-    reach = as_attribute if name == "between" else reach  # where classmethod is not outermost it hands out nothing
+    reach = as_attribute if name == "between" else reach  # classmethod hands out nothing where it is not outermost
     for owner, slope in ((Spring, 24.0), (Stiff, 36.0), (Spring(), 24.0), (Stiff(), 36.0)):
         assert float(np.ravel(reach(owner, name)(argument_of(name)))[0]) == slope
 

@@ -1,4 +1,4 @@
-"""``debug_nan=True``: what is not finite is named, with the operator where the backend knows it; nothing is stored."""
+"""``debug_nan=True`` names the first number that is not finite, with its operator if known; nothing is stored."""
 
 import pickle
 import warnings
@@ -58,7 +58,7 @@ def test_every_member_of_the_family_looks_at_inputs_outputs_and_derivatives(
     assert (error.place, error.value) == ("argument 0", "nan")
     error = caught(lambda: make(lambda x: xp.sqrt(x), debug_nan=True)(array(0.0)))
     assert error.value in ("inf", "-inf", "nan")
-    unseen = make(lambda x: xp.sqrt(x))(array(0.0))  # without it what was computed is returned
+    unseen = make(lambda x: xp.sqrt(x))(array(0.0))  # without `debug_nan` the numbers are returned as they are
     assert not np.isfinite(np.asarray(unseen[1] if name == "value_and_grad" else unseen))
 
 
@@ -144,7 +144,7 @@ def test_a_cotangent_and_a_tangent_are_named(array: Any) -> None:
 
 
 def test_a_linear_map_is_asked_for_the_operator_itself(backend: Backend, array: Any) -> None:
-    """JAX has computed the factor in the run of the function, and finds what a product makes of it."""
+    """JAX has computed the factor in the run of the function, and so the operator is the product with the factor."""
     xp = backend.namespace
 
     def root(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Tangents, cotangents and vectors of another structure are refused with a sentence that says what to give."""
+"""Tangents, cotangents and vectors of a wrong structure are refused, with a sentence on the right structure."""
 
 import inspect
 import re
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.arrays import made
 
 import anyjac
 from anyjac import Backend
@@ -137,21 +138,12 @@ def test_results_can_be_changed_in_place_without_changing_each_other_or_what_was
 # ---- dicts in another order, as jax.tree.map and the like give them --------------------------------------------------
 
 
-@pytest.fixture(params=["autograd", "jax", "torch"])
-def backend(request: pytest.FixtureRequest) -> Backend:
-    return anyjac.get_backend(request.param)
-
-
-def made(backend: Backend, *values: float) -> Any:
-    return backend.asarray(np.asarray(values))
-
-
 def test_tangents_may_have_the_keys_of_their_dicts_in_another_order(backend: Backend) -> None:
     def energy(p: Any) -> Any:
         return (p["w"] ** 2 * p["layer"]["b"]).sum() + p["layer"]["a"].sum()
 
-    point = {"w": made(backend, 2.0), "layer": {"b": made(backend, 3.0), "a": made(backend, 1.0)}}
-    direction = {"layer": {"a": made(backend, 100.0), "b": made(backend, 10.0)}, "w": made(backend, 1.0)}
+    point = {"w": made(backend, [2.0]), "layer": {"b": made(backend, [3.0]), "a": made(backend, [1.0])}}
+    direction = {"layer": {"a": made(backend, [100.0]), "b": made(backend, [10.0])}, "w": made(backend, [1.0])}
     expected = 2 * 2.0 * 3.0 * 1.0 + 2.0**2 * 10.0 + 100.0
     assert float(anyjac.jvp(energy)(direction, point)) == expected
     assert float(anyjac.linearize(energy)(point)(direction)) == expected
@@ -162,14 +154,14 @@ def test_tangents_may_have_the_keys_of_their_dicts_in_another_order(backend: Bac
 
 
 def test_tangents_of_variables_may_too(backend: Backend) -> None:
-    v, w = (anyjac.Variable(made(backend, value)) for value in (2.0, 3.0))
-    found = anyjac.jvp(lambda: (v * w).sum(), {"v": v, "w": w})({"w": made(backend, 10.0), "v": made(backend, 1.0)})
+    v, w = (anyjac.Variable(made(backend, [value])) for value in (2.0, 3.0))
+    found = anyjac.jvp(lambda: (v * w).sum(), {"v": v, "w": w})({"w": made(backend, [10.0]), "v": made(backend, [1.0])})
     assert float(found) == 3.0 * 1.0 + 2.0 * 10.0
 
 
 def test_cotangents_may_too(backend: Backend) -> None:
-    pullback = anyjac.vjp(lambda x: {"y": x, "z": [3 * x, OrderedDict(s=5 * x, r=7 * x)]})(made(backend, 1.0))
-    given = [made(backend, value) for value in (1.0, 10.0, 100.0, 1000.0)]
+    pullback = anyjac.vjp(lambda x: {"y": x, "z": [3 * x, OrderedDict(s=5 * x, r=7 * x)]})(made(backend, [1.0]))
+    given = [made(backend, [value]) for value in (1.0, 10.0, 100.0, 1000.0)]
     found = pullback({"z": [given[1], OrderedDict(r=given[3], s=given[2])], "y": given[0]})
     assert float(found[0]) == 1 * 1.0 + 3 * 10.0 + 5 * 100.0 + 7 * 1000.0
 

@@ -1,36 +1,26 @@
-"""The family of derivatives: what users see of it besides the scenarios, and what its members are to one another."""
+"""The family of derivatives beyond the scenarios: its use, and the relations between its members."""
 
 import copy
 import dataclasses
 import pickle
 import re
-import threading
 import types
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.helpers.arrays import made
+from tests.helpers.cubes import cube_with_rule, right_rule
+from tests.helpers.threads import run_in_threads
 
 import anyjac
 from anyjac import Backend, Variable
 
 NAMES = ("autograd", "jax", "torch")
-
-
-@pytest.fixture(params=NAMES)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    return anyjac.get_backend(request.param)
-
-
-def made(backend: Backend, values: Any, dtype: str = "float64") -> Any:
-    return backend.asarray(np.asarray(values, dtype=dtype))
-
-
-def host(backend: Backend, array: Any) -> Any:
-    return backend.to_numpy(array)
 
 
 def cube_sum(x: Any) -> Any:
@@ -98,7 +88,7 @@ def test_a_function_with_a_rule_for_rows_alone_is_differentiated_by_rows(
     backend: Backend, member: Any, wrap: Any
 ) -> None:
     x = backend.asarray(np.array(2.0))
-    xp, cube = backend.namespace, _cubes_by_rows()[backend.name]()
+    xp, cube = backend.namespace, cube_with_rule(backend, right_rule, once=True)
     runs: list[int] = []
 
     def cubes(x: Any) -> Any:
@@ -108,43 +98,6 @@ def test_a_function_with_a_rule_for_rows_alone_is_differentiated_by_rows(
     transform = member(cubes)
     np.testing.assert_array_equal(np.asarray(wrap(transform)(x)), np.full(20, 12.0))
     assert wrap is anyjac.jit or runs == [1]
-
-
-def _cubes_by_rows() -> dict[str, Callable[[], Any]]:
-    """Return cubes for each framework whose rules cannot be differentiated, or say nothing of tangents."""
-
-    def of_autograd() -> Any:
-        from autograd.extend import defvjp, primitive
-
-        cube = primitive(lambda x: x**3)
-        defvjp(cube, lambda y, x: primitive(lambda g: g * 3 * x**2))
-        return cube
-
-    def of_jax() -> Any:
-        import jax
-
-        cube = jax.custom_vjp(lambda x: x**3)
-        cube.defvjp(lambda x: (x**3, x), lambda x, g: (g * 3 * x**2,))
-        return cube
-
-    def of_torch() -> Any:
-        import torch
-
-        class Cube(torch.autograd.Function):
-            @staticmethod
-            def forward(ctx: Any, x: Any) -> Any:
-                ctx.save_for_backward(x)
-                return x**3
-
-            @staticmethod
-            @torch.autograd.function.once_differentiable
-            def backward(ctx: Any, g: Any) -> Any:
-                (x,) = ctx.saved_tensors
-                return g * 3 * x**2
-
-        return Cube.apply
-
-    return {"autograd": of_autograd, "jax": of_jax, "torch": of_torch}
 
 
 @pytest.mark.parametrize("name", ["grad", "jacfwd", "hessian", "jacobian"])
@@ -289,10 +242,10 @@ def test_a_hessian_is_symmetric_and_its_products_are_those_of_hvp(data: Any, nam
     vector = st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3)
     x, v, c = (made(backend, data.draw(vector)) for _ in range(3))
     f = lambda x: xp.sum(xp.sin(x * c)) * xp.sum(x * x)  # noqa: E731
-    matrix = host(backend, anyjac.hessian(f)(x))
+    matrix = backend.to_numpy(anyjac.hessian(f)(x))
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-12)
-    np.testing.assert_allclose(matrix, host(backend, anyjac.jacrev(anyjac.grad(f))(x)), atol=1e-12)
-    np.testing.assert_allclose(matrix @ host(backend, v), host(backend, anyjac.hvp(f)(v, x)), atol=1e-12)
+    np.testing.assert_allclose(matrix, backend.to_numpy(anyjac.jacrev(anyjac.grad(f))(x)), atol=1e-12)
+    np.testing.assert_allclose(matrix @ backend.to_numpy(v), backend.to_numpy(anyjac.hvp(f)(v, x)), atol=1e-12)
 
 
 def test_a_variable_that_stands_twice_takes_the_sum_of_its_tangents(backend: Backend) -> None:
@@ -303,22 +256,13 @@ def test_a_variable_that_stands_twice_takes_the_sum_of_its_tangents(backend: Bac
 
 def test_threads_share_a_pullback(backend: Backend) -> None:
     pullback = anyjac.vjp(lambda x: x * x)(made(backend, np.arange(50.0)))
-    failures: list[BaseException] = []
 
     def pull(factor: float) -> None:
-        try:
-            for _ in range(20):
-                found = host(backend, pullback(made(backend, np.full(50, factor))))
-                np.testing.assert_array_equal(found, 2 * factor * np.arange(50.0))
-        except BaseException as failure:
-            failures.append(failure)
+        for _ in range(20):
+            found = backend.to_numpy(pullback(made(backend, np.full(50, factor))))
+            np.testing.assert_array_equal(found, 2 * factor * np.arange(50.0))
 
-    threads = [threading.Thread(target=pull, args=(float(factor),)) for factor in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    run_in_threads([partial(pull, float(factor)) for factor in range(4)])
 
 
 # ---- across backends -----------------------------------------------------------------------------------------------
@@ -336,7 +280,7 @@ def test_the_hessian_of_rosenbrock_in_a_thousand_dimensions_agrees_with_mathemat
     expected = np.diag(diagonal) - np.diag(400 * x[:-1], 1) - np.diag(400 * x[:-1], -1)
     for name in NAMES:
         backend = anyjac.get_backend(name)
-        found = host(backend, anyjac.hessian(rosenbrock)(made(backend, x)))
+        found = backend.to_numpy(anyjac.hessian(rosenbrock)(made(backend, x)))
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
@@ -359,7 +303,7 @@ def test_the_hessian_of_a_perceptrons_loss_agrees_across_backends() -> None:
         found[name] = np.block(
             [
                 [
-                    host(backend, block).reshape(row.size, column.size)
+                    backend.to_numpy(block).reshape(row.size, column.size)
                     for block, column in zip(line, weights, strict=True)
                 ]
                 for line, row in zip(blocks, weights, strict=True)
@@ -383,12 +327,12 @@ def _leaves(tree: Any) -> list[Any]:
 
 def _assert_same(backend: Backend, one: Any, other: Any) -> None:
     for left, right in zip(_leaves(one), _leaves(other), strict=True):
-        np.testing.assert_allclose(host(backend, left), host(backend, right), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(backend.to_numpy(left), backend.to_numpy(right), rtol=1e-9, atol=1e-12)
 
 
 def _dot(backend: Backend, one: Any, other: Any) -> float:
     pairs = zip(_leaves(one), _leaves(other), strict=True)
-    return sum(float(np.sum(host(backend, left) * host(backend, right))) for left, right in pairs)
+    return sum(float(np.sum(backend.to_numpy(left) * backend.to_numpy(right))) for left, right in pairs)
 
 
 def test_the_hessian_of_several_outputs_is_that_of_jax(backend: Backend) -> None:
@@ -403,18 +347,18 @@ def test_the_hessian_of_several_outputs_is_that_of_jax(backend: Backend) -> None
     leaves, structure = jax.tree.flatten(expected)
     ours = structure.flatten_up_to(found)
     for mine, theirs in zip(ours, leaves, strict=True):
-        np.testing.assert_allclose(host(backend, mine), theirs, rtol=1e-12)
+        np.testing.assert_allclose(backend.to_numpy(mine), theirs, rtol=1e-12)
         assert tuple(mine.shape) == theirs.shape
 
 
 def test_the_gradient_of_numbers_alone_is_zero(backend: Backend) -> None:
     x = made(backend, [1.0, 2.0])
     for output in (1.5, {"a": 1.5, "b": np.ones(2)} if backend.name != "autograd" else (1.5, 2.5)):
-        np.testing.assert_array_equal(host(backend, anyjac.vector_grad(lambda x, y=output: y)(x)), [0.0, 0.0])
+        np.testing.assert_array_equal(backend.to_numpy(anyjac.vector_grad(lambda x, y=output: y)(x)), [0.0, 0.0])
 
 
 class Bag(dict[str, Any]):
-    """A dict of a kind that no tree library knows."""
+    """A kind of dict that no tree library knows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -438,7 +382,7 @@ def test_aux_data_in_objects_that_no_tree_library_knows_comes_back_untraced(back
     for array, factor in zip(arrays, (1, 2, 1, 1), strict=True):
         assert backend.is_array(array)
         assert not backend.is_traced(array)
-        np.testing.assert_array_equal(host(backend, array), factor * np.array([1.0, 2.0]))
+        np.testing.assert_array_equal(backend.to_numpy(array), factor * np.array([1.0, 2.0]))
     assert same is kept
 
 

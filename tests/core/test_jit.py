@@ -1,4 +1,4 @@
-"""`jit`: what is compiled gives what the function gives, on every backend, and Variables are read and written."""
+"""`jit`: a compiled function gives the results of the function, on every backend, and reads and writes Variables."""
 
 import copy
 import dataclasses
@@ -17,11 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from tests.helpers.arrays import made
+from tests.helpers.memory import Thing, collector_off
+from tests.helpers.open_calls import assert_nothing_open
+from tests.helpers.threads import run_in_threads
 
 import anyjac
 from anyjac import Backend, Variable, jacrev, jit
-from anyjac.state.context import current_scope
-from anyjac.state.ownership import owner_of
 
 POINT = np.array([1.0, 2.0, 3.0])
 
@@ -33,7 +35,7 @@ def compiling(request: pytest.FixtureRequest) -> Backend:
 
 
 def host(tree: Any) -> Any:
-    """Return arrays as nested lists, whatever framework and tree they are in."""
+    """Return a tree with its arrays, of any framework, as nested lists."""
     if isinstance(tree, dict):
         return {key: host(value) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
@@ -43,16 +45,6 @@ def host(tree: Any) -> Any:
     if isinstance(tree, (jax.Array, torch.Tensor, np.ndarray)):
         return np.asarray(tree.detach() if isinstance(tree, torch.Tensor) else tree).tolist()
     return tree
-
-
-def made(backend: Backend, value: Any) -> Any:
-    return backend.asarray(np.asarray(value, dtype=np.float64))
-
-
-def assert_free(*variables: Variable) -> None:
-    """Check that no call is open here and none owns a Variable."""
-    assert current_scope() is None
-    assert [owner_of(variable) for variable in variables] == [None] * len(variables)
 
 
 class Counted:
@@ -365,7 +357,7 @@ def test_keywords_and_defaults_are_those_of_the_function(array: Any) -> None:
 
 
 class Unhashable:
-    """An argument that cannot be told from another."""
+    """An argument that equals every other of its kind."""
 
     __hash__ = None
 
@@ -393,7 +385,7 @@ def test_what_is_neither_array_nor_hashable_is_refused_by_its_path(
         with pytest.raises(anyjac.InputTypeError, match=where):
             f(array(1.0), *args, **kwargs)
         assert host(v) == 2.0
-    assert_free(v)
+    assert_nothing_open(v)
 
 
 def test_what_is_not_callable_is_refused() -> None:
@@ -682,7 +674,7 @@ def test_transformations_of_jax_around_it() -> None:
     assert jax.vmap(compiled)(jnp.asarray([1.0, 2.0])).tolist() == [3.0, 12.0]
     assert jit(jax.grad(compiled))(2.0) == 12.0
     assert jit(jax.vmap(jacrev(compiled)))(jnp.asarray([1.0, 2.0])).tolist() == [6.0, 12.0]
-    assert_free(w)
+    assert_nothing_open(w)
 
 
 def test_a_write_within_a_trace_of_jax_is_refused_and_the_next_call_is_right() -> None:
@@ -695,7 +687,7 @@ def test_a_write_within_a_trace_of_jax_is_refused_and_the_next_call_is_right() -
 
     with pytest.raises(anyjac.TracerLeakError, match="'w'"):
         jax.jit(f)(2.0)
-    assert_free(w)
+    assert_nothing_open(w)
     assert float(w) == 3.0
     assert (float(f(jnp.asarray(2.0))), float(w)) == (6.0, 6.0)
 
@@ -711,7 +703,7 @@ def test_transformations_of_torch_around_it() -> None:
     leaf = x.clone().requires_grad_()
     compiled(leaf).backward()
     assert host(leaf.grad) == 12.0
-    assert_free(w)
+    assert_nothing_open(w)
 
 
 def test_an_argument_of_torch_is_changed_in_place_once_in_every_call() -> None:
@@ -748,7 +740,7 @@ WRITES = {
     "norm": _by_norm,
     "observer": _by_observer,
 }
-"""Ways to write a tensor of three in place, of which some leave its version as it is."""
+"""Ways to write a tensor of three elements in place; some leave its version unchanged."""
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
@@ -888,7 +880,7 @@ def test_a_run_that_comes_to_nothing_leaves_tensors_of_torch_elsewhere_alone(wri
         write(found, x)
         if fails:
             raise ZeroDivisionError
-        return v.value * found  # which lets the function run again, with the Variable as an input
+        return v.value * found  # the function runs again, with the Variable as an input
 
     x = torch.tensor([1.0, 2.0, 3.0])
     for _ in range(2):
@@ -997,7 +989,7 @@ def test_an_error_leaves_every_variable_as_it_was_and_the_next_call_is_right(arr
             with pytest.raises(ValueError, match="no"):
                 f(array(1.0), True)
             assert (host(a), host(b)) == (before, [1.0, 2.0])
-            assert_free(a, b)
+            assert_nothing_open(a, b)
         assert host(f(array(1.0), False)) == before + 1.0
         assert (host(a), host(b)) == (before + 1.0, [1.0, 2.0])
 
@@ -1017,7 +1009,7 @@ def test_an_error_for_a_new_shape_leaves_a_known_call_right(array: Any) -> None:
         with pytest.raises(ValueError, match="no"):
             f(array([1.0]))
         assert host(v) == count
-        assert_free(v)
+        assert_nothing_open(v)
 
 
 def test_a_branch_on_values_is_an_error_of_the_framework_and_changes_nothing(compiling: Backend) -> None:
@@ -1034,7 +1026,7 @@ def test_a_branch_on_values_is_an_error_of_the_framework_and_changes_nothing(com
         with pytest.raises((jax.errors.TracerBoolConversionError, RuntimeError)):
             f(made(compiling, 1.0), True)
         assert host(v) == count
-        assert_free(v)
+        assert_nothing_open(v)
         f(made(compiling, 1.0), False)
 
 
@@ -1049,7 +1041,7 @@ def test_a_branch_on_a_variable_changes_nothing_either(compiling: Backend) -> No
         with pytest.raises((jax.errors.TracerBoolConversionError, RuntimeError)):
             f(made(compiling, 1.0))
         assert host(v) == 1.0
-        assert_free(v)
+        assert_nothing_open(v)
 
 
 def test_a_write_of_another_shape_is_refused_by_name(array: Any) -> None:
@@ -1217,7 +1209,7 @@ def test_what_was_learned_does_not_stand_against_other_arrays() -> None:
     with pytest.raises(anyjac.MixedBackendsError):
         compiled(torch.tensor(3.0), True)
     assert float(compiled(np.array(3.0), True)) == 6.0
-    assert_free(v)
+    assert_nothing_open(v)
 
 
 def test_arrays_of_two_frameworks_are_refused_unless_one_is_named() -> None:
@@ -1226,7 +1218,7 @@ def test_arrays_of_two_frameworks_are_refused_unless_one_is_named() -> None:
     for _ in range(2):
         with pytest.raises(anyjac.MixedBackendsError, match="'v'"):
             compiled(torch.tensor(3.0))
-        assert_free(v)
+        assert_nothing_open(v)
     assert float(compiled(jnp.asarray(3.0))) == 6.0
     with anyjac.use_backend("torch"):
         for _ in range(2):
@@ -1256,27 +1248,6 @@ def test_a_variable_of_another_framework_is_written_back_in_its_own() -> None:
 # ---- threads -------------------------------------------------------------------------------------------------------
 
 
-def _in_threads(*works: Any) -> None:
-    errors: list[BaseException] = []
-    start = threading.Barrier(len(works))
-
-    def run(work: Any) -> None:
-        start.wait()
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
-    if errors:
-        raise errors[0]
-
-
 @pytest.mark.parametrize("warm", [True, False])
 def test_concurrent_calls_lose_no_write(backend: Backend, array: Any, warm: bool) -> None:
     v = Variable(array(0.0))
@@ -1293,9 +1264,9 @@ def test_concurrent_calls_lose_no_write(backend: Backend, array: Any, warm: bool
         for _ in range(20):
             each(array(1.0))
 
-    _in_threads(*[functools.partial(many, each) for each in (compiled, compiled, compiled, plainly)])
+    run_in_threads([functools.partial(many, each) for each in (compiled, compiled, compiled, plainly)])
     assert host(v) == 80.0
-    assert_free(v)
+    assert_nothing_open(v)
 
 
 def test_functions_are_compiled_in_many_threads_at_once_while_others_run(compiling: Backend) -> None:
@@ -1317,9 +1288,9 @@ def test_functions_are_compiled_in_many_threads_at_once_while_others_run(compili
         for _ in range(100):
             assert host(known(made(compiling, 3.0))) == 6.0
 
-    _in_threads(compile_new, compile_new, compile_new, run_known)
+    run_in_threads([compile_new, compile_new, compile_new, run_known])
     assert host(v) == 24.0
-    assert_free(v)
+    assert_nothing_open(v)
     run_known()
 
 
@@ -1346,9 +1317,9 @@ def test_a_call_that_is_compiled_waits_for_no_variable_of_a_call_that_waits_for_
         assert entered.wait(60)
         return inner(made(compiling, 2.0)) * x
 
-    _in_threads(lambda: inner(made(compiling, 2.0)), lambda: jacrev(outer)(made(compiling, 1.0)))
+    run_in_threads([lambda: inner(made(compiling, 2.0)), lambda: jacrev(outer)(made(compiling, 1.0))])
     assert host(shared) == 5.0
-    assert_free(shared)
+    assert_nothing_open(shared)
 
 
 # ---- what is kept --------------------------------------------------------------------------------------------------
@@ -1356,9 +1327,6 @@ def test_a_call_that_is_compiled_waits_for_no_variable_of_a_call_that_waits_for_
 
 def test_neither_arguments_nor_results_nor_tracers_are_kept(compiling: Backend) -> None:
     references: dict[str, weakref.ref[Any]] = {}
-
-    class Thing:
-        """What a weak reference can point to."""
 
     def f(x: Any) -> Any:
         y, thing = x * 2, Thing()
@@ -1379,11 +1347,8 @@ def test_neither_arguments_nor_results_nor_tracers_are_kept(compiling: Backend) 
 
 @pytest.fixture
 def without_collector() -> Iterator[None]:
-    """Let reference counts alone free what is no longer needed."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
+    with collector_off():
+        yield
 
 
 def test_a_call_that_was_compiled_makes_no_cycle(compiling: Backend, without_collector: None) -> None:
@@ -1396,7 +1361,6 @@ def test_a_call_that_was_compiled_makes_no_cycle(compiling: Backend, without_col
 
     f(made(compiling, [1.0, 2.0]))
     gc.collect()
-    gc.disable()
     x, before = made(compiling, [1.0, 2.0]), v.value
     found = f(x)
     references = [weakref.ref(each) for each in (x, before, found["y"])]

@@ -1,17 +1,17 @@
 """`GradientTransform.as_linear_operator`: the Jacobian as SciPy's operator, on every backend, against the matrix."""
 
-import subprocess
-import sys
-import threading
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, gmres, lsqr, svds
+from tests.helpers.interpreters import printed_by
+from tests.helpers.open_calls import is_owned
+from tests.helpers.threads import run_in_threads
 
 import anyjac
 from anyjac import Backend, Variable, jacrev
-from anyjac.state.ownership import owner_of
 
 GENERATOR = np.random.default_rng(20)
 MATRIX = GENERATOR.normal(size=(7, 5))
@@ -205,7 +205,7 @@ def test_variables_come_first_then_arguments_in_the_order_of_argnums(backend: Ba
     assert_is(operator, np.array([[10.0, 20, 0, 8, 40, 0], [30.0, 0, 40, 24, 0, 60]]))
     assert operator.aux == "aux"
     assert float(w) == 5.0
-    assert owner_of(w) is None
+    assert not is_owned(w)
     variables, (y, x) = operator.unravel_input(np.arange(6.0))
     host = backend.to_numpy
     assert [host(variables[key]).tolist() for key in ("w", "v", "again")] == [0.0, [1.0, 2.0], 0.0]
@@ -325,11 +325,7 @@ def test_threads_may_share_an_operator(backend: Backend) -> None:
         for index in range(start, 12, 4):
             found[index] = operator @ vectors[index], operator.H @ (operator @ vectors[index])
 
-    threads = [threading.Thread(target=work, args=(start,), daemon=True) for start in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    run_in_threads([partial(work, start) for start in range(4)])
     for index in range(12):
         product = JACOBIAN @ vectors[index]
         assert close(found[index][0], product)
@@ -392,16 +388,18 @@ def test_a_backend_that_does_not_nest_is_refused_before_anything_is_written(
 
 
 def test_without_scipy_the_extra_is_named() -> None:
-    code = (
-        "import sys; sys.modules['scipy'] = None\n"
-        "import anyjac\n"
-        "transform = anyjac.jacrev(lambda x: x)\n"
-        "assert float(transform(1.0)) == 1.0\n"
-        "try:\n"
-        "    transform.as_linear_operator(1.0)\n"
-        "except ModuleNotFoundError as error:\n"
-        "    print(type(error).__name__, error.name, error)\n"
+    printed = printed_by(
+        """
+        import sys
+        sys.modules["scipy"] = None
+        import anyjac
+        transform = anyjac.jacrev(lambda x: x)
+        assert float(transform(1.0)) == 1.0
+        try:
+            transform.as_linear_operator(1.0)
+        except ModuleNotFoundError as error:
+            print(type(error).__name__, error.name, error)
+        """
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.startswith("MissingExtraError scipy as_linear_operator needs SciPy")
-    assert 'pip install "anyjac[scipy]"' in done.stdout
+    assert printed.startswith("MissingExtraError scipy as_linear_operator needs SciPy")
+    assert 'pip install "anyjac[scipy]"' in printed

@@ -1,4 +1,4 @@
-"""`vmap`: what users see of it besides the scenarios: its errors, its repr, methods, copies, and the peers' results."""
+"""`vmap` beyond the scenarios: its errors, its repr, methods, copies, and the results of the frameworks' own maps."""
 
 import copy
 import pickle
@@ -9,24 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.helpers.arrays import made
 
 import anyjac
 from anyjac import Backend, InputTypeError, InputValueError, OutputError, Variable, grad, jacrev, jit, vmap
 
 BATCH = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-
-
-@pytest.fixture(params=["autograd", "jax", "torch"])
-def backend(request: pytest.FixtureRequest) -> Backend:
-    return anyjac.get_backend(request.param)
-
-
-def made(backend: Backend, values: Any) -> Any:
-    return backend.asarray(np.asarray(values, dtype=np.float64))
-
-
-def host(backend: Backend, array: Any) -> Any:
-    return backend.to_numpy(array)
 
 
 def cubed(x: Any) -> Any:
@@ -165,8 +153,10 @@ def test_per_example_gradients_are_those_of_a_loop(backend: Backend) -> None:
     for index in range(3):
         each_variable, each_argument = of_one(x[index], y[index])
         for name in ("w", "b"):
-            np.testing.assert_allclose(host(backend, by_variable[name][index]), host(backend, each_variable[name]))
-        np.testing.assert_allclose(host(backend, by_argument[index]), host(backend, each_argument))
+            np.testing.assert_allclose(
+                backend.to_numpy(by_variable[name][index]), backend.to_numpy(each_variable[name])
+            )
+        np.testing.assert_allclose(backend.to_numpy(by_argument[index]), backend.to_numpy(each_argument))
 
 
 def test_axes_in_a_dict_belong_to_its_keys_whatever_their_order(backend: Backend) -> None:
@@ -176,8 +166,8 @@ def test_axes_in_a_dict_belong_to_its_keys_whatever_their_order(backend: Backend
         return {"rows": sides["left"] @ sides["right"], "left": sides["left"]}
 
     found = vmap(product, in_axes=({"right": None, "left": 1},), out_axes={"left": 1, "rows": 0})(sides)
-    np.testing.assert_array_equal(host(backend, found["rows"]), [[4.0, 6.0], [6.0, 10.0]])
-    np.testing.assert_array_equal(host(backend, found["left"]), np.arange(4.0).reshape(2, 2))
+    np.testing.assert_array_equal(backend.to_numpy(found["rows"]), [[4.0, 6.0], [6.0, 10.0]])
+    np.testing.assert_array_equal(backend.to_numpy(found["left"]), np.arange(4.0).reshape(2, 2))
 
 
 @pytest.mark.parametrize("chunk_size", [None, 2])
@@ -187,7 +177,7 @@ def test_derivatives_by_integers_are_stacked_though_they_are_none(backend: Backe
 
     mapped = vmap(jacrev(product, argnums=(0, 1), allow_int=True), out_axes=-1, chunk_size=chunk_size)
     by_x, by_n = mapped(made(backend, BATCH), backend.asarray(np.arange(6).reshape(3, 2)))
-    assert host(backend, by_x).shape == by_n.shape == (2, 2, 3)
+    assert backend.to_numpy(by_x).shape == by_n.shape == (2, 2, 3)
     assert (type(by_n), by_n.dtype) == (np.ndarray, anyjac.float0)
     of_integers_alone = vmap(jacrev(lambda n: 2.0 * n, allow_int=True))(backend.asarray(np.arange(3)))
     assert (of_integers_alone.shape, of_integers_alone.dtype) == ((3,), anyjac.float0)
@@ -198,7 +188,7 @@ def test_compiled_it_gives_the_same(backend: Backend) -> None:
     compiled = jit(of_each)
     for _ in range(3):
         np.testing.assert_array_equal(
-            host(backend, compiled(made(backend, BATCH))), host(backend, of_each(made(backend, BATCH)))
+            backend.to_numpy(compiled(made(backend, BATCH))), backend.to_numpy(of_each(made(backend, BATCH)))
         )
 
 
@@ -215,7 +205,7 @@ def test_any_axis_goes_in_and_comes_out(shape: list[int], data: Any, size: int |
     outward = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = np.arange(float(np.prod(shape))).reshape(shape)
     found = vmap(lambda row: {"y": row * row}, in_axes=inward, out_axes=outward, chunk_size=size)(made(backend, x))
-    np.testing.assert_array_equal(host(backend, found["y"]), np.moveaxis(x * x, inward, outward))
+    np.testing.assert_array_equal(backend.to_numpy(found["y"]), np.moveaxis(x * x, inward, outward))
 
 
 @pytest.mark.parametrize("name", ["jax", "torch"])

@@ -1,4 +1,4 @@
-"""Pickles: what they name, and that those made before the modules were arranged in rooms can still be read.
+"""Pickles: the names in them, and the reading of pickles from before the modules were arranged in rooms.
 
 `pickles/before_rooms.pickle` holds a dict: for each thing below the bytes that ``pickle.dumps(thing, protocol=4)`` gave
 at commit e414446, when NumPy was the backend. Nothing is ever taken out of it.
@@ -112,7 +112,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 
 
 def shown(name: str, thing: Any) -> Any:
-    """Return what there is to compare of a thing: all of it, and what it computes."""
+    """Return the content of a thing and the results of its calls, to be compared."""
     if isinstance(thing, anyjac.Variable):
         return repr(thing), type(thing), thing.name, thing.allow_reshape, thing.backend.name, vars(thing)
     if isinstance(thing, Spring):
@@ -141,7 +141,7 @@ def test_what_is_known_of_a_backend_is_read_from_before_the_rooms() -> None:
 
 
 MADE_BY_NO_HAND = ("GradientTransform", "Mapped")
-"""Classes under whose names pickles from before find what makes one, as they need it."""
+"""Classes whose names in older pickles now lead to a function that makes an object, as those pickles need."""
 PUBLIC = {name.removeprefix("public_") for name in NAMES if name.startswith("public_")}.difference(MADE_BY_NO_HAND)
 
 

@@ -1,20 +1,19 @@
 """`GradientTransform.rows`: the Jacobian in blocks of rows, on every backend, against analytic answers."""
 
-import gc
-import threading
 import weakref
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import optree
 import pytest
+from tests.helpers.memory import Thing, collector_off
+from tests.helpers.open_calls import assert_nothing_open, is_owned
+from tests.helpers.threads import in_another_thread, run_in_threads
 
 import anyjac
 from anyjac import Backend, Variable, jacrev
-from anyjac.state.context import current_scope
-from anyjac.state.ownership import owner_of
-from anyjac.trees.structure import flatten
 
 POINT = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 CUBES = np.diag(3 * POINT**2)
@@ -111,8 +110,7 @@ def test_blocks_have_the_trees_of_the_contract(backend: Backend, array: Any) -> 
         return w * p.a * x
 
     def shapes(rows: anyjac.Rows) -> Any:
-        block = next(rows).block
-        return flatten(block)[1].unflatten([leaf.shape for leaf in flatten(block)[0]])
+        return optree.tree_map(lambda leaf: tuple(leaf.shape), next(rows).block)
 
     pair = Pair(y, {"c": y})
     several = Pair((2, 1), {"c": (2, 1)})
@@ -226,8 +224,7 @@ def test_after_an_error_every_variable_is_as_it_was(backend: Backend, array: Any
     with pytest.raises((ZeroDivisionError, anyjac.DtypeError, anyjac.OutputError)):
         jacrev(f).rows(array(1.0))
     assert float(v) == 1.0
-    assert owner_of(v) is None
-    assert current_scope() is None
+    assert_nothing_open(v)
 
 
 def test_settings_are_checked_as_in_a_call(array: Any) -> None:
@@ -249,29 +246,20 @@ def test_a_half_consumed_iterator_owns_no_variable(backend: Backend, array: Any)
 
     rows = jacrev(f, v, 0, chunk_size=1).rows(array([1.0, 2.0]))
     next(rows)
-    assert owner_of(v) is None
-    thread = threading.Thread(target=lambda: jacrev(f, v, 0)(array([1.0, 2.0])), daemon=True)
-    thread.start()
-    thread.join(30)
-    assert not thread.is_alive()
+    assert not is_owned(v)
+    in_another_thread(lambda: jacrev(f, v, 0)(array([1.0, 2.0])))
     assert backend.to_numpy(v.value).tolist() == [3.0, 4.0]
     of_v, of_x = next(rows).block
     assert backend.to_numpy(of_v).tolist() == [[0.0, 2.0]]
     assert backend.to_numpy(of_x).tolist() == [[0.0, 3.0]]
 
 
-class Thing:
-    """An object that a weak reference can point to."""
-
-
 @pytest.mark.parametrize("end", ["exhausted", "closed", "left"])
 def test_what_the_function_used_is_let_go_at_the_end(array: Any, end: str) -> None:
-    gc.collect()
-    gc.disable()
-    try:
+    with collector_off():
         thing = Thing()
         gone = weakref.ref(thing)
-        # The function is of no use after its run; what lives on is the point, of which there is a copy.
+        # After its run the function is not needed; a copy of the point lives on.
         rows = jacrev(lambda x, thing: x * x, chunk_size=1).rows(array(POINT), thing)
         del thing
         assert gone() is None
@@ -290,8 +278,6 @@ def test_what_the_function_used_is_let_go_at_the_end(array: Any, end: str) -> No
         assert source() is None
         assert list(rows) == []
         assert rows.value.shape == (5,)
-    finally:
-        gc.enable()
 
 
 def test_a_block_that_failed_is_tried_again(backend: Backend, array: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,11 +293,7 @@ def test_a_block_that_failed_is_tried_again(backend: Backend, array: Any, monkey
 def test_threads_that_share_an_iterator_get_each_block_once(backend: Backend, array: Any) -> None:
     rows = jacrev(cube, chunk_size=1).rows(array(np.tile(POINT, 20)))
     found: list[anyjac.RowBlock] = []
-    threads = [threading.Thread(target=lambda: found.extend(rows), daemon=True) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    run_in_threads([lambda: found.extend(rows)] * 4)
     assert sorted(block.start for block in found) == list(range(100))
     for block in found:
         row = backend.to_numpy(block.block)[0]
@@ -426,7 +408,7 @@ def test_a_memory_map_holds_the_jacobian_on_disk(array: Any, tmp_path: Path) -> 
 
 
 class Recorder:
-    """An array-like with a shape and assignment to slices, and nothing else."""
+    """An array-like with a shape and assignment to slices alone."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape

@@ -1,4 +1,4 @@
-"""What the callables that anyjac makes of functions have in common."""
+"""Common features of the callables that anyjac makes of functions."""
 
 import copy
 import pickle

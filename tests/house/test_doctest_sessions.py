@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.repository import ROOT
 
 CONFTEST = """
 from pathlib import Path

@@ -1,16 +1,16 @@
-"""The two lanes: what runs by default, what runs by its name, and what is said of that which cannot run."""
+"""The two lanes: tests by default, tests by name, and the report on tests that cannot run."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 from tests.setup.lanes import EXHAUSTIVE
 from tests.setup.tools import PACKAGES, TOOLS
 from tests.setup.workers import pytest_xdist_auto_num_workers
 
 pytest_plugins = ["pytester"]
-ROOT = Path(__file__).parents[2]
 
 Run = Callable[..., pytest.RunResult]
 
@@ -80,7 +80,7 @@ def test_what_the_table_of_lanes_names_is_there() -> None:
 
 def test_fewer_workers_run_where_memory_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     def workers(gigabytes: float, cores: int) -> int:
-        monkeypatch.setattr("tests.setup.workers._available", lambda: int(gigabytes * 1e9))
+        monkeypatch.setattr("tests.setup.workers.available_memory", lambda: int(gigabytes * 1e9))
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
         return pytest_xdist_auto_num_workers()
 

@@ -1,24 +1,20 @@
-"""What the files at the top of the repository say about each other and about the code, held together."""
+"""The files at the top of the repository agree with each other and with the code."""
 
 import os
 import re
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
+from tests.helpers.repository import PYPROJECT, ROOT, SOURCE_ROOTS
 
 import anyjac
 from anyjac.lazy import homes_in
 from anyjac_plugins import CAPABILITIES, Backend, environment
 
-ROOT = Path(__file__).parents[2]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 README = (ROOT / "README.md").read_text()
 CI_SCRIPT = (ROOT / ".ci" / "run").read_text()
 BACKENDS = PYPROJECT["project"]["entry-points"]["anyjac"]
-SOURCE_ROOTS = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
 SET_UP = (
     "python -m pip install . && anyjac demo",
     'python -m pip install -c constraints.txt -e ".[all,test]" && python -m pytest',
@@ -83,7 +79,7 @@ def test_the_workflow_of_github_runs_every_step_of_ci() -> None:
     named = set(re.findall(r"^ {10}- ([a-z].*)$", workflow, re.MULTILINE))
     steps = {step for line in named for step in line.split()}
     (listed,) = re.findall(r"^STEPS=\((.*)\)$", CI_SCRIPT, re.MULTILINE)
-    assert steps == set(listed.split()) - {"other-pythons"}  # which has a job of its own
+    assert steps == set(listed.split()) - {"other-pythons"}  # a step with a job of its own
 
 
 def test_ci_stops_at_the_first_failure_and_is_a_valid_script() -> None:

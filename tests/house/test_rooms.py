@@ -2,18 +2,15 @@
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from tests.helpers.repository import PYPROJECT, ROOT, SOURCE_ROOTS
 
 import anyjac
 
-ROOT = Path(__file__).parents[2]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-SOURCE_ROOTS = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
 PACKAGES = {
     path.parent.name: path.parent
     for path in (
@@ -33,7 +30,7 @@ def modules_of(package: Path) -> dict[str, Path]:
 
 
 def imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the imports that run, those within functions among them: not what type checkers alone see."""
+    """Yield the imports that run, also within functions, but none that type checkers alone see."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield node

@@ -71,12 +71,12 @@ CASES = [
     pytest.param(name, selection, id=f"{name} by {selection}")
     for name in MEMBERS
     for selection in SELECTIONS
-    if (name, selection) != ("hessian", "both")  # which BrainPy refuses
+    if (name, selection) != ("hessian", "both")  # BrainPy refuses this one
 ]
 
 
 def native_hessian(func, grad_vars, argnums, has_aux, return_value):
-    """Call what BrainPy's own, which has no `return_value`, is made of."""
+    """Call the class behind BrainPy's own function, which has no `return_value`."""
     flags = {"has_aux": has_aux, "return_value": return_value, "check_states": False}
     return brainstate.transform.hessian(func, grad_vars, argnums, **flags)
 
@@ -137,7 +137,7 @@ def test_a_collector_of_brainpy_is_a_dict_with_its_keys():
 
 def test_a_variable_that_only_brainpy_knows_to_be_trained_is_trained_whoever_met_it_first():
     cell = Cell()
-    anyjac.grad(lambda x: cell.update(x).sum())(X)  # in which BrainState, that knows no TrainVar, tells of it
+    anyjac.grad(lambda x: cell.update(x).sum())(X)  # in this call BrainState, which knows no TrainVar, reports it first
     assert list(anyjac.train_vars(cell)) == ["gain"]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import threading
 import weakref
 
 import jax
@@ -16,6 +14,9 @@ import brainstate  # which turns 64-bit numbers off
 jax.config.update("jax_enable_x64", WIDE)
 
 import jax.numpy as jnp
+from tests.helpers.jax_trees import assert_close
+from tests.helpers.memory import collector_off
+from tests.helpers.threads import run_in_threads
 
 import anyjac
 
@@ -66,17 +67,13 @@ def content_of(cell):
     return {path: state.value for path, state in anyjac.variables(cell).items()}
 
 
-def assert_same(found, expected):
-    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5), found, expected)
-
-
 def test_gradients_and_states_are_those_of_brainstate_in_call_after_call(cell, inputs):
     twin = Recurrent()
     native = brainstate.transform.grad(lambda x: loss_of(twin, x), {"mix": twin.mix, "readout.both": twin.readout.both})
     gradient = anyjac.grad(lambda x: loss_of(cell, x), grad_vars=anyjac.train_vars(cell))
     for _ in range(6):  # the backend compiles after some calls
-        assert_same(gradient(inputs), native(inputs))
-        assert_same(content_of(cell), content_of(twin))
+        assert_close(gradient(inputs), native(inputs))
+        assert_close(content_of(cell), content_of(twin))
     assert int(cell.steps.value) == 24
 
 
@@ -90,8 +87,8 @@ def test_a_compiled_gradient_moves_the_states_in_each_call(cell, inputs):
     native = brainstate.transform.grad(lambda x: loss_of(twin, x), twin.mix)
     gradient = anyjac.jit(anyjac.grad(lambda x: loss_of(cell, x), grad_vars=anyjac.variables(cell)["mix"]))
     for _ in range(3):
-        assert_same(gradient(inputs), native(inputs))
-        assert_same(content_of(cell), content_of(twin))
+        assert_close(gradient(inputs), native(inputs))
+        assert_close(content_of(cell), content_of(twin))
         for other in (cell, twin):
             other.mix.value = other.mix.value + 0.1
 
@@ -117,15 +114,15 @@ def test_loops_of_brainstate_run_inside(cell, inputs):
     def looped():
         return (brainstate.transform.for_loop(cell, inputs) ** 2).sum()
 
-    assert_same(anyjac.grad(looped, grad_vars=anyjac.variables(cell)["mix"])(), native)
-    assert_same(content_of(cell), content_of(twin))
+    assert_close(anyjac.grad(looped, grad_vars=anyjac.variables(cell)["mix"])(), native)
+    assert_close(content_of(cell), content_of(twin))
 
 
 def test_within_a_transformation_of_brainstate_states_are_read_anew(inputs):
     layer = Readout()
     compiled = brainstate.transform.jit(anyjac.grad(lambda x: layer(x) ** 2, grad_vars=layer))
     for _ in range(2):
-        assert_same(compiled(inputs[0])["both"]["bias"], 2 * layer(inputs[0]))
+        assert_close(compiled(inputs[0])["both"]["bias"], 2 * layer(inputs[0]))
         layer.both.value = jax.tree.map(lambda leaf: leaf + 1.0, layer.both.value)
 
 
@@ -139,17 +136,13 @@ def test_after_an_error_every_state_is_as_it_was_and_can_be_written(cell, inputs
 
     with pytest.raises(error):
         anyjac.grad(fails, grad_vars=cell)(inputs)
-    assert_same(content_of(cell), before)
+    assert_close(content_of(cell), before)
     cell.steps.value = jnp.asarray(7)
 
 
 def test_two_threads_lose_no_step(cell, inputs):
     gradient = anyjac.grad(lambda x: loss_of(cell, x), grad_vars=cell)
-    threads = [threading.Thread(target=lambda: [gradient(inputs) for _ in range(5)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads([lambda: [gradient(inputs) for _ in range(5)]] * 4)
     assert int(cell.steps.value) == 80
 
 
@@ -172,7 +165,7 @@ def total():
 
 @pytest.fixture
 def adds(total):
-    """A function that writes a state which nobody names."""
+    """A function that writes a state, which no argument or `grad_vars` names."""
 
     def adds(x):
         total.value = total.value + x.sum()
@@ -221,11 +214,7 @@ def test_random_numbers_go_on_from_call_to_call():
 
 def test_threads_lose_no_write_to_a_state_that_nobody_named(adds, total):
     gradient = anyjac.grad(adds)
-    threads = [threading.Thread(target=lambda: [gradient(jnp.ones(2)) for _ in range(5)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads([lambda: [gradient(jnp.ones(2)) for _ in range(5)]] * 4)
     assert float(total.value) == 40.0
 
 
@@ -367,7 +356,7 @@ def test_an_error_within_a_loop_of_brainstate_leaves_no_tracer_in_a_state_that_n
     with pytest.raises(error):
         wrap(anyjac.grad(fails))(jnp.ones(2))
     assert float(total.value) == 0.0
-    assert np.isfinite(float(brainstate.random.normal()))  # whose key is a state too
+    assert np.isfinite(float(brainstate.random.normal()))  # the key of dropout is a state too
 
 
 AROUND = {
@@ -445,7 +434,7 @@ def test_states_that_are_initialised_in_the_function_are_made_anew_in_each_call(
     )
     transform = wrap(over_time(cell), **settings)
     for _ in range(4):
-        assert_same(transform(inputs), native(inputs))
+        assert_close(transform(inputs), native(inputs))
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "by an argument"])
@@ -456,9 +445,5 @@ def test_a_call_keeps_no_state_alive_though_the_collector_never_runs(inputs, nam
         gradient(inputs)
         return weakref.ref(cell), weakref.ref(cell.hidden)
 
-    gc.collect()
-    gc.disable()
-    try:
+    with collector_off():
         assert [reference() for reference in run()] == [None, None]
-    finally:
-        gc.enable()

@@ -8,6 +8,7 @@ import functools
 import itertools
 import pickle
 import threading
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from flax.errors import TraceContextError
+from tests.helpers.threads import run_in_threads
 
 import anyjac
 
@@ -46,6 +48,11 @@ def model():
 @pytest.fixture
 def batch():
     return jnp.asarray(np.random.default_rng(0).normal(size=(8, 2)), jnp.float32)
+
+
+def scanned_by_jax(model, x):
+    """Sum what a model makes of each row, in a loop of JAX and not in one of NNX."""
+    return jax.lax.scan(lambda c, row: (c + model(row[None]).sum(), None), 0.0, x)[0]
 
 
 def content_of(module):
@@ -164,11 +171,8 @@ def test_after_an_error_every_variable_is_as_it_was_and_can_be_written(model, ba
 def test_a_write_in_the_midst_of_a_scan_is_refused_by_nnx(model, batch):
     before = content_of(model)
 
-    def scanned(x):
-        return jax.lax.scan(lambda c, row: (c + model(row[None]).sum(), None), 0.0, x)[0]
-
     with pytest.raises(TraceContextError, match="different trace level"):
-        anyjac.grad(scanned, grad_vars=model)(batch)
+        anyjac.grad(lambda x: scanned_by_jax(model, x), grad_vars=model)(batch)
     assert_same_content(model, before)
 
 
@@ -207,11 +211,7 @@ def test_a_write_within_a_jit_of_nnx_leaves_by_its_module(model, batch):
 def test_two_threads_lose_no_call(model, batch):
     gradient = anyjac.grad(lambda x: squares(model, x), grad_vars=model)
     other = anyjac.grad(lambda x: squares(model, x), grad_vars=anyjac.variables(model)["outer.bias"])
-    threads = [threading.Thread(target=lambda f=f: [f(batch) for _ in range(5)]) for f in (gradient, other) * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads([lambda f=f: [f(batch) for _ in range(5)] for f in (gradient, other) * 2])
     assert int(model.calls[...]) == 20
 
 
@@ -313,7 +313,7 @@ class TwoLayers(nnx.Module):
 
 
 def attributes_of(module):
-    """Return the very objects that a module and all in it hold, with the traces that they count as made in."""
+    """Return the identities of all objects in a module, after a check of the traces in which they were made."""
     found = {}
     for path, node in nnx.iter_graph(module):
         if isinstance(node, nnx.Pytree):
@@ -326,7 +326,7 @@ def attributes_of(module):
 
 
 def use(module, x):
-    """Do with a module what NNX allows in the trace alone that it was made in."""
+    """Use a module in ways that NNX allows only in the trace in which the module was made."""
     nnx.grad(lambda m: m(x).sum())(module)
     nnx.scan(lambda carry, m, row: (carry + m(row[None]).sum(), None), in_axes=(nnx.Carry, None, 0))(0.0, module, x)
     module.note = "set"
@@ -356,7 +356,7 @@ def test_transformations_of_nnx_take_a_named_module_inside_and_leave_it_as_it_wa
     expected = nnx.grad(lambda m: run(m, batch))(nnx.clone(module))
     for _ in range(2):
         assert_same_gradients(calls.get(around, lambda x: gradient(module, x))(batch), expected)
-    if around != "nnx.jit":  # which itself gives the module other objects
+    if around != "nnx.jit":  # nnx.update itself gives the module other objects
         assert attributes_of(module) == before
     use(module, batch)
 
@@ -406,7 +406,7 @@ def test_a_function_that_is_started_again_finds_the_module_as_it_was(batch):
         runs.append(vars(module)["scale"])
         loss = INSIDE["jit"](module, x)
         module.scale = module.scale * 1.0
-        return loss if loss > 0 else -loss  # which no recorded program can tell
+        return loss if loss > 0 else -loss  # no recorded program shows this
 
     found = anyjac.grad(branches, grad_vars=module)(batch)
     assert len(runs) == 2
@@ -593,36 +593,25 @@ def test_models_that_share_an_object_without_variables_wait_for_each_other(batch
 
     models = [model(seed) for seed in range(2)]
     before = [attributes_of(model) for model in models]
-    inside, errors = threading.Barrier(2), []
+    inside = threading.Barrier(2)
 
     def run(model):
         def loss(x):
-            with contextlib.suppress(threading.BrokenBarrierError):  # which is broken where one waits for the other
+            with contextlib.suppress(threading.BrokenBarrierError):  # it breaks if one call waits for the other
                 inside.wait(0.5)
             return INSIDE["scan"](model, x)
 
-        try:
-            anyjac.grad(loss, grad_vars=model)(batch)
-        except Exception as error:
-            errors.append(error)
+        anyjac.grad(loss, grad_vars=model)(batch)
 
-    threads = [threading.Thread(target=run, args=(model,)) for model in models]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    run_in_threads([partial(run, model) for model in models])
     assert [attributes_of(model) for model in models] == before
     for each in models:
         use(each, batch)
 
 
 def test_the_refusal_in_the_midst_of_a_scan_of_jax_names_that_of_nnx(model, batch):
-    def scanned(x):
-        return jax.lax.scan(lambda c, row: (c + model(row[None]).sum(), None), 0.0, x)[0]
-
     with pytest.raises(TraceContextError) as refused:
-        anyjac.grad(scanned, grad_vars=model)(batch)
+        anyjac.grad(lambda x: scanned_by_jax(model, x), grad_vars=model)(batch)
     (note,) = refused.value.__notes__
     assert "nnx.scan" in note
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import pickle
-import threading
 
 import numpy as np
 import pytest
 import torch
+from tests.helpers.threads import in_another_thread, run_in_threads
 from torch import nn
 from torch.func import functional_call
 from torch.nn.utils import parametrize
@@ -304,7 +304,7 @@ def test_blocks_have_the_dtypes_of_their_parameters(dtype):
 
 
 def test_many_parameters_are_pushed_forward_by_dual_tensors():
-    layer = nn.Linear(600, 600).double()  # more than is pushed by transposes
+    layer = nn.Linear(600, 600).double()  # too large for transposes
     x = torch.randn(600, dtype=torch.float64)
     views = anyjac.variables(layer)
     tangents = {name: torch.randn_like(view.value) for name, view in views.items()}
@@ -741,11 +741,7 @@ def test_two_threads_lose_no_batch(net, images):
     run = anyjac.grad(lambda x: squares(net, x), grad_vars=net)
     parts = (anyjac.variables(net)["head.weight"], net.norm1)
     other = anyjac.grad(lambda x: squares(net, x), grad_vars=parts)
-    threads = [threading.Thread(target=lambda f=f: [f(images) for _ in range(10)]) for f in (run, other, run, other)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_in_threads([lambda f=f: [f(images) for _ in range(10)] for f in (run, other, run, other)])
     assert int(net.norm1.num_batches_tracked) == 40
     assert all(isinstance(parameter, nn.Parameter) for parameter in net.parameters())
 
@@ -755,9 +751,7 @@ def test_another_thread_reads_views_untraced_while_a_call_runs(net, images):
     expected, seen = view.value.clone(), []
 
     def loss(x):
-        thread = threading.Thread(target=lambda: seen.append(view.value))
-        thread.start()
-        thread.join()
+        seen.append(in_another_thread(lambda: view.value))
         return squares(net, x)
 
     anyjac.grad(loss, grad_vars=net)(images)
@@ -872,6 +866,6 @@ def test_a_module_of_which_nothing_is_trained_takes_part_all_the_same(grad_vars)
     with pytest.raises(ValueError):  # noqa: PT011 - of no message
         anyjac.grad(fails, grad_vars=grad_vars(bn), argnums=0)(x)
     assert int(bn.num_batches_tracked) == 0
-    gradient = anyjac.grad(lambda x: (bn(x) ** 3).sum(), grad_vars=grad_vars(bn))(x)  # by the argument, then
+    gradient = anyjac.grad(lambda x: (bn(x) ** 3).sum(), grad_vars=grad_vars(bn))(x)  # chosen by the argument
     assert gradient.shape == x.shape
     assert int(bn.num_batches_tracked) == 1

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from anyjac import float0
-from anyjac_conformance.answers import Array
+from anyjac_conformance import Array
 
 Pair = namedtuple("Pair", ["first", "second"])
 
@@ -31,7 +31,7 @@ PIECES: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any], Callabl
 
 @dataclass(frozen=True, eq=False)
 class Leaf:
-    """One generated input: its values, its dtype by name, and the piece that the function applies to it."""
+    """A generated input: values, the name of a dtype, and the piece of the function to apply."""
 
     values: np.ndarray
     dtype: str
@@ -127,13 +127,13 @@ def matrix(problem: Problem, output: int, leaf: Leaf) -> np.ndarray:
 
 
 class Reference:
-    """What the call has to return."""
+    """The right results of a call."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
 
     def _through(self, leaf: Leaf) -> tuple[np.ndarray, complex]:
-        """Return what the piece is applied to, flattened, and its derivative with respect to the leaf."""
+        """Return the argument of a leaf's piece, flattened, and its derivative with respect to the leaf."""
         x = leaf.values.ravel()
         if x.dtype.kind == "c" and not self.problem.holomorphic:
             x = x.astype(np.complex128)
@@ -187,7 +187,7 @@ class Reference:
         return self._outside(of_variables), self._outside(of_arguments)
 
     def packed(self, aux: Any) -> Any:
-        """Return all that the call returns."""
+        """Return the right result of the whole call."""
         rest: tuple[Any, ...] = (self.value(),) if self.problem.return_value else ()
         rest += (aux,) if self.problem.has_aux else ()
         return (self.derivative(), *rest) if rest else self.derivative()

@@ -10,14 +10,14 @@ from anyjac import Backend
 
 
 class FaultError(Exception):
-    """What a faulty backend raises."""
+    """The error that a faulty backend raises."""
 
 
 class FaultyBackend(Backend):
     """Raises at call number `fail_at`, counted from 0 over all members, the namespace and every pullback; None: never.
 
     Jacobians and their rows are computed by the defaults of `Backend`, so that each row is a call that may fail.
-    `called` holds the names of all that was called.
+    `called` holds the names of all members that were called.
     """
 
     def __init__(self, real: Backend) -> None:

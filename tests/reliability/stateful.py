@@ -1,19 +1,16 @@
-"""A model whose one call touches every part of a transform, and checks of what a failed call leaves behind."""
+"""A model whose one call touches every part of a transform, and checks of the state after a failed call."""
 
-import contextvars
 from typing import Any
 
 import numpy as np
+from tests.helpers.open_calls import assert_nothing_open
+from tests.helpers.threads import in_another_thread
 
 import anyjac
 from anyjac import Variable, jacrev
-from anyjac.state.context import current_scope
-from anyjac.state.ownership import owner_of
-
-from .running import in_another_thread
 
 BEFORE, AFTER = [1.0, 2.0, 3.0, 4.0], [5.0, 2.0, 4.0, 5.0]
-"""What the Variables of a `Model` hold before and after a call at 5."""
+"""The values in the Variables of a `Model`, before and after a call at 5."""
 
 
 class Model:
@@ -59,16 +56,8 @@ def assert_right(model: Model, x: Any) -> None:
     assert_untraced(*model.variables())
 
 
-def assert_nothing_open(*variables: Variable) -> None:
-    """Check that nothing of a call is left in the context, and no call owns any of the Variables."""
-    assert current_scope() is None
-    here = contextvars.copy_context().items()
-    assert {variable.name: value for variable, value in here if variable.name.startswith("anyjac_") and value} == {}
-    assert [owner_of(variable) for variable in variables] == [None] * len(variables)
-
-
 def is_tracked(backend: anyjac.Backend, array: Any) -> bool:
-    """Tell whether an array takes part in a differentiation; a leaf of a graph of PyTorch does without a trace."""
+    """Return whether an array takes part in a differentiation; a leaf of PyTorch's graph has no trace."""
     return backend.is_traced(array) or getattr(array, "requires_grad", False)
 
 

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.open_calls import assert_nothing_open, is_open, is_owned
+from tests.helpers.threads import in_another_thread
 
 import anyjac
 from anyjac import Variable, jacrev
-from anyjac.state.context import current_scope
-from anyjac.state.ownership import owner_of
 
-from .running import in_another_thread
-from .stateful import Snapshot, assert_nothing_open, assert_untraced
+from .stateful import Snapshot, assert_untraced
 
 TASKS, ROUNDS = 24, 6
 NAMES = ("autograd", "jax", "torch")
@@ -57,7 +56,7 @@ def test_many_tasks_with_variables_of_their_own_give_right_answers(backend: anyj
         await asyncio.gather(*(task(number) for number in range(TASKS)))
 
     asyncio.run(main())
-    assert current_scope() is None
+    assert not is_open()
 
 
 def test_tasks_that_change_between_backends_give_right_answers() -> None:
@@ -189,7 +188,7 @@ def test_a_task_that_a_function_starts_runs_outside_of_the_finished_call(backend
     asyncio.run(main())
     assert seen == [2.0, 10.0]
     assert float(v) == 10.0
-    assert owner_of(v) is None
+    assert not is_owned(v)
 
 
 def test_a_variable_that_a_task_of_a_function_has_read_can_be_used_by_later_calls(backend: anyjac.Backend) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import optree
 import pytest
+from tests.helpers.threads import in_another_thread
 
 import anyjac
 from anyjac import Variable, jacrev
 
 from .faulty import FaultError, FaultyBackend, faulty
-from .running import in_another_thread
 from .stateful import AFTER, Model, Snapshot, assert_right
 
 # ---- in the user's function, and in what is made of its result ------------------------------------------------------
@@ -252,7 +252,7 @@ def test_a_write_that_would_commit_a_tracer_stores_none_of_the_writes(backend: a
 
     def f(x: Any) -> Any:
         case.v[0] = 7.0
-        case.w.value = outside[0] * 2.0  # belongs to the trace around the call, which goes on
+        case.w.value = outside[0] * 2.0  # this belongs to the trace around the call, which goes on
         return x * x
 
     def around(y: Any) -> Any:
@@ -277,7 +277,7 @@ def test_a_variable_of_another_framework_that_cannot_take_its_value_stores_none_
         def f(x: Any) -> Any:
             case.good(x)
             foreign.value = foreign + x
-            other.calls, other.fail_at = 0, 0  # whatever the commit asks of it first
+            other.calls, other.fail_at = 0, 0  # whichever member the commit uses first
             return x
 
         with pytest.raises(FaultError):
@@ -292,15 +292,15 @@ def test_a_variable_of_another_framework_that_cannot_take_its_value_stores_none_
 
 
 NEEDED = {"vjp", "pullback_rows", "the pullback", "identity_rows", "copy", "constant", "set_index", "xp.stack"}
-"""What a call of a `Model` asks of the backend, among other things: each of it must have had its fault."""
+"""Members of the backend that a call of a `Model` uses, among others; a fault must have come in each."""
 
 
 class FaultInterrupt(BaseException):
-    """A fault that is no `Exception`, as an interrupt is none."""
+    """A fault that is no `Exception`, like an interrupt."""
 
 
 def _call_failing_at(number: int, model: Model, broken: FaultyBackend, x: Any) -> bool:
-    """Call the model with a fault at one call of its backend, check it, and tell whether there was such a call."""
+    """Call the model with a fault at one call of its backend; return whether the backend was called so often."""
     snapshot = Snapshot(*model.variables())
     broken.calls, broken.fail_at = 0, number
     try:

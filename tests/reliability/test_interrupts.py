@@ -9,19 +9,20 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from tests.helpers.open_calls import assert_nothing_open
+from tests.helpers.threads import PATIENCE_S, in_another_thread
 
 import anyjac
 import anyjac_plugins
 from anyjac import Variable, jacrev, jit
 
-from .running import PATIENCE_S, in_another_thread
-from .stateful import AFTER, BEFORE, Model, assert_nothing_open, assert_right, assert_untraced
+from .stateful import AFTER, BEFORE, Model, assert_right, assert_untraced
 
 CORE = Path(anyjac.__file__).parent
 
 
 def _of_core(*names: str) -> tuple[str, ...]:
-    """Return the paths of files of the core, all of which there are."""
+    """Return the paths of files of the core, which must exist."""
     assert all((CORE / name).is_file() for name in names)
     return tuple(str(CORE / name) for name in names)
 
@@ -59,7 +60,7 @@ class Interrupter:
         return self
 
     def interrupts(self, work: Callable[[], Any]) -> bool:
-        """Run a work under this trace and tell whether it was interrupted."""
+        """Run a function under this trace and return whether it was interrupted."""
         before = sys.gettrace()
         # Python 3.12 reports instructions to a trace alone that begins when a frame has asked for them.
         sys._getframe().f_trace_opcodes = self._event == "opcode"
@@ -76,7 +77,7 @@ class Interrupter:
 def _interrupt_everywhere(
     backend: anyjac.Backend, files: tuple[str, ...], event: Literal["line", "opcode"], points: int, last: int
 ) -> None:
-    """Interrupt calls at about `points` places all over, and at each of the `last` ones, where writes are committed."""
+    """Interrupt calls at about `points` steps throughout, and at each of the `last` steps, which commit writes."""
     x = backend.asarray(np.asarray(5.0))
     for _ in range(CALLS_TO_SETTLE):
         Model(backend).transform(x)
@@ -120,7 +121,7 @@ def test_an_interrupt_while_a_function_is_recorded_or_mapped_leaves_nothing_in_t
     assert (of_backend / "linear_maps.py").is_file()
 
     def work() -> None:
-        jacrev(lambda x: x * x)(x)  # another function each time
+        jacrev(lambda x: x * x)(x)  # a new function each time
         anyjac.vmap(lambda x: x * x)(x)
         if backend.name == "jax":
             jit(lambda x: x * x)(x)
@@ -158,7 +159,7 @@ def test_an_interrupt_of_a_compiled_call_writes_all_variables_or_none(
     if backend.name == "torch":
         monkeypatch.setattr(
             type(backend), "_compile_graph", lambda self, graph, example: graph
-        )  # it is not PyTorch's compiler that is on trial
+        )  # PyTorch's compiler is not on trial
     x = backend.asarray(np.asarray(1.0))
     files = (str(CORE), str(Path(anyjac_plugins.__file__).parent), _package_of(backend))
 

@@ -1,26 +1,25 @@
 """Nothing keeps a tracer, an argument, a result or a model alive after a call; reference counts alone free them."""
 
 import gc
-import itertools
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.arrays import made
+from tests.helpers.memory import Thing, collector_off
+from tests.helpers.open_calls import assert_nothing_open, waiting_at
+from tests.helpers.threads import PATIENCE_S, run_in_threads
 
 import anyjac
 from anyjac import Variable, jacrev
 from anyjac.state import ownership
 
 from .faulty import faulty
-from .running import PATIENCE_S, run_in_threads
-from .stateful import Model, assert_nothing_open, assert_untraced, is_tracked
-
-
-class Thing:
-    """An object that a weak reference can point to."""
+from .stateful import Model, assert_untraced, is_tracked
 
 
 class Watch:
@@ -33,23 +32,19 @@ class Watch:
         self._references.update({name: weakref.ref(each) for name, each in objects.items()})
 
     def alive(self) -> list[str]:
-        """Return the names of what is still alive."""
+        """Return the names of the objects that are still alive."""
         return [name for name, reference in self._references.items() if reference() is not None]
 
     def names(self) -> set[str]:
-        """Return the names of all that was ever watched."""
+        """Return the names of all objects that were ever watched."""
         return set(self._references)
 
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
     """Watch objects while the garbage collector is off, so that a cycle through one of them would show."""
-    gc.collect()
-    gc.disable()
-    try:
+    with collector_off():
         yield Watch()
-    finally:
-        gc.enable()
 
 
 def watch_traced(backend: anyjac.Backend, watch: Watch, **tracers: Any) -> None:
@@ -332,15 +327,15 @@ def test_faults_of_the_backend_leave_nothing_behind(backend: anyjac.Backend, wat
 def test_many_calls_do_not_grow_what_the_library_remembers(backend: anyjac.Backend) -> None:
     transform = jacrev(lambda x, v: x * v)
     before = dict(vars(transform))
-    owned = dict(ownership._owners)
-    for number in range(20):
-        transform(backend.asarray(np.asarray(1.0)), Variable(backend.asarray(np.asarray(float(number)))))
-    assert ownership._owners == owned
+    variables = [Variable(made(backend, number)) for number in range(20)]
+    for variable in variables:
+        transform(made(backend, 1.0), variable)
+    assert_nothing_open(*variables)
     assert vars(transform) == before
 
 
 def _count_of_objects() -> int:
-    """Count what is alive; not dead weak references, of which `jax.vjp` with a constant as aux leaves one a call."""
+    """Count objects, but for dead weak references: each `jax.vjp` with a constant as aux leaves one."""
     gc.collect()
     return sum(not (type(each) is weakref.ref and each() is None) for each in gc.get_objects())
 
@@ -359,24 +354,20 @@ def test_objects_do_not_grow_from_call_to_call(backend: anyjac.Backend) -> None:
 
 
 def test_a_call_that_waits_long_does_not_pile_up_locks_at_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    v = Variable(1.0)
-    owned, looked_often, looks = threading.Event(), threading.Event(), itertools.count()
-    look = ownership._is_youngest_in_ring
-    locks: list[int] = []
-
-    def counted(owner: Any) -> bool:
-        if next(looks) == 30:
-            looked_often.set()
-        return look(owner)
-
+    v, owned = Variable(1.0), threading.Event()
+    locks: set[int] = set()
     monkeypatch.setattr(ownership, "LOOK_AGAIN_S", 0.001)
-    monkeypatch.setattr(ownership, "_is_youngest_in_ring", counted)
 
     def hold(x: Any) -> Any:
         v.value = v + x
         owned.set()
-        assert looked_often.wait(PATIENCE_S)
-        locks.append(len(ownership.owner_of(v).waiters))
+        until = time.monotonic() + PATIENCE_S
+        while not locks - {0}:
+            assert time.monotonic() < until
+            locks.add(waiting_at(v))
+        for _ in range(100):  # time to look again a hundred times
+            time.sleep(0.001)
+            locks.add(waiting_at(v))
         return x
 
     def wait() -> float:
@@ -384,4 +375,4 @@ def test_a_call_that_waits_long_does_not_pile_up_locks_at_the_owner(monkeypatch:
         return float(jacrev(lambda x: v * x)(1.0))
 
     assert run_in_threads([lambda: jacrev(hold)(1.0), wait])[1] == 2.0
-    assert locks[0] <= 1
+    assert max(locks) == 1

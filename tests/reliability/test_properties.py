@@ -7,13 +7,15 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import HealthCheck, given, settings
+from tests.helpers.open_calls import assert_nothing_open
 
 import anyjac
 from anyjac import Variable, jacrev
-from anyjac_conformance.answers import Array, faults
+from anyjac_conformance import Array
+from anyjac_conformance.answers import faults
 
 from .analytic import PIECES, Leaf, Pair, Problem, Reference, Shape, leaves_of, mapped, matrix
-from .stateful import assert_nothing_open, assert_untraced
+from .stateful import assert_untraced
 
 settings.register_profile(
     "anyjac-reliability",
@@ -126,7 +128,7 @@ class Call:
         return xp.reshape(self.backend.asarray(matrix(self.problem, output, leaf)) @ flat, shape)
 
     def function(self, *arguments: Any) -> Any:
-        """Compute the outputs, count the call, and check that what is not differentiated came through untouched."""
+        """Compute the outputs, count the call, and check that undifferentiated arguments came through untouched."""
         problem, xp = self.problem, self.xp
         self.count.value += 1
         positions = problem.positions()
@@ -176,7 +178,7 @@ def _faults(backend: anyjac.Backend, problem: Problem) -> list[str]:
 
 
 def _exactly(backend: anyjac.Backend, tree: Any) -> Any:
-    """Return an observed result as the answer to another one."""
+    """Return an observed result in the form of an answer."""
     return mapped(lambda leaf: Array(backend.to_numpy(leaf), backend.dtype_name(leaf.dtype)), tree)
 
 

@@ -1,4 +1,4 @@
-"""Keeps PyTorch from generating code in tests that are of something else: that takes seconds for each function."""
+"""Keeps PyTorch from generating code, which takes seconds for each function, in tests of other things."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def recorded_graphs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run what PyTorch has recorded as it is, but in tests marked ``needs("compiler")``."""
+    """Run the graphs that PyTorch records uncompiled, except in tests marked ``needs("compiler")``."""
     if not any("compiler" in marker.args for marker in request.node.iter_markers("needs")):
         from anyjac_torch import code_generation
 

@@ -16,11 +16,9 @@ from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
 from sybil.sybil import SybilCollection
-
-from .session import ROOT
+from tests.helpers.repository import ROOT, SOURCE_ROOTS
 
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
-SOURCE_ROOTS = ("plugins", "core", "backends", "conformance")
 
 
 class Docstrings(PythonDocStringDocument):
@@ -55,7 +53,7 @@ _evaluated_to: dict[int, int] = {}
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Evaluate the examples before this one that another worker, or nobody, has run."""
+    """Evaluate the earlier examples of the page that have not run in this process."""
     if not isinstance(item, SybilItem):
         return
     document = item.example.document

@@ -1,4 +1,4 @@
-"""Says before a run what it is, how long it takes, and how to run a part of it."""
+"""Says before a run which lane runs, for how long, and how to run a part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from .lanes import is_quick
 
 LANES = {
-    # quick: what it takes where it has not run before, and how to run the other
+    # quick: how long the lane takes if it has not run before, and how to run the other
     True: (
         "the quick lane: some 7,000 tests, five minutes on two idle cores",
         'python -m pytest -m "exhaustive or needs"',
@@ -21,11 +21,11 @@ CHOICES = ("keyword", "lf", "deselect", "ignore", "ignore_glob")
 """Options that choose among tests."""
 
 LAST = "anyjac/last"
-"""Under which name pytest's cache keeps what the last whole run took."""
+"""The name under which pytest's cache keeps the seconds of the last whole run."""
 
 
 def _is_whole(config: pytest.Config) -> bool:
-    """Return whether all files are looked at, and nothing is chosen among their tests by name."""
+    """Return whether the run is of all files, and of all their tests."""
     chosen = any(
         config.getoption(name, default=None) for name in ("keyword", "lf", "deselect", "ignore", "ignore_glob")
     )
@@ -33,7 +33,7 @@ def _is_whole(config: pytest.Config) -> bool:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what runs, how long it takes, and how to run less or more."""
+    """Say which lane runs, for how long, and how to run less or more."""
     if not _is_whole(config):
         return []
     estimate, other = LANES[is_quick(config)]
@@ -47,7 +47,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Look at the clock."""
+    """Note the time at the start."""
     session.config.stash[_BEGAN] = time.monotonic()
 
 
@@ -56,7 +56,7 @@ _BEGAN = pytest.StashKey[float]()
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remember what a whole run took."""
+    """Keep the seconds of a whole run."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     cache = getattr(config, "cache", None)

@@ -1,8 +1,8 @@
-"""The two lanes: what tests anyjac, and what tests the frameworks' own functions and takes long.
+"""The two lanes of tests: those of anyjac, and long ones that go through the frameworks' own functions.
 
 ``python -m pytest`` runs the quick lane, ``python -m pytest -m "exhaustive or needs"`` the other. A file that is named
-on the command line runs whole. The marker `needs` tells what else a test needs (see `tools`); where that is missing,
-the test is counted and named in the last lines, and with ``--nothing-left-out`` the run fails.
+on the command line runs whole. The marker `needs` names the tools of a test (see `tools`). A test without its tools is
+skipped and counted in the last lines, and fails the run with ``--nothing-left-out``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 
-from .session import ROOT
 from .tools import TOOLS, is_missing
 
 EXHAUSTIVE: dict[str, tuple[str, ...]] = {
@@ -35,11 +35,11 @@ EXHAUSTIVE: dict[str, tuple[str, ...]] = {
 EXPRESSION = "exhaustive"
 OPTION = "--nothing-left-out"
 LEFT_OUT = "not on this machine: "
-"""How the reason of a test begins that was not run for want of a tool."""
+"""The beginning of the reason of a test that was skipped for want of a tool."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the option by which a run fails that has left something out."""
+    """Declare the option by which a run fails if it has left tests out."""
     help = "fail where a test was not run for want of a browser, a compiler or a library"
     parser.addoption(OPTION, action="store_true", help=help)
 
@@ -117,7 +117,7 @@ def _is_exhaustive_on_its_backend(item: pytest.Item) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose tools are missing, with what would bring them."""
+    """Skip a test whose tools are missing, and name the command that brings them."""
     for marker in item.iter_markers("needs"):
         for name in filter(is_missing, marker.args):
             pytest.skip(_reason(name))
@@ -150,7 +150,7 @@ def _tests_left_out(reporter: pytest.TerminalReporter) -> Counter[tuple[str, str
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Count and name in the last lines what was not run for want of a tool."""
+    """Count and name in the last lines the tests that were skipped for want of a tool."""
     tests = _tests_left_out(terminalreporter)
     files = list(_files_left_out(config))
     if tests or files:
@@ -163,7 +163,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that was to leave nothing out and has."""
+    """Fail a run that has left tests out in spite of ``--nothing-left-out``."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if not config.getoption(OPTION, default=False) or reporter is None or hasattr(config, "workerinput"):

@@ -3,11 +3,10 @@
 import gc
 import os
 import sys
-from pathlib import Path
 
 import pytest
+from tests.helpers.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / ".pytest_cache" / "programs" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 """Where JAX keeps what it has compiled, from test to test and from run to run: in another format on Python 3.14."""
 
@@ -27,7 +26,7 @@ for name in [name for name in os.environ if name.startswith("ANYJAC_")]:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Remove the programs that an interrupted run has begun to write, which JAX would find and complain of."""
+    """Remove the half-written programs of an interrupted run, of which JAX would complain."""
     if not hasattr(session.config, "workerinput") and PROGRAMS.is_dir():
         for path in PROGRAMS.glob("jax/*"):
             if path.exists() and path.stat().st_size == 0:
@@ -36,5 +35,5 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Let the collector pass over all that there was before the test; frameworks take it a second in each run."""
+    """Let the collector pass over objects from before the test: the frameworks' take it a second each time."""
     gc.freeze()

@@ -1,4 +1,4 @@
-"""What some tests need that is not on every machine: a browser, a compiler, libraries of the exhaustive lane."""
+"""Tools of some tests that not every machine has: a browser, a compiler, libraries of the exhaustive lane."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class Tool:
-    """Something that tests need and that is not part of the quick lane's environment."""
+    """A tool of tests that is not part of the quick lane's environment."""
 
     name: str
-    """How a person calls it, with the verb: "Chromium is"."""
+    """The name of the tool in a sentence, with the verb: "Chromium is"."""
     is_there: Callable[[], bool]
     install: str
-    """The command that brings it."""
+    """The command that installs the tool."""
 
 
 def _executables(*names: str) -> Callable[[], bool]:

@@ -13,7 +13,7 @@ import pytest
 
 MEGABYTE = 2**20
 AT_MOST = 4
-"""Workers; more of them share no compiled programs and gain little."""
+"""The most workers; more of them gain little, since they share no compiled programs."""
 
 PER_WORKER = 1500 * MEGABYTE
 """Memory that one worker may take."""
@@ -22,18 +22,18 @@ ENOUGH = 900 * MEGABYTE
 """Memory in use from which on a worker gives up compiled programs, so that the next test has room to grow."""
 
 ROOM = 150 * MEGABYTE
-"""What is to fit in before the next time."""
+"""The growth of memory that has to fit in before programs are given up again."""
 
 STATISTICS = "/proc/self/statm"
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """Return one worker for each core, fewer where memory is small."""
-    return max(1, min(os.cpu_count() or 1, AT_MOST, _available() // PER_WORKER))
+    return max(1, min(os.cpu_count() or 1, AT_MOST, available_memory() // PER_WORKER))
 
 
-def _available() -> int:
-    """Return the bytes of memory that new processes can have, very many where the system does not say."""
+def available_memory() -> int:
+    """Return the bytes of memory that are left for new processes; very many where the system does not say."""
     return min(_left_by_system(), _left_by_container())
 
 
@@ -56,7 +56,7 @@ def _read(path: str) -> str:
 
 
 def _in_use() -> int:
-    """Return the bytes of memory that this process has now, or the most that it has had where no more is told."""
+    """Return the bytes of memory that this process has now, or its peak where the system tells only the peak."""
     numbers = _read(STATISTICS).split()
     if numbers:
         return int(numbers[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -79,7 +79,7 @@ class Memory:
         result = yield
         if _in_use() > self._limit:
             release()
-            self._limit = max(ENOUGH, _in_use() + ROOM)  # what cannot be given up is not asked for after each test
+            self._limit = max(ENOUGH, _in_use() + ROOM)  # memory that stays is not asked for each time
         return result
 
 

@@ -13,7 +13,7 @@ NOT_RUN: Final = "not run"
 
 @dataclass(frozen=True)
 class Change:
-    """A scenario whose status on a backend is another than before."""
+    """A scenario whose status on a backend has changed."""
 
     backend: str
     scenario: str
@@ -22,7 +22,7 @@ class Change:
 
     @property
     def worse(self) -> bool:
-        """Whether it is bad now and was not before."""
+        """Whether the new status is bad and the old status was not."""
         return self.after in BAD and self.before not in BAD
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class Change:
 
 
 def compare_reports(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    """Return what has another status in `new` than in `old`, what became bad first.
+    """Return the changes of status from `old` to `new`, first those to a bad status.
 
     Parameters
     ----------

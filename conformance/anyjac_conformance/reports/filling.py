@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anyjac_plugins.errors import MissingExtraError
+from anyjac import MissingExtraError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
 def make_environment(folder: str, **options: Any) -> Environment:
-    """Make what finds and fills the templates of a folder; a name that a template lacks is an error.
+    """Make the environment of jinja2 that fills the templates of a folder; a missing name is an error.
 
     Raises
     ------

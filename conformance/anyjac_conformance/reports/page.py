@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 STATUSES: Final = tuple(reversed(outcome.STATUSES))
-"""What can come of a scenario, the worst first: the worst colours a cell."""
+"""The statuses, the worst first; a cell has the colour of its worst status."""
 
 NOT_RUN: Final = "not run"
 """Shown where a backend has no scenario of a clause."""
@@ -31,7 +31,7 @@ _EXTRA: Final = ("faults", "reason", "traceback")
 
 @dataclass(frozen=True)
 class Counts:
-    """How many scenarios came to what, the worst first, and how long they took together."""
+    """The number of scenarios with each status, the worst first, and their seconds together."""
 
     statuses: tuple[tuple[str, int], ...]
     seconds: float = 0.0
@@ -52,7 +52,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """How many scenarios there are."""
+        """The number of scenarios."""
         return sum(count for _, count in self.statuses)
 
     @property
@@ -208,7 +208,7 @@ def _moment(text: str) -> str:
 
 
 def _verdict(report: Mapping[str, Any], totals: Counts) -> str:
-    """Say in one sentence what came of the run."""
+    """Sum the run up in one sentence."""
     if not totals.total:
         return "No scenario was run."
     bad = {result["backend"] for result in report["results"] if result["status"] in ("failed", "error")}
@@ -231,21 +231,21 @@ def _plural(count: int, noun: str) -> str:
 
 
 def _data(report: Mapping[str, Any], cells: _Cells) -> dict[str, Any]:
-    """Return what the page's script reads, without what the report says more than once.
+    """Return the data that the page's script reads: those of the report, each stated once.
 
     ``scenarios`` has the ids and names of each clause. ``results`` has, for each cell, a list for each scenario: its
-    place among those of the clause, its status, its seconds, its worst error, and what only some results have.
+    position in the clause, its status, its seconds, its worst error, and further entries where a result has them.
     """
     scenarios: dict[str, dict[str, str]] = {clause: {} for clause in report["clauses"]}
     for result in report["results"]:
         scenarios[result["clause"]].setdefault(result["scenario"], result["name"])
-    places = {clause: {id_: place for place, id_ in enumerate(names)} for clause, names in scenarios.items()}
+    positions = {clause: {id_: number for number, id_ in enumerate(names)} for clause, names in scenarios.items()}
     devices = {backend["name"]: backend["device"] for backend in report["backends"]}
     return {
         "statuses": STATUSES,
         "scenarios": {clause: [_short(clause, *pair) for pair in names.items()] for clause, names in scenarios.items()},
         "results": {
-            f"{backend}/{clause}": [_packed(places[clause], devices[backend], result) for result in results]
+            f"{backend}/{clause}": [_packed(positions[clause], devices[backend], result) for result in results]
             for (clause, backend), results in cells.items()
             if results
         },
@@ -257,12 +257,12 @@ def _short(clause: str, id_: str, name: str) -> list[str]:
     return [name] if id_ == f"{clause}:{name.replace(' ', '-')}" else [name, id_]
 
 
-def _packed(places: Mapping[str, int], device: str, result: Mapping[str, Any]) -> list[Any]:
+def _packed(positions: Mapping[str, int], device: str, result: Mapping[str, Any]) -> list[Any]:
     extra = {key: result[key] for key in _EXTRA if result[key]}
     if result["device"] != device:
         extra["device"] = result["device"]
     packed = [
-        places[result["scenario"]],
+        positions[result["scenario"]],
         STATUSES.index(result["status"]),
         _rounded(result["seconds"]),
         _rounded(result["worst_error"]),
@@ -297,4 +297,4 @@ def _seconds(seconds: float) -> str:
 
 def _prose(text: str) -> list[tuple[bool, str]]:
     """Split at backticks: pairs that say whether a part is code, and the part."""
-    return [(place % 2 == 1, part) for place, part in enumerate(text.split("`")) if part]
+    return [(number % 2 == 1, part) for number, part in enumerate(text.split("`")) if part]

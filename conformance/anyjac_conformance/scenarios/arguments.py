@@ -161,7 +161,7 @@ def a_foreign_variable_is_converted_where_the_backend_is_named(lab: Lab) -> Any:
 
 
 class Foreign:
-    """An array of a framework that only has a name; it speaks NumPy's protocol."""
+    """An array of an invented framework, which follows NumPy's protocol."""
 
     def __init__(self, values: Any) -> None:
         self._values = np.asarray(values)
@@ -173,7 +173,7 @@ class Foreign:
 
 
 class Alien(Foreign):
-    """An array of yet another framework."""
+    """An array of another invented framework."""
 
 
 class Remote(Foreign):
@@ -191,7 +191,7 @@ Foreign.__module__, Alien.__module__, Remote.__module__ = "foreign.arrays", "ali
 
 @contextlib.contextmanager
 def _strange_frameworks() -> Iterator[None]:
-    """Let there be backends "foreign" and "alien" for a while, known by their arrays' types alone."""
+    """Register the backends "foreign" and "alien" for a block of code, known by the types of their arrays alone."""
     names = "foreign", "alien"
     for name in names:
         anyjac.register_backend(BackendSpec(name=name, factory=_no_such_framework, array_modules=(name,)))

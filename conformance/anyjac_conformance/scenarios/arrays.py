@@ -148,7 +148,7 @@ def set_at_a_place(lab: Lab) -> Any:
 
 @scenario("arrays/at", answer=np.array([[0.25, 0.0], [0.0, 1.0]]))
 def an_update_under_a_mask_of_traced_numbers(lab: Lab) -> Any:
-    """The root of the number that is not selected has no derivative, and must not spoil the result."""
+    """The root of the number that is left out has no derivative, and must not spoil the result."""
     return jacrev(lambda x: anyjac.at(x)[x > 0].power(0.5))(lab.array([4.0, -1.0]))
 
 

@@ -1,4 +1,4 @@
-"""Scenarios: `jit`, on backends that compile and on those that run the function as it is."""
+"""Scenarios: `jit`, on backends that compile, and on backends that run the function uncompiled."""
 
 from __future__ import annotations
 

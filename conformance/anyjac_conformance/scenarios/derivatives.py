@@ -36,7 +36,7 @@ scenario = Collection()
 
 
 def _packed(make: Callable[..., Any], lab: Lab) -> list[Any]:
-    """Return what a transform of ``w (x . x) + y`` at x = (1, 2), y = 5, w = 3 gives, packed in every way."""
+    """Return the derivatives of ``w (x . x) + y`` at x = (1, 2), y = 5, w = 3, packed in every way."""
     w = Variable(lab.array(3.0), name="w")
     x, y = lab.array([1.0, 2.0]), lab.array(5.0)
 

@@ -1,4 +1,4 @@
-"""Scenarios: what the documentation that this contract comes from shows and promises, with its own functions.
+"""Scenarios: the examples and promises of the documentation from which this contract comes, with its functions.
 
 The vector function of two vectors, alone and as two outputs; the model of two trained numbers and a product; the
 linear readout; the functor of a trained number and two arguments. Each in every form of return that is documented.

@@ -1,4 +1,4 @@
-"""Scenarios: which dtypes have a derivative, and what it is for complex numbers and integers."""
+"""Scenarios: which dtypes have a derivative, and what the derivative is for complex numbers and integers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios: `vmap`, on backends that compute all examples at once and on those that take them one by one."""
+"""Scenarios: `vmap`, on backends with a vectorising map, and on backends that take the examples in turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios: what comes back, and in which form."""
+"""Scenarios: the results of a transform, and the form in which they come back."""
 
 from __future__ import annotations
 

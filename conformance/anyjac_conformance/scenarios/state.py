@@ -227,7 +227,7 @@ def in_an_inner_call_too(lab: Lab) -> Any:
 
 
 class HaltedError(Exception):
-    """What the functions below raise."""
+    """The error that the functions below raise."""
 
 
 def _raises(v: Variable, x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Scenarios: derivatives held against finite differences, right and wrong ones, and numbers that are not finite."""
+"""Scenarios: right and wrong derivatives held against finite differences, and numbers that are not finite."""
 
 from __future__ import annotations
 

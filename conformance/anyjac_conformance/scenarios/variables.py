@@ -1,4 +1,4 @@
-"""Scenarios: a Variable as a value. What it holds, how it behaves as its array, and how Variables are found."""
+"""Scenarios: a Variable as a value, with its content and the behaviour of its array; and how Variables are found."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Function:
     Attributes
     ----------
     name
-        What it is called in scenarios.
+        The name of the function in scenarios.
     function
         Takes the namespace and the arrays.
     point

@@ -16,7 +16,7 @@ from ...scenario import Scenario
 from .functions import Function, Values
 
 COMPLEX_STEP: Final = 0.25 - 0.5j
-"""What is added to the points of holomorphic functions."""
+"""The number that is added to the points of holomorphic functions."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Modifier:
     Attributes
     ----------
     name
-        What follows the function's name in the scenario's.
+        The part of a scenario's name that follows the function's.
     clause
-        The clause that it documents.
+        The clause that the modifier documents.
     observe
         Differentiates a function in this way.
     answer
-        What has to come of it.
+        Returns the right result.
     requires
-        Capabilities that it needs.
+        Capabilities that a backend needs for it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Running works in threads that have to finish in time."""
+"""Work in threads, which has to finish in time."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ PATIENCE_S = 60.0
 
 
 def run_in_threads(works: Sequence[Callable[[], Any]], patience_s: float = PATIENCE_S) -> list[Any]:
-    """Start all works together and return their results; the first exception is raised here."""
+    """Run functions in threads, started together, and return their results; the first exception is raised here."""
     start = threading.Barrier(len(works))
     results: list[Any] = [None] * len(works)
     errors: list[BaseException] = []
@@ -33,5 +33,5 @@ def run_in_threads(works: Sequence[Callable[[], Any]], patience_s: float = PATIE
 
 
 def in_another_thread(work: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
-    """Run one work in a new thread and return its result."""
+    """Run a function in a new thread and return its result."""
     return run_in_threads([work], patience_s)[0]

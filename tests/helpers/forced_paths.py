@@ -1,0 +1,14 @@
+"""Backends that take one of their ways to a derivative, whatever the function is."""
+
+from typing import TypeVar
+
+from anyjac import Backend
+
+B = TypeVar("B", bound=Backend)
+
+
+def forced(kind: type[B], path: str) -> B:
+    """Return a new backend that takes the path with this name always."""
+    backend = kind()
+    backend.forced_path = path
+    return backend

@@ -1,0 +1,153 @@
+"""conformance, benchmarks and tests use the public names of our packages: those in their ``__all__``.
+
+The tables list where an inner module is imported all the same, and why. An entry that no longer occurs fails as well.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+from tests.helpers.repository import ROOT, SOURCE_ROOTS
+
+OURS = {path.parent.name for root in SOURCE_ROOTS for path in (ROOT / root).glob("*/__init__.py")}
+PUBLIC = {package: {*getattr(import_module(package), "__all__", ["anyjac_backend"])} for package in OURS}
+"""The public names of each package; a backend has its hook at least."""
+
+BACKEND = "a way or a rule of one backend shows nowhere else"
+COMMANDS = "the command line, without a new interpreter for each line"
+TABLE = "the table of the functions of the array API, which the page of the documentation shows"
+
+INNER: dict[str, tuple[str, str]] = {
+    "conformance/anyjac_conformance/__init__.py": (
+        "anyjac.lazy anyjac_plugins.errors",
+        "its public names are imported when they are first used, as those of anyjac; its error stands with all others",
+    ),
+    "conformance/anyjac_conformance/engine.py": ("anyjac_plugins.errors", "its error stands with all others"),
+    "conformance/anyjac_conformance/commands.py": ("anyjac.cli.main", "it adds commands to anyjac's command line"),
+    "tests/backends/test_autograd_namespace.py": ("anyjac_autograd.backend anyjac_autograd.functions", BACKEND),
+    "tests/backends/test_autograd_paths.py": (
+        "anyjac_autograd.backend anyjac_autograd.batched anyjac_autograd.jacobians anyjac_autograd.rules "
+        "anyjac_conformance.array_api",
+        BACKEND,
+    ),
+    "tests/backends/test_code_generation.py": ("anyjac_torch.code_generation", BACKEND),
+    "tests/backends/test_forward.py": (
+        "anyjac_autograd.backend anyjac_autograd.forward anyjac_jax.backend anyjac_torch.backend anyjac_torch.forward "
+        "anyjac_conformance.array_api",
+        BACKEND,
+    ),
+    "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
+    "tests/backends/test_standard.py": ("anyjac_conformance.array_api", TABLE),
+    "tests/backends/test_torch_paths.py": ("anyjac_torch.backend anyjac_torch.writes", BACKEND),
+    "tests/conformance/test_commands.py": ("anyjac.cli.main", COMMANDS),
+    "tests/conformance/test_page.py": ("anyjac_conformance.reports.page", "the page, of a report made up for it"),
+    "tests/conformance/test_page_in_a_browser.py": ("anyjac_conformance.reports.page", "the page, shown by a browser"),
+    "tests/core/test_pickles.py": ("anyjac.old_pickles", "what pickles find that were made before there were rooms"),
+    "tests/core/test_trees.py": ("anyjac.trees.structure", "the room of trees by itself"),
+    "tests/helpers/open_calls.py": (
+        "anyjac.state.context anyjac.state.ownership",
+        "whether a call is open, and what it owns, shows nowhere else",
+    ),
+    "tests/house/test_repository.py": ("anyjac_plugins.environment", "the meanings of the environment variables"),
+    "tests/models/test_own_models.py": (
+        "anyjac_plugins.loading anyjac_plugins.loading.models",
+        "entry points that are not installed",
+    ),
+    "tests/plugins/test_selecting.py": ("anyjac_plugins.environment", "what is said of a wrong path"),
+    "tests/reliability/test_interrupts.py": ("anyjac_jax.models", "the files at whose lines interrupts come"),
+    "tests/reliability/test_lifetimes.py": ("anyjac.state", "how often a call that waits looks again"),
+    "tests/reliability/test_properties.py": ("anyjac_conformance.answers", "the comparison of a scenario's answer"),
+    "tests/setup/compilers.py": ("anyjac_torch.code_generation", "whether PyTorch generates code in tests"),
+    "tests/setup/tools.py": ("anyjac_torch.code_generation", "what PyTorch needs to generate code"),
+    "tests/test_cli.py": ("anyjac.cli.demo.rest anyjac.cli.inspection anyjac.cli.main", COMMANDS),
+    "tests/test_demo.py": ("anyjac.cli.demo.hodgkin_huxley anyjac.cli.demo.rest", "the model of the demo by itself"),
+    "tests/test_imports.py": ("anyjac.jacfwd_of_nothing", "a name that there is not"),
+}
+"""For each file, the inner modules that it imports, and why."""
+
+
+def inner_modules(text: str, package: str | None = None) -> Iterator[tuple[int, str]]:
+    """Yield the line and the name of each inner module of our packages that the text of a file uses.
+
+    A file may use whatever its own package has inside.
+    """
+    for node in ast.walk(ast.parse(text)):
+        for name in _used_by(node):
+            top = name.partition(".")[0]
+            if top in OURS and top != package and not _is_public(name):
+                yield node.lineno, name
+
+
+def _is_public(name: str) -> bool:
+    package, _, rest = name.partition(".")
+    return rest == "" or rest in PUBLIC.get(package, ()) or rest == "__version__" or rest.startswith("__")
+
+
+def _used_by(node: ast.AST) -> list[str]:
+    """Return the dotted names by which one node uses a module or a name in it."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module), names=names, level=0):
+            return [f"{module}.{alias.name}" for alias in names] if "." not in module else [module]
+        case ast.Attribute(value=ast.Name(id=module), attr=name) if module in OURS:
+            return [f"{module}.{name}"]
+        case ast.Call(func=ast.Attribute(attr="setattr"), args=[ast.Constant(value=str(target)), *_]):
+            return [target.rpartition(".")[0]]
+        case _:
+            return []
+
+
+@pytest.mark.parametrize("folder", ["conformance", "benchmarks", "tests"])
+def test_inner_modules_are_imported_from_a_listed_few_alone(folder: str) -> None:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        package = path.relative_to(ROOT / folder).parts[0] if folder in SOURCE_ROOTS else None
+        for line, name in inner_modules(path.read_text(), package):
+            found[path.relative_to(ROOT).as_posix()].setdefault(name, line)
+    listed = {file: {*names.split()} for file, (names, _) in INNER.items() if file.startswith(f"{folder}/")}
+    reached = {
+        f"{file}:{line}: {name}"
+        for file, lines in found.items()
+        for name, line in lines.items()
+        if name not in listed.get(file, ())
+    }
+    assert reached == set(), "\n".join(["inner modules, used in the place of public names:", *sorted(reached)])
+    stale = {f"{file}: {name}" for file, names in listed.items() for name in names - found[file].keys()}
+    assert stale == set(), "\n".join(["entries of the table that occur no longer:", *sorted(stale)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from anyjac.calls.call import Call",
+        "import anyjac.calls.call",
+        "from anyjac import calls",
+        "from anyjac_plugins.errors import AnyjacError",
+        "import anyjac\nanyjac.calls.call.Call",
+        "def f(patch): patch.setattr('anyjac.calls.call.Call', None)",
+    ],
+)
+def test_an_inner_module_is_found(text: str) -> None:
+    assert len(list(inner_modules(text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import anyjac\nfrom anyjac import jacrev, Variable",
+        "import anyjac\nanyjac.jacrev, anyjac.__file__",
+        "from anyjac_conformance import check_backend",
+        "from anyjac_autograd import jacobian",
+        "from .calls.call import Call",
+        "from numpy.linalg import norm",
+    ],
+)
+def test_a_public_name_or_a_module_of_others_is_not(text: str) -> None:
+    assert list(inner_modules(text)) == []
+
+
+def test_a_package_uses_its_own_inner_modules() -> None:
+    assert list(inner_modules("from anyjac.calls.call import Call", "anyjac")) == []
