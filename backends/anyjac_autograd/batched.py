@@ -16,21 +16,11 @@ import numpy as np
 from autograd.core import SparseObject, sparse_add, vspace
 from autograd.tracer import Node, isbox, new_box, register_notrace, trace_stack
 
-from .rules import dense, shortcuts, sparse
-from .rules.dense import (
-    Call,
-    CannotBatchError,
-    Part,
-    Rows,
-    Scattered,
-    each_row,
-    map_tree,
-    repeated,
-    row,
-    rule_for,
-    stacked,
-)
+from .rules import shortcuts, sparse
+from .rules.dense import each_row, rule_for
+from .rules.rows import Part, Scattered, map_tree, repeated, row, stacked
 from .rules.sparse_rows import SparseRows, TooLargeError
+from .rules.table import Call, CannotBatchError, Rows, Rule
 from .rules.trusted import takes_batches
 
 
@@ -176,7 +166,7 @@ def _applied(call: Call) -> Rows:
     return each_row(call) if batch is None else batch
 
 
-def _tried(rule: dense.Rule | None, call: Call) -> Rows | None:
+def _tried(rule: Rule | None, call: Call) -> Rows | None:
     """Return what a rule returns, if it has the shape and dtype of one row's result; None otherwise."""
     if rule is None:
         return None

@@ -19,8 +19,8 @@ from anyjac_plugins import Array
 
 from . import batched, linear_maps
 from .linear_maps import BackwardPass, cast, innermost
-from .rules.dense import Rows
 from .rules.sparse_rows import SparseRows, identity_rows
+from .rules.table import Rows
 from .tracing import make_tracing_thread_safe
 
 LOOP: Final = "loop"

@@ -19,8 +19,9 @@ from autograd.tracer import isbox
 
 from ..functions import elementwise
 from ..linear_maps import innermost, makers_with_arguments
-from .dense import Rows, Scattered, positions
+from .rows import Scattered, positions
 from .sparse_rows import SparseRows
+from .table import Rows
 
 Rule = Callable[[Any, Rows], "list[Rows] | None"]
 

@@ -7,7 +7,6 @@ here takes an operand that belongs to an outer trace.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Final
 
 import autograd.numpy as anp
@@ -16,21 +15,13 @@ from autograd.numpy import numpy_vjps, numpy_wrapper
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import isbox, trace_primitives_map
 
-from .dense import Call, call_order, positions
+from .dense import call_order
+from .rows import positions
 from .sparse_rows import Array, SparseRows
+from .table import Call, RuleTable
 
-Rule = Callable[[Call], Any]
-
-RULES: Final[dict[Callable[..., Any], Rule]] = {}
+RULES: Final = RuleTable()
 """The rules, by primitive."""
-
-
-def _rule(*primitives: Callable[..., Any]) -> Callable[[Rule], Rule]:
-    def enter(rule: Rule) -> Rule:
-        RULES.update(dict.fromkeys(primitives, rule))
-        return rule
-
-    return enter
 
 
 def _constant(call: Call, place: int) -> Array | None:
@@ -60,7 +51,7 @@ def _result_shape(call: Call) -> tuple[int, ...]:
 # ---- elementwise -----------------------------------------------------------------------------------------------------
 
 
-@_rule(anp.divide, anp.multiply, anp.true_divide)
+@RULES.of(anp.divide, anp.multiply, anp.true_divide)
 def _scale(call: Call) -> SparseRows | None:
     operands = _beside_a_constant(call)
     if operands is None:
@@ -78,19 +69,19 @@ def _scale(call: Call) -> SparseRows | None:
     return rows.with_values(value).like_shape(shape)
 
 
-@_rule(anp.conj, anp.negative, anp.real)
+@RULES.of(anp.conj, anp.negative, anp.real)
 def _unary(call: Call) -> SparseRows:
     rows: SparseRows = call.only
     return rows.like(rows.index, _raw(call)(rows.value))
 
 
-@_rule(numpy_wrapper._astype)
+@RULES.of(numpy_wrapper._astype)
 def _astype(call: Call) -> SparseRows:
     rows: SparseRows = call.only
     return rows.like(rows.index, rows.value.astype(anp.result_type(call.example)))
 
 
-@_rule(anp.add, anp.subtract)
+@RULES.of(anp.add, anp.subtract)
 def _add(call: Call) -> SparseRows | None:
     if len(call.batched) == 1:
         return _add_zeros(call)
@@ -123,7 +114,7 @@ def _broadcast(rows: SparseRows, shape: tuple[int, ...]) -> SparseRows | None:
     return rows.spread(places, np.ones((), rows.dtype), shape)
 
 
-@_rule(trace_primitives_map[np.where])
+@RULES.of(trace_primitives_map[np.where])
 def _where(call: Call) -> SparseRows | None:
     if len(call.args) != 3 or len(call.batched) != 1 or 0 in call.batched:
         return None
@@ -141,13 +132,13 @@ def _where(call: Call) -> SparseRows | None:
 # ---- shapes and places -----------------------------------------------------------------------------------------------
 
 
-@_rule(anp.atleast_1d, anp.atleast_2d, anp.expand_dims, anp.ravel, anp.reshape, anp.squeeze)
+@RULES.of(anp.atleast_1d, anp.atleast_2d, anp.expand_dims, anp.ravel, anp.reshape, anp.squeeze)
 def _reshape(call: Call) -> SparseRows | None:
     rows: SparseRows = call.only
     return rows.like_shape(_result_shape(call)) if call_order(call) in (None, "C") else None
 
 
-@_rule(
+@RULES.of(
     anp.diagonal,
     anp.fliplr,
     anp.flipud,
@@ -164,13 +155,13 @@ def _move(call: Call) -> SparseRows | None:
     return rows.taken(source, _result_shape(call))
 
 
-@_rule(ArrayBox.__getitem__)
+@RULES.of(ArrayBox.__getitem__)
 def _getitem(call: Call) -> SparseRows | None:
     rows: SparseRows = call.only
     return rows.taken(positions(call.args[1], rows.shape), _result_shape(call))
 
 
-@_rule(numpy_vjps.untake)
+@RULES.of(numpy_vjps.untake)
 def _untake(call: Call) -> SparseRows:
     rows: SparseRows = call.only
     shape = call.args[2].shape
@@ -178,7 +169,7 @@ def _untake(call: Call) -> SparseRows:
     return rows.moved(np.broadcast_to(target, rows.shape).reshape(-1), shape)
 
 
-@_rule(numpy_wrapper.concatenate_args)
+@RULES.of(numpy_wrapper.concatenate_args)
 def _concatenate(call: Call) -> SparseRows | None:
     axis, *parts = call.args
     shape = _result_shape(call)
@@ -202,7 +193,7 @@ def _concatenate(call: Call) -> SparseRows | None:
     return total.like(total.index, total.value.astype(anp.result_type(call.example), copy=False))
 
 
-@_rule(anp.sum)
+@RULES.of(anp.sum)
 def _sum(call: Call) -> SparseRows | None:
     if len(call.args) > 2 or call.kwargs.keys() - {"axis", "keepdims"}:
         return None
@@ -216,7 +207,7 @@ def _sum(call: Call) -> SparseRows | None:
 # ---- products --------------------------------------------------------------------------------------------------------
 
 
-@_rule(numpy_vjps.dot_adjoint_0)
+@RULES.of(numpy_vjps.dot_adjoint_0)
 def _dot_adjoint_0(call: Call) -> Any:
     """Pull back through ``dot(A, B)`` to A."""
     right = _constant(call, 0)
@@ -225,7 +216,7 @@ def _dot_adjoint_0(call: Call) -> Any:
     return _to_the_left(call, call.batched[1], right, call.args[2][1], call.args[3][1])
 
 
-@_rule(numpy_vjps.dot_adjoint_1)
+@RULES.of(numpy_vjps.dot_adjoint_1)
 def _dot_adjoint_1(call: Call) -> Any:
     """Pull back through ``dot(A, B)`` to B."""
     left = _constant(call, 0)
@@ -268,7 +259,7 @@ def _as_dtype(rows: SparseRows | None, dtype: Any) -> SparseRows | None:
     return None if rows is None else rows.like(rows.index, rows.value.astype(dtype, copy=False))
 
 
-@_rule(anp.matmul)
+@RULES.of(anp.matmul)
 def _matmul(call: Call) -> Any:
     """Multiply by a matrix from the right, or make outer products, as the rules of `matmul` do."""
     if call.batched.keys() == {0}:
