@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._pytree import SUPPORTED_NODES
 
 from anyjac_plugins import (
     BFLOAT16,
@@ -33,7 +32,7 @@ from anyjac_plugins import (
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.failed_functions import Remembered
 
-from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, torch_func
+from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
@@ -67,10 +66,10 @@ class TorchBackend(Backend):
         return torch.as_tensor(value, dtype=dtype, device=device)
 
     def is_traced(self, value: Array) -> bool:
-        return bool(value.grad_fn is not None) or torch_func.is_wrapped(value) or torch_func.has_tangent(value)
+        return bool(value.grad_fn is not None) or private.is_wrapped(value) or torch_func.has_tangent(value)
 
     def concrete(self, value: Array) -> Array | None:
-        unknown = torch_func.is_wrapped(value) or torch_func.has_tangent(value) or is_recording()
+        unknown = private.is_wrapped(value) or torch_func.has_tangent(value) or is_recording()
         return None if unknown else value.detach()
 
     def copy(self, array: Array) -> Array:
@@ -309,7 +308,7 @@ class TorchBackend(Backend):
     # ---- trees -----------------------------------------------------------------------------------------------------
 
     def flatten_node(self, node: object) -> OpenedNode | None:
-        registered = SUPPORTED_NODES.get(type(node))
+        registered = private.registered_container(node)
         if registered is None:
             return None
         children, context = registered.flatten_fn(node)

@@ -12,15 +12,14 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from torch._functorch import eager_transforms
-from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
-_functorch = torch._C._functorch
+from . import private
+
 _level: Final = threading.RLock()
 
 Pushed = tuple[list[Array], "list[Array | None]", list[Array]]
@@ -46,7 +45,7 @@ def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | 
     def pushed() -> Pushed:
         if not _level.acquire(blocking=False):
             raise LevelTakenError
-        if forward_ad._current_level >= 0 or eager_transforms.JVP_NESTING:
+        if private.has_level_of_duals() or private.has_jvp_of_func():
             raise LevelTakenError
         return _pushed(fun, primals, tangents)
 
@@ -55,8 +54,8 @@ def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | 
 
 def _runs_here() -> bool:
     """Tell whether `torch.func.jvp` runs around the current code, whose level will last."""
-    stack = _functorch.get_interpreter_stack() or ()
-    return any(interpreter.key() == _functorch.TransformType.Jvp for interpreter in stack)
+    stack = private.running_transforms() or ()
+    return any(interpreter.key() == private.JVP for interpreter in stack)
 
 
 def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> Pushed:
@@ -105,8 +104,8 @@ class _WhereTangentsAreWrong(TorchFunctionMode):
     ) -> Any:
         """Call an operator as it is, or raise what PyTorch does for one without a rule."""
         given = kwargs or {}
-        if func is torch._C._set_grad_enabled:
-            torch._C._set_fwd_grad_enabled(args[0])
+        if func is private.set_grad_enabled:
+            private.set_tangents_enabled(args[0])
         elif func in _SCATTERING and "prod" in (*args[4:], given.get("reduce")):
             raise RuntimeError("scatter_reduce has no rule for the tangents of a product")
         return func(*args, **given)

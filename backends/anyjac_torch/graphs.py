@@ -13,9 +13,6 @@ import torch
 
 from anyjac_plugins import Array
 
-AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
-"""The node of a leaf, which it has as its ``variable``."""
-
 
 def nodes_behind(tensors: Iterable[Array]) -> Iterator[Any]:
     """Yield each node of the graphs that tensors were computed in, once."""

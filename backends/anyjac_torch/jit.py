@@ -12,14 +12,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from anyjac_plugins import Array, Noted, StagedFunction
 from anyjac_plugins.errors import UncompiledWarning
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
-from . import code_generation
+from . import code_generation, private
 from .modes import copied, is_recording
 from .past_operators import PastOperators
 from .torch_func import is_transformed
@@ -61,7 +60,7 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
     if not plain or any(tensor.requires_grad for tensor in (*held, *example)):
         return compile(recorded)
     try:
-        return torch._inductor.compile(recorded, list(example))
+        return private.generate_code(recorded, example)
     except Exception as error:
         warnings.warn(
             f"PyTorch fails to compile what anyjac.jit has recorded, and runs it uncompiled; it says "
@@ -96,7 +95,7 @@ class Staged:
         kind = (
             torch.is_grad_enabled(),
             torch.get_default_dtype(),
-            _casts() if torch._C._is_any_autocast_enabled() else None,
+            _casts() if private.autocast_is_on() else None,
             *[(type(t), t.shape, t.stride(), t.dtype, t.device, t.is_conj(), t.is_neg()) for t in tensors],
         )
         found = self._compiled.get(kind)
@@ -110,9 +109,7 @@ class Staged:
 
         To wait for the other would be to wait for ever where it waits for a Variable that this call owns.
         """
-        from torch._dynamo import convert_frame
-
-        lock: Any = convert_frame.compile_lock
+        lock = private.compile_lock()
         if lock._is_owned():  # so that below it is, if it is, by this very call
             return self._as_it_is(*tensors)
 
@@ -153,8 +150,8 @@ class Staged:
             return list(runs[-1].arrays)
 
         with writes:
-            recorded: Any = make_fx(flat)(*twins)
-        with torch._C._DisableAutocast():  # whose casts are steps of the graph
+            recorded: Any = private.make_fx(flat)(*twins)
+        with private.autocast_off():  # whose casts are steps of the graph
             compiled = self._compile(recorded, tensors)
         return _Graph(recorded, compiled), runs[0]
 
@@ -163,7 +160,7 @@ class _Graph:
     """A recorded function and what was compiled of it; autocast, if it was on, is part of it and not done again."""
 
     def __init__(self, recorded: Any, compiled: Callable[..., Sequence[Array]]):
-        casts = torch._C._is_any_autocast_enabled()
+        casts = private.autocast_is_on()
         self._recorded = _without_autocast(recorded.forward) if casts else recorded.forward
         self._compiled = _without_autocast(compiled) if casts else compiled
 
@@ -178,7 +175,7 @@ class _Graph:
 
 def _without_autocast(function: Callable[..., Sequence[Array]]) -> Callable[..., Sequence[Array]]:
     def run(*tensors: Array) -> Sequence[Array]:
-        with torch._C._DisableAutocast():
+        with private.autocast_off():
             return function(*tensors)
 
     return run

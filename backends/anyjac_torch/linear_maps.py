@@ -9,14 +9,14 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.autograd import graph as autograd_graph
 
 from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import setting
 
-from .graphs import AccumulateGrad, conjugated, nodes_behind
-from .torch_func import LevelPullback, is_transformed, is_wrapped, mapped, vjp_at_a_level
+from .graphs import conjugated, nodes_behind
+from .private import AccumulateGrad, is_wrapped, run_backward
+from .torch_func import LevelPullback, is_transformed, mapped, vjp_at_a_level
 
 _OfUsers: Any = torch.autograd.function.BackwardCFunction
 
@@ -243,10 +243,7 @@ class GraphPullback:
 
     def _gradients(self, outputs: Sequence[Array], seeds: Sequence[Array]) -> tuple[Array | None, ...]:
         traced = self.differentiable or any(seed.requires_grad for seed in seeds)
-        # What torch.autograd.grad calls when it has checked what holds here; its checks take a fifth of a small pass.
-        gradients: tuple[Array | None, ...] = autograd_graph._engine_run_backward(
-            tuple(outputs), tuple(seeds), True, traced, self._roots, allow_unreachable=True, accumulate_grad=False
-        )
+        gradients = run_backward(tuple(outputs), tuple(seeds), self._roots, differentiable=traced)
         if self.differentiable and not all(g is None or g.requires_grad for g in gradients):
             self._refuse_hidden()
         return gradients

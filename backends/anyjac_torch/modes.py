@@ -9,14 +9,15 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from anyjac_plugins import Array
+
+from .private import recording_mode
 
 
 def is_recording() -> bool:
     """Tell whether operators are being recorded as a graph, in which each chunk of rows is spelled out."""
-    return get_proxy_mode() is not None
+    return recording_mode() is not None
 
 
 @contextlib.contextmanager

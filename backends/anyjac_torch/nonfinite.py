@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from anyjac_plugins import Array, FlatFunction
 
-from . import forward
+from . import forward, private
 from .linear_maps import GraphPullback
 
 Index = tuple[int, ...]
@@ -125,7 +125,7 @@ def _origin_of(ends: Sequence[Any], root: Array, index: Index, gradient: Callabl
 
 def _finite(tensor: Array) -> Array:
     """Return a tensor with ones in the place of what is not finite."""
-    with torch._C.DisableTorchFunction():
+    with private.without_overrides():
         if not (tensor.is_floating_point() or tensor.is_complex()):
             return tensor
         return torch.where(torch.isfinite(tensor), tensor, torch.ones_like(tensor))
@@ -133,7 +133,7 @@ def _finite(tensor: Array) -> Array:
 
 def _finite_with_tangent(tensor: Array) -> Array:
     """Return a dual tensor with ones in the place of what is not finite in it, and in its tangent."""
-    with torch._C.DisableTorchFunction():
+    with private.without_overrides():
         bare, tangent = forward_ad.unpack_dual(tensor)  # type: ignore[no-untyped-call]
         if tangent is None:
             return _finite(bare)
@@ -143,7 +143,7 @@ def _finite_with_tangent(tensor: Array) -> Array:
 
 def _has(tensor: Array, nan: bool) -> bool:
     """Tell whether a tensor holds a NaN, or an infinity."""
-    with torch._C.DisableTorchFunction():
+    with private.without_overrides():
         if not (tensor.is_floating_point() or tensor.is_complex()):
             return False
         return bool((torch.isnan(tensor) if nan else torch.isinf(tensor)).any())
@@ -151,7 +151,7 @@ def _has(tensor: Array, nan: bool) -> bool:
 
 def _has_with_tangent(tensor: Array, nan: bool) -> bool:
     """Tell whether a dual tensor, or its tangent, holds a NaN, or an infinity."""
-    with torch._C.DisableTorchFunction():
+    with private.without_overrides():
         bare, tangent = forward_ad.unpack_dual(tensor)  # type: ignore[no-untyped-call]
     return _has(bare, nan) or (tangent is not None and _has(tangent, nan))
 
@@ -241,10 +241,10 @@ class _Mend(TorchFunctionMode):
             finite = self._finite(leaf)
             if id(leaf) not in given:
                 return finite
-            with torch._C.DisableTorchFunction():  # it was changed in place
+            with private.without_overrides():  # it was changed in place
                 return leaf.copy_(finite)
 
-        return torch.utils._pytree.tree_map(mended, result)
+        return private.map_leaves(mended, result)
 
 
 def _name_of(func: Any) -> str:

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
-from torch.autograd.grad_mode import _unsafe_preserve_version_counter
-from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, set_proxy_slot
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array
 from anyjac_plugins.errors import NotSupportedError, TracerLeakError
 
+from . import private
 from .embeddings import WHERE_SPARSE, with_dense_gradient
 from .torch_func import layers
 from .writes import Writes
@@ -54,9 +53,9 @@ class PastOperators(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _refuse_to_hand_out(self, tensor: Array, how: str) -> None:
-        mode: Any = get_proxy_mode()
+        mode = private.recording_mode()
         for layer in () if mode is None else layers(tensor):
-            found: Any = get_proxy_slot(layer, mode.tracer, None)
+            found = private.step_of(layer, mode.tracer, None)
             if found is not None and (self._writes.wrote(layer) or _differs_from_call_to_call(found.proxy.node)):
                 raise TracerLeakError(
                     f"a compiled function asks a tensor for its numbers, by {how}, which differ from call to call and "
@@ -65,14 +64,14 @@ class PastOperators(TorchFunctionMode):
                 )
 
     def _assign(self, tensor: Array, new: Array) -> None:
-        mode: Any = get_proxy_mode()
-        known = get_proxy_slot(tensor, mode.tracer, None) is not None
+        mode = private.recording_mode()
+        known = private.step_of(tensor, mode.tracer, None) is not None
         if not known or any(tensor is argument for argument in self._arguments):
             _write(tensor, new)
             return
         alias = new.detach()  # which is a step
         ASSIGN_DATA(tensor, alias)
-        set_proxy_slot(tensor, mode.tracer, get_proxy_slot(alias, mode.tracer))
+        private.set_step(tensor, mode.tracer, private.step_of(alias, mode.tracer))
         self._writes.take_note_of_other_data(tensor)
 
 
@@ -107,5 +106,5 @@ def _write(tensor: Array, new: Array) -> None:
             f"{list(new.shape)}; write to it in place, by copy_"
         )
     memory = tensor.detach()
-    with torch.no_grad(), _unsafe_preserve_version_counter(memory):  # as .data does
+    with torch.no_grad(), private.version_kept(memory):  # as .data does
         memory.copy_(new)

@@ -11,17 +11,13 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
-from torch.utils._python_dispatch import (
-    TorchDispatchMode,
-    _disable_current_modes,
-    _get_current_dispatch_mode_stack,
-)
 
 from anyjac_plugins import Array
 
+from . import private
 from .modes import is_recording
-from .torch_func import is_wrapped, layers
+from .private import TorchDispatchMode, is_wrapped
+from .torch_func import layers
 
 _STATISTICS = ("running_mean", "running_var")
 
@@ -105,7 +101,7 @@ class Writes(TorchDispatchMode):
             return
         self._written.add(memory._cdata)
         if memory._cdata not in self._own and memory._cdata not in self._before:
-            with _disable_current_modes():  # a graph that is being recorded knows nothing of it
+            with private.without_dispatch_modes():  # a graph that is being recorded knows nothing of it
                 copy: Any = memory.clone()  # type: ignore[no-untyped-call]
                 self._before[memory._cdata] = memory, copy
 
@@ -115,15 +111,15 @@ def was_written(copy: Array, original: Array) -> bool:
 
     A run that is followed tells it. Within a transform of `torch.func` it is told by comparing.
     """
-    if torch._C._len_torch_dispatch_stack():
-        followers = [mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, Writes)]
+    if private.dispatch_mode_count():
+        followers = [mode for mode in private.dispatch_modes() if isinstance(mode, Writes)]
         if followers or is_recording():
             return any(mode.wrote(copy) for mode in followers)
     if not is_wrapped(copy):
         return False
     *_, copied = layers(copy)
     *_, copied_from = layers(original)
-    with temporarily_clear_interpreter_stack():
+    with private.outside_transforms():
         return not same(copied, copied_from)
 
 

@@ -14,15 +14,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.autograd.grad_mode import _unsafe_preserve_version_counter as _version_kept
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedError, VariableWriteError
 
-from ..graphs import AccumulateGrad, nodes_behind
+from ..graphs import nodes_behind
 from ..modes import is_recording
-from ..torch_func import is_wrapped, layers
+from ..private import AccumulateGrad, is_wrapped, version_kept, without_overrides
+from ..torch_func import layers
 from ..writes import same
 from .parametrizations import OwnCache
 from .redirect import Redirect, Unversioned
@@ -133,7 +133,7 @@ class _TensorHolder(Holder):
     @property
     def trainable(self) -> bool:
         tensor = self.content() if self.original is None else self.original
-        with torch._C.DisableTorchFunction():
+        with without_overrides():
             return isinstance(tensor, torch.nn.Parameter) and tensor.requires_grad
 
     def value(self, content: Any) -> Any:
@@ -144,7 +144,7 @@ class _TensorHolder(Holder):
 
     def has_moved(self, content: Any, kept: Any) -> bool:
         """Compare: `torch.utils.checkpoint` runs a module again in the pass back, past all that it is shown."""
-        with torch._C.DisableTorchFunction():
+        with without_overrides():
             return not (is_recording() or is_wrapped(content) or is_wrapped(kept) or same(content, kept))
 
     def stored(self, content: Any, value: Any) -> Any:
@@ -157,7 +157,7 @@ class _TensorHolder(Holder):
             is_parameter = isinstance(content, torch.nn.Parameter)
             return torch.nn.Parameter(value, content.requires_grad) if is_parameter else value
         keeps_version = self.keeps_version and not content.is_inference()  # which has none
-        with torch.no_grad(), _version_kept(content) if keeps_version else contextlib.nullcontext():
+        with torch.no_grad(), version_kept(content) if keeps_version else contextlib.nullcontext():
             content.copy_(value)
         return content
 
@@ -303,11 +303,11 @@ class _Session(Session):
             return False
         if is_recording() or is_wrapped(value) or is_wrapped(before):
             return False
-        with torch._C.DisableTorchFunction():
+        with without_overrides():
             return value._version == 0 and not same(before, value)
 
     def check(self, outputs: list[Any]) -> None:
-        with torch._C.DisableTorchFunction():
+        with without_overrides():
             if _reaches(outputs, self._redirect.differentiated()):
                 raise NotSupportedError(
                     "the function uses a parameter that it differentiates in a way that goes past PyTorch's operators, "

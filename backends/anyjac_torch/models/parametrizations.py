@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-from torch.nn.utils import parametrize
+from .. import private
 
 _Known = dict[tuple[int, str], Any]
 
@@ -26,10 +26,11 @@ class OwnCache:
 
     def begin(self) -> None:
         """Use it in the place of what was computed around the call, if PyTorch keeps anything now."""
-        if self._begun or not parametrize._cache_enabled:
+        if self._begun or not private.parametrizations_are_cached():
             return
-        if not isinstance(parametrize._cache, _CacheByCall):
-            parametrize._cache = _CacheByCall(parametrize._cache)
+        cache = private.parametrization_cache()
+        if not isinstance(cache, _CacheByCall):
+            private.set_parametrization_cache(_CacheByCall(cache))
         self._around = _of_call.get()
         self._begun = True
         _of_call.set({})

@@ -11,21 +11,19 @@ from enum import Enum, auto
 from typing import Any, Final
 
 import torch
-from torch import overrides
 from torch.autograd import forward_ad
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array
 
+from .. import private
 from ..embeddings import WHERE_SPARSE, with_dense_gradient
 from ..modes import is_recording
 from ..past_operators import ASSIGN_DATA
 from ..torch_func import is_transformed
 from ..writes import memories
 from . import batch_norm
-
-_modes: Any = overrides
 
 READ_DATA: Final[Any] = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 """What modes are asked for where ``.data`` of a tensor is read; not the same object each time, but equal."""
@@ -84,12 +82,9 @@ class Redirect(TorchFunctionMode):
 
     def _set_modes(self, arranged: Callable[[list[Any]], list[Any]]) -> None:
         """Arrange the modes of this thread: below all others is where none is left by another that ends before."""
-        others = [mode for mode in _modes._get_current_function_mode_stack() if mode is not self]
+        others = [mode for mode in private.function_modes() if mode is not self]
         wanted = arranged(others)
-        while _modes._get_current_function_mode_stack():
-            _modes._pop_mode()
-        for mode in wanted:
-            _modes._push_mode(mode)
+        private.set_function_modes(wanted)
 
     # ---- what is found out -----------------------------------------------------------------------------------------
 
@@ -201,7 +196,7 @@ class Redirect(TorchFunctionMode):
 
 def _others_below() -> list[Redirect]:
     """Return the redirections of calls within this one, which are asked next."""
-    return [mode for mode in _modes._get_current_function_mode_stack() if isinstance(mode, Redirect)]
+    return [mode for mode in private.function_modes() if isinstance(mode, Redirect)]
 
 
 _SPECIAL: Final[dict[Any, Callable[..., Any]]] = {
