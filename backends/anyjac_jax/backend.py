@@ -37,7 +37,7 @@ from anyjac_plugins.backend.types import AUTO, REVERSE
 from anyjac_plugins.backend.types import FORWARD as COLUMNS
 from anyjac_plugins.errors import DtypeError
 
-from . import indexing, jit, linear_maps, nonfinite, programs
+from . import elements, jit, linear_maps, nonfinite, programs
 from .jacobians import CompiledJacobians, may_compile, recorded_jacobian
 from .keys import UnfaithfulError
 from .namespace import build_namespace
@@ -79,10 +79,10 @@ class JaxBackend(Backend):
         return isinstance(value, jax.core.Tracer)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
-        return indexing.assign(super().set_index, array, index, value)
+        return elements.assign(super().set_index, array, index, value)
 
     def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
-        return indexing.update(super().update_index, array, index, operation, value)
+        return elements.update(super().update_index, array, index, operation, value)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)
