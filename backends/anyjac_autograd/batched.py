@@ -9,7 +9,7 @@ What cannot be done so is done row by row, one node of the graph at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import autograd.numpy as anp
 import numpy as np
@@ -65,6 +65,10 @@ for _function in (
     register_notrace(BatchNode, _function)
 
 
+_NOT_FOR_BATCHES: Final = (CannotBatchError, AttributeError, IndexError, NotImplementedError, TypeError, ValueError)
+"""Errors of trusted rules for one row that are given a batch, or an example of a row. They run no code of users."""
+
+
 def pull_back(order: Sequence[Any], roots: Sequence[Any], rows: Rows, count: int) -> list[Rows | None]:
     """Pull a batch of cotangents of one output back to the roots.
 
@@ -115,7 +119,7 @@ def _gradients(node: Any, rows: Rows, count: int, trace: int) -> list[Rows]:
             return [_unboxed(gradient, count, trace) for gradient in node.vjp(box)]
         except TooLargeError:
             raise
-        except Exception:  # what a rule truly has to say, it says when it is given one row
+        except _NOT_FOR_BATCHES:  # the rule says row by row if anything is wrong
             pass
     rows = _dense(rows)
     each = [[_plain(gradient) for gradient in node.vjp(row(rows, index))] for index in range(count)]
@@ -174,7 +178,7 @@ def _tried(rule: Rule | None, call: Call) -> Rows | None:
         batch = rule(call)
     except TooLargeError:
         raise
-    except Exception:  # row by row, the primitive itself says what is wrong
+    except _NOT_FOR_BATCHES:  # row by row, the primitive itself says if anything is wrong
         return None
     if isinstance(batch, SparseRows):
         right = batch.shape == anp.shape(call.example) or isinstance(call.example, SparseObject)

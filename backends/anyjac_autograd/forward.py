@@ -138,7 +138,7 @@ def _transposed(
         tangent = _push_by_pullback(pulled_back, value, tangents)
         if _agrees(pulled_back, value, tangents, tangent):
             return tangent
-    except Exception:  # what the rule truly has to say, it says row by row
+    except Exception:  # a user's rule may raise anything when traced; by rows, which is complete, it is not
         pass
     return _by_rows(pulled_back, value, tangents)
 

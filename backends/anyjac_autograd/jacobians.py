@@ -57,7 +57,7 @@ def pull_rows(pullback: BackwardPass, cotangents: Sequence[Array | None], path: 
     if path != LOOP and (path is not None or count > _FEW):
         try:
             return _together(pullback, cotangents, count)
-        except Exception:  # what a derivative rule truly has to say, it says in the loop
+        except Exception:  # a user's rule may raise anything: in the loop, which is complete, it does so again
             pass
     return _one_by_one(pullback, cotangents, count)
 
@@ -70,7 +70,7 @@ def pull_identity(
     if path == STRUCTURED or (path is None and _is_large(stop - start, output)):
         try:
             return _sparsely(pullback, outputs, index, start, stop, None)
-        except Exception:  # as above
+        except Exception:  # a user's rule may raise anything: it does so again with dense rows
             pass
     seeds: list[Array | None] = [None] * len(outputs)
     seeds[index] = dense_identity_rows(output, start, stop)
@@ -87,7 +87,7 @@ def pull_whole_identity(
         return None
     try:
         return _sparsely(pullback, outputs, index, 0, rows, _DENSE_LIMIT)
-    except Exception:  # too large, or as above
+    except Exception:  # TooLargeError, or anything from a user's rule: it does so again with rows in chunks
         return None
 
 

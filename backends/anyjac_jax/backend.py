@@ -141,7 +141,7 @@ class JaxBackend(Backend):
             return self._jacobian_as_it_is(fun, primals, chunk_size, mode)
         try:
             return self._jacobian_of_program(trace(fun, primals), primals, chunk_size, mode)
-        except Exception as error:
+        except Exception as error:  # whatever a user's function has made of JAX's error; all others are raised
             if not (isinstance(error, UnfaithfulError) or needed_values(error)):
                 raise
             self._compiled.leave_out(fun)
@@ -159,12 +159,15 @@ class JaxBackend(Backend):
     ) -> Jacobian:
         if mode == AUTO:
             if cheaper_mode(self, program.output_shapes(), primals) == COLUMNS:
-                with contextlib.suppress(Exception):  # a rule for rows need not be one for columns
+                # A rule for rows need not be one for columns; other errors come again with rows, or are real.
+                with contextlib.suppress(NotImplementedError, TypeError):
                     return self._jacobian_of_program(program, primals, chunk_size, COLUMNS)
             mode = REVERSE
         compiled = self._compiled.find(self, program, chunk_size, mode, at_once=self.forced_path == "compiled")
         if compiled is not None:
-            with contextlib.suppress(Exception):  # arrays on several devices, say: nothing has been lost by trying
+            # JAX and XLA raise many kinds of errors where a program does not compile, or not for these devices. Of the
+            # user's code only derivative rules run here, and in what follows, which is complete, they run again.
+            with contextlib.suppress(Exception):
                 return compiled(program.constants, primals)
             compiled.refuse()
         return self._jacobian_as_it_is(program.function(program.constants), primals, chunk_size, mode)

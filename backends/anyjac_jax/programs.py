@@ -89,8 +89,8 @@ def trace(fun: FlatFunction, primals: Sequence[Array]) -> Program:
         nonlocal count
         try:
             outputs, aux = fun(*traced)
-        except BaseException as failure:
-            failures.append(failure)  # to be raised when JAX has cleared away the trace, which it does not on an error
+        except BaseException as failure:  # raised below, when JAX has cleared away the trace, as on errors it does not
+            failures.append(failure)
             return []
         count = len(outputs)
         return [*outputs, *aux]

@@ -61,7 +61,7 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
         return compile(recorded)
     try:
         return private.generate_code(recorded, example)
-    except Exception as error:
+    except Exception as error:  # of the code generator, the C++ compiler or a file; the graph runs without all three
         warnings.warn(
             f"PyTorch fails to compile what anyjac.jit has recorded, and runs it uncompiled; it says "
             f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",

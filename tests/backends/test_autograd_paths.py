@@ -25,6 +25,7 @@ from anyjac import jacrev
 from anyjac_autograd import batched, jacobians
 from anyjac_autograd.backend import AutogradBackend
 from anyjac_autograd.rules import dense
+from anyjac_autograd.rules.sparse_rows import SparseRows
 from anyjac_conformance import check_backend
 from anyjac_conformance.array_api import CONSTANT, RIGHT, TABLE, check
 
@@ -453,6 +454,14 @@ def test_a_large_diagonal_is_computed_at_once_and_sparsely(monkeypatch: pytest.M
     found = jacrev(lambda x: anp.tanh(x) + anp.roll(x, 1), backend=AutogradBackend())(x)
     expected = np.diag(1 - np.tanh(x) ** 2)
     expected[np.arange(300), np.arange(-1, 299)] += 1
+    np.testing.assert_allclose(found, expected)
+
+
+def test_sums_along_an_axis_stay_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SparseRows, "dense", lambda *_: pytest.fail("rows were made dense"))
+    x = np.linspace(-1, 1, 600)
+    found = jacrev(lambda x: anp.sum(anp.tanh(anp.reshape(x, (200, 3))), axis=1), backend=AutogradBackend())(x)
+    expected = np.repeat(np.eye(200), 3, axis=1) * (1 - np.tanh(x) ** 2)
     np.testing.assert_allclose(found, expected)
 
 

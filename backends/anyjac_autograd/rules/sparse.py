@@ -111,7 +111,7 @@ def _broadcast(rows: SparseRows, shape: tuple[int, ...]) -> SparseRows | None:
         return None
     source = np.broadcast_to(np.arange(rows.size).reshape(rows.shape), shape).reshape(-1)
     places = np.argsort(source, kind="stable").reshape(rows.size, size // rows.size)
-    return rows.spread(places, np.ones((), rows.dtype), shape)
+    return rows.spread(places, np.ones(places.shape[1], rows.dtype), shape)
 
 
 @RULES.of(trace_primitives_map[np.where])

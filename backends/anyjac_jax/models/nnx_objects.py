@@ -175,7 +175,8 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _same(before: Any, now: Any) -> bool:
     """Tell whether two things are equal, or the same where they are arrays, objects or Variables of NNX."""
-    with contextlib.suppress(Exception):  # they may be anything
+    # They are of any class, whose `==` may raise anything; then they count as changed, which is refused.
+    with contextlib.suppress(Exception):
         (leaves, tree), (others, other) = (_flat(before), _flat(now))
         return bool(tree == other) and all(map(_same_leaf, leaves, others))
     return False

@@ -293,7 +293,7 @@ class Scope:
             try:
                 parts = variable.parts_of(model)
                 objects = [_objects.of(obj, partial(_Object, type(obj).__name__)) for obj in library.objects(model)]
-            except Exception:
+            except Exception:  # a model that another call changes just now may raise anything; the last error is raised
                 attempts -= 1
                 if attempts:
                     continue
