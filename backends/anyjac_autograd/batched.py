@@ -1,9 +1,9 @@
 """Backward passes with a whole batch of cotangents at once.
 
-A cotangent is wrapped into a box of autograd's own tracer whose node carries the batch, and handed to the rule that
-autograd has for one cotangent; whatever primitives the rule calls are applied to the batch, see `rules.dense` and
-`rules.sparse`. The box's value is an example of one row: it answers for shapes and dtypes and for nothing else.
-What cannot be done so is done row by row, one node of the graph at a time.
+A batch travels in a box of autograd's own tracer, whose node carries the rows, through the rule that autograd has for
+one cotangent: each primitive that the rule calls is applied to the batch, see `rules.dense` and `rules.sparse`. The
+value of the box is an example of a row, for shapes and dtypes alone. A node whose rule takes no batch is given row
+after row.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from autograd.tracer import Node, isbox, new_box, register_notrace, trace_stack
 
 from .rules import shortcuts, sparse
 from .rules.dense import each_row, rule_for
-from .rules.rows import Part, Scattered, map_tree, repeated, row, stacked
+from .rules.rows import Part, RowsAtIndex, map_tree, repeated, row, stacked
 from .rules.sparse_rows import SparseRows, TooLargeError
 from .rules.table import Call, CannotBatchError, Rows, Rule
 from .rules.trusted import takes_batches
 
 
 class BatchNode(Node):  # type: ignore[misc]
-    """A node of a backward pass that carries a batch of what its box has an example of."""
+    """A node of a backward pass that carries a batch; its box has an example of a row."""
 
     __slots__ = ("count", "rows")
 
@@ -50,7 +50,7 @@ class BatchNode(Node):  # type: ignore[misc]
         self.count = count
 
 
-# What is the same for each row of a batch, and nothing else, is answered by the example.
+# Questions that have one answer for all rows of a batch, and these alone, are answered by the example.
 for _function in (
     anp.empty_like,
     anp.iscomplexobj,
@@ -75,8 +75,7 @@ def pull_back(order: Sequence[Any], roots: Sequence[Any], rows: Rows, count: int
     Parameters
     ----------
     order
-        The nodes of the graph from the output on, each one after all that it was used by; see
-        `differentiation.RuleNode`.
+        The nodes of the graph from the output on, each after all nodes that use it; see `linear_maps.RuleNode`.
     roots
         The nodes whose cotangents are asked for.
     rows
@@ -143,7 +142,7 @@ def _unboxed(gradient: Any, count: int, trace: int) -> Rows:
 
 
 def _plain(gradient: Any) -> Any:
-    """Make a sparse gradient dense, and refuse what is no gradient."""
+    """Make a sparse gradient dense, and refuse an array of objects."""
     space = vspace(gradient)
     value = gradient
     while isbox(value):
@@ -164,14 +163,14 @@ def _applied(call: Call) -> Rows:
         found = _tried(sparse.RULES.get(call.fun), call)
         if found is not None:
             return found
-        call.batched = {place: _dense(rows) for place, rows in call.batched.items()}
+        call.batched = {position: _dense(rows) for position, rows in call.batched.items()}
     rule = rule_for(call.fun)
     batch = None if rule is each_row else _tried(rule, call)
     return each_row(call) if batch is None else batch
 
 
 def _tried(rule: Rule | None, call: Call) -> Rows | None:
-    """Return what a rule returns, if it has the shape and dtype of one row's result; None otherwise."""
+    """Return the batch of a rule, if its rows have the shape and dtype of a row's result; None otherwise."""
     if rule is None:
         return None
     try:
@@ -183,7 +182,7 @@ def _tried(rule: Rule | None, call: Call) -> Rows | None:
     if isinstance(batch, SparseRows):
         right = batch.shape == anp.shape(call.example) or isinstance(call.example, SparseObject)
         return batch if right and batch.dtype == _dtype(call.example) else None
-    if batch is None or isinstance(batch, (tuple, list, dict, Scattered, Part)):
+    if batch is None or isinstance(batch, (tuple, list, dict, RowsAtIndex, Part)):
         return batch
     return batch if anp.shape(batch) == call.shape and anp.result_type(batch) == _dtype(call.example) else None
 
@@ -192,13 +191,13 @@ def _dtype(example: Any) -> Any:
     return example.vs.dtype if isinstance(example, SparseObject) else anp.result_type(example)
 
 
-# ---- sums of what arrives at a node ----------------------------------------------------------------------------------
+# ---- sums of gradients at a node ------------------------------------------------------------------------------------
 
 
 def _accumulated(total: tuple[Rows, bool] | None, gradient: Rows) -> tuple[Rows, bool]:
-    """Add a batch to what has arrived; the flag says that the total is nobody else's array, and may be written to."""
+    """Add a batch to the total at a node; the flag says that the total is an array of our own, to be written to."""
     if total is None:
-        if isinstance(gradient, Scattered):
+        if isinstance(gradient, RowsAtIndex):
             return gradient.dense(), True
         return (gradient.whole() if isinstance(gradient, Part) else gradient), False
     before, ours = total
@@ -212,7 +211,7 @@ def _accumulated(total: tuple[Rows, bool] | None, gradient: Rows) -> tuple[Rows,
             return joined, False
     before, ours = (before.dense(), True) if isinstance(before, SparseRows) else (before, ours)
     writable = ours and not isbox(before)
-    if isinstance(gradient, Scattered):
+    if isinstance(gradient, RowsAtIndex):
         if writable and before.dtype == gradient.rows.dtype and gradient.add_to(before):
             return before, True
         gradient = gradient.dense()

@@ -1,7 +1,7 @@
 """Rows of Jacobians on autograd: batches of cotangents, rows of identities, and `jacobian` for autograd's own users.
 
-There are three ways to pull rows back, and what they give is the same: in a loop, in a batch, and in a batch that
-keeps to itself which elements are not zero. Each falls back on the one before it where it does not apply.
+Rows are pulled back in one of three ways, with the same result: in a loop, in a batch, and in a sparse batch, which
+keeps the elements that are not zero. Where a way does not apply, the way before it is taken.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ def _together(pullback: BackwardPass, cotangents: Sequence[Array | None], count:
     totals: list[Rows | None] = [None] * len(pullback.roots)
     for order, cotangent in zip(pullback.orders, cotangents, strict=True):
         if order is not None and cotangent is not None:
-            for place, part in enumerate(batched.pull_back(order, pullback.roots, cotangent, count)):
-                before = totals[place]
-                totals[place] = part if before is None else before if part is None else before + part
+            for position, part in enumerate(batched.pull_back(order, pullback.roots, cotangent, count)):
+                before = totals[position]
+                totals[position] = part if before is None else before if part is None else before + part
     return _finished(totals, pullback.primals, [each for each in cotangents if each is not None])
 
 
@@ -139,7 +139,7 @@ def _sparsely(
 
 
 def _finished(gradients: Sequence[Rows | None], primals: Sequence[Array], taken: list[Array]) -> list[Array | None]:
-    """Make arrays of the primals' dtypes, each of which has memory of its own."""
+    """Return the gradients as arrays of the primals' dtypes, each in memory of its own."""
     finished: list[Array | None] = []
     for gradient, primal in zip(gradients, primals, strict=True):
         if gradient is None:

@@ -16,7 +16,7 @@ from autograd import tracer
 
 
 class UniqueTraceStack(tracer.TraceStack):  # type: ignore[misc]
-    """Hands out trace numbers, each one once in the life of the process."""
+    """A stack of traces whose numbers are each handed out once in the life of the process."""
 
     _numbers = itertools.count()
 

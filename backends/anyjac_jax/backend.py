@@ -130,7 +130,7 @@ class JaxBackend(Backend):
     def jacobian(
         self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None, mode: str = REVERSE
     ) -> Jacobian:
-        """Record what `fun` computes, and use a compiled Jacobian of it once it has come several times.
+        """Record the computation of `fun`, and use a compiled Jacobian where the computation has come several times.
 
         A function that needs values of its arrays, for a branch, say, or that moves them to another device, cannot be
         recorded: it is run again from its beginning, and from then on as it is.
@@ -179,7 +179,7 @@ class JaxBackend(Backend):
         self._compiled.clear()
 
     def identity_rows(self, like: Array, start: int, stop: int) -> Array:
-        """Return rows of the identity on the device of `like`; bound to none if it has several, which they follow."""
+        """Return rows of the identity on the device of `like`; for an array on several devices, bound to none."""
         rows = jnp.reshape(jnp.eye(stop - start, like.size, k=start, dtype=like.dtype), (stop - start, *like.shape))
         device = self.device_of(like)
         if isinstance(device, jax.Device) and self.device_of(rows) != device:

@@ -30,7 +30,7 @@ from anyjac_plugins import (
     StagedFunction,
 )
 from anyjac_plugins.errors import DtypeError
-from anyjac_plugins.failed_functions import Remembered
+from anyjac_plugins.failed_functions import FailedFunctions
 
 from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
 from .modes import copied, is_recording
@@ -49,7 +49,7 @@ class TorchBackend(Backend):
 
     def __init__(self) -> None:
         self._namespace = build_namespace()
-        self._without_tangents = Remembered()
+        self._without_tangents = FailedFunctions()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class TorchBackend(Backend):
         return super().jvp(fun, primals, tangents)
 
     def _pushes_duals(self, fun: FlatFunction, primals: Sequence[Array]) -> bool:
-        """Tell whether to push by dual tensors; not within a transform, or where nothing is gained."""
+        """Return whether to push by dual tensors: not within a transform, or where nothing is gained."""
         if self.forced_path == "transposed" or fun in self._without_tangents or torch.is_inference_mode_enabled():
             return False
         if self.forced_path == "forward":
@@ -293,7 +293,7 @@ class TorchBackend(Backend):
         return compiled
 
     def stage(self, fun: StagedFunction) -> StagedFunction:
-        return jit.Staged(fun, self._compile_graph)
+        return jit.CompiledFunction(fun, self._compile_graph)
 
     def _compile_graph(self, graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
         compiled: Callable[..., Any] = jit.compile_graph(graph, example, self.compile)

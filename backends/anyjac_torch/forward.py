@@ -22,14 +22,14 @@ from . import private
 
 _level: Final = threading.RLock()
 
-Pushed = tuple[list[Array], "list[Array | None]", list[Array]]
+OutputsAndTangents = tuple[list[Array], "list[Array | None]", list[Array]]
 
 
 class LevelTakenError(RuntimeError):
     """The level of dual tensors belongs to another thread, or to a level that the user has begun."""
 
 
-def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> Pushed:
+def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> OutputsAndTangents:
     """Run `fun` once on dual tensors and return outputs, their tangents and aux; see `anyjac_plugins.Backend.jvp`.
 
     Raises
@@ -42,7 +42,7 @@ def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | 
     if _level._is_owned() or _runs_here():  # type: ignore[attr-defined]
         return _pushed(fun, primals, tangents)
 
-    def pushed() -> Pushed:
+    def pushed() -> OutputsAndTangents:
         if not _level.acquire(blocking=False):
             raise LevelTakenError
         if private.has_level_of_duals() or private.has_jvp_of_func():
@@ -53,12 +53,12 @@ def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | 
 
 
 def _runs_here() -> bool:
-    """Tell whether `torch.func.jvp` runs around the current code, whose level will last."""
+    """Return whether `torch.func.jvp` runs around the current code, so that its level will last."""
     stack = private.running_transforms() or ()
     return any(interpreter.key() == private.JVP for interpreter in stack)
 
 
-def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> Pushed:
+def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> OutputsAndTangents:
     given = [index for index, tangent in enumerate(tangents) if tangent is not None]
 
     def paired(*duals: Array) -> tuple[tuple[Array, ...], list[Array]]:
@@ -68,7 +68,7 @@ def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Arra
         ]
         for index, dual in zip(given, duals, strict=True):
             arrays[index] = dual
-        with _WhereTangentsAreWrong():
+        with _TangentMends():
             outputs, aux = fun(*arrays)
         return tuple(outputs), list(aux)
 
@@ -92,17 +92,17 @@ def _detached(tensors: Sequence[Array]) -> list[Array]:
 _SCATTERING: Final = frozenset({torch.scatter_reduce, torch.Tensor.scatter_reduce, torch.Tensor.scatter_reduce_})
 
 
-class _WhereTangentsAreWrong(TorchFunctionMode):
-    """Mends what PyTorch does to tangents where it is not what its reverse mode says.
+class _TangentMends(TorchFunctionMode):
+    """A mode in which PyTorch's tangents agree with its reverse mode.
 
-    Where a function computes without gradients, as by `torch.no_grad`, it computes without tangents too. A product that
-    is scattered has no tangents, for those of PyTorch are zeros.
+    Without gradients, as under `torch.no_grad`, there are no tangents either. A product that is scattered is refused,
+    since PyTorch's tangents of it are zeros.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call an operator as it is, or raise what PyTorch does for one without a rule."""
+        """Call an operator, or raise the error that PyTorch raises for an operator without a rule."""
         given = kwargs or {}
         if func is private.set_grad_enabled:
             private.set_tangents_enabled(args[0])

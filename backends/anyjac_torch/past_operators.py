@@ -1,6 +1,6 @@
-"""What a function that is being recorded does to tensors past all operators: made a step of the graph, or refused.
+"""Changes that a function makes past PyTorch's operators while it is recorded: made steps of the graph, or refused.
 
-An assignment to ``.data`` is none by itself: the graph would go on with what the tensor was before. Numbers that are
+An assignment to ``.data`` is no step by itself: the graph would go on with the tensor's former memory. Numbers that are
 handed to the host would be constants of the graph.
 """
 
@@ -21,18 +21,18 @@ from .torch_func import layers
 from .writes import Writes
 
 ASSIGN_DATA: Final[Any] = torch.Tensor.data.__set__  # type: ignore[attr-defined]
-"""What modes are asked for where a tensor is given other ``.data``; not the same object each time, but equal."""
+"""The function that modes see where ``.data`` of a tensor is assigned; a new object each time, but equal."""
 
 
 class PastOperators(TorchFunctionMode):
-    """Records assignments to ``.data``, and refuses to hand out numbers that differ from call to call.
+    """A mode that records assignments to ``.data``, and hands out no numbers that differ from call to call.
 
     Parameters
     ----------
     arguments
-        The tensors that the function is given, and that are to be written where it writes them.
+        The tensors that the function is called with: an assignment to one is a write to its memory.
     writes
-        Is told of what is assigned.
+        Is told of each assignment.
     """
 
     def __init__(self, arguments: Sequence[Array], writes: Writes):
@@ -69,7 +69,7 @@ class PastOperators(TorchFunctionMode):
         if not known or any(tensor is argument for argument in self._arguments):
             _write(tensor, new)
             return
-        alias = new.detach()  # which is a step
+        alias = new.detach()  # a step of the graph
         ASSIGN_DATA(tensor, alias)
         private.set_step(tensor, mode.tracer, private.step_of(alias, mode.tracer))
         self._writes.take_note_of_other_data(tensor)
@@ -84,7 +84,7 @@ _HANDING_OUT: Final = {
 
 
 def _differs_from_call_to_call(node: Any) -> bool:
-    """Tell whether a step depends on an input of its graph, or on random numbers."""
+    """Return whether a step depends on an input of its graph, or on random numbers."""
     pending = [node]
     seen = {node}
     while pending:
@@ -98,7 +98,7 @@ def _differs_from_call_to_call(node: Any) -> bool:
 
 
 def _write(tensor: Array, new: Array) -> None:
-    """Write to the memory of a tensor that goes on after the call, since it is given another one in no step."""
+    """Copy numbers into a tensor that outlives the call, since no step of a graph can give it new memory."""
     if tensor._is_view() or (tensor.shape, tensor.dtype, tensor.device) != (new.shape, new.dtype, new.device):
         kind = "a view" if tensor._is_view() else f"a tensor of {tensor.dtype}{list(tensor.shape)}"
         raise NotSupportedError(

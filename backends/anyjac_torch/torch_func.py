@@ -45,18 +45,18 @@ NO_HOOKS = "derivatives within transforms of torch.func do not support saved ten
 
 
 def is_transformed() -> bool:
-    """Tell whether a transform of `torch.func`, or a level of dual tensors, runs around the current code."""
+    """Return whether a transform of `torch.func`, or a level of dual tensors, runs around the current code."""
     return innermost_transform() is not None or has_level_of_duals()
 
 
 def has_tangent(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor is a dual one, of `torch.autograd.forward_ad`."""
+    """Return whether a tensor is a dual one, of `torch.autograd.forward_ad`."""
     unpack: Any = forward_ad.unpack_dual
     return has_level_of_duals() and unpack(tensor).tangent is not None
 
 
 def layers(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield a tensor, and what it is within each of the transforms of `torch.func` that have wrapped it."""
+    """Yield a tensor, and then the tensor within each wrapper of a transform of `torch.func`."""
     yield tensor
     while is_wrapped(tensor):
         tensor = unwrapped(tensor)
@@ -97,7 +97,7 @@ def mapped(
     Parameters
     ----------
     randomness
-        What random numbers are: ``"error"``, or ``"different"`` ones in each row.
+        ``"error"`` refuses random numbers, ``"different"`` draws new ones for each row.
     """
     count = batches[0].shape[0]
 
@@ -126,14 +126,14 @@ def vjp_at_a_level(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Ar
 
 
 def map_rows(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
-    """Map a function over the first axis of tensors; random numbers are other ones in each row, as in a loop."""
+    """Map a function over the first axis of tensors; random numbers differ from row to row, as in a loop."""
     if torch.compiler.is_compiling():
         return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness="different")(*arrays))
     return [row for row in mapped(fun, arrays, "different") if row is not None]
 
 
 def _vjp_for_dynamo(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], LevelPullback, list[Array]]:
-    """Do the same by `torch.func.vjp`, which Dynamo knows; it takes levels that are begun by hand for none."""
+    """Do the same by `torch.func.vjp`, which Dynamo follows; it does not see levels that are begun by hand."""
 
     def paired(*tensors: Array) -> tuple[tuple[Array, ...], list[Array]]:
         outputs, aux = fun(*tensors)
@@ -145,7 +145,7 @@ def _vjp_for_dynamo(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[A
 
 
 class LevelPullback(ABC):
-    """Pulls cotangents back through what one run has recorded at a level that has ended."""
+    """The pullback of one run, recorded at a level of `torch.func` that has ended."""
 
     def __init__(self, outputs: Sequence[Array]):
         self._outputs = outputs
@@ -176,7 +176,7 @@ class _RecordedPullback(LevelPullback):
         self._roots = tuple(roots)
 
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        if torch.is_inference_mode_enabled():  # in which no operator can be given back the result that it has saved
+        if torch.is_inference_mode_enabled():  # where no operator gets back the result that it has saved
             with outside_inference_mode():
                 return self(cotangents)
         begins = [
@@ -213,6 +213,6 @@ def _level() -> int:
 
 
 def _leave(outside: int, decrement: Callable[[], object]) -> None:
-    """End the transform that was begun within `outside` others, unless it has ended."""
+    """End the transform that was begun within `outside` transforms, unless it has ended."""
     if _level() > outside:
         decrement()

@@ -1,6 +1,6 @@
 """How autograd's primitives act on a batch: a table from primitive to rule, and the rules.
 
-A batch has one leading axis more than the array that a primitive believes to have. A rule is given a `Call` and returns
+A batch has one leading axis more than the array of a single row. A rule is given a `Call` and returns
 the batch of results; it is written with `autograd.numpy`, so that batches may belong to an outer trace. Where there is
 no rule, or a rule gives up by `CannotBatchError`, `each_row` calls the primitive once for each row. Whatever a rule
 returns is compared with one row's result in shape and dtype, see `batched`.
@@ -23,14 +23,14 @@ from autograd.tracer import getval, trace_primitives_map
 from ..functions import elementwise, fourier
 from .rows import (
     Part,
-    Scattered,
+    RowsAtIndex,
     aligned,
     batch_index,
     flat,
-    gathered,
+    gather,
     repeated,
     row,
-    scattered,
+    scatter,
     shifted,
     stacked,
 )
@@ -41,7 +41,7 @@ RULES: Final = RuleTable()
 
 
 def rule_for(fun: Callable[..., Any]) -> Rule:
-    """Return the rule for a primitive; universal functions have one in common."""
+    """Return the rule for a primitive; universal functions share a rule."""
     known = RULES.get(fun)
     if known is not None:
         return known
@@ -55,7 +55,8 @@ def rule_for(fun: Callable[..., Any]) -> Rule:
 def each_row(call: Call) -> Rows:
     """Call the primitive for each row."""
     rows = (
-        call.substituted({place: row(batch, i) for place, batch in call.batched.items()}) for i in range(call.count)
+        call.substituted({position: row(batch, i) for position, batch in call.batched.items()})
+        for i in range(call.count)
     )
     return stacked([call.fun(*args, **call.kwargs) for args in rows])
 
@@ -77,8 +78,10 @@ def each_row(call: Call) -> Rows:
 )
 def by_elements(call: Call) -> Rows:
     """Broadcast batches against arrays, each aligned to the right."""
-    ndim = max(call.ndim(place) for place in range(len(call.args)))
-    return call.fun(*call.substituted({place: aligned(b, ndim) for place, b in call.batched.items()}), **call.kwargs)
+    ndim = max(call.ndim(position) for position in range(len(call.args)))
+    return call.fun(
+        *call.substituted({position: aligned(b, ndim) for position, b in call.batched.items()}), **call.kwargs
+    )
 
 
 @RULES.of(trace_primitives_map[np.where])
@@ -153,9 +156,9 @@ def _reshape(call: Call) -> Rows:
 
 
 def call_order(call: Call) -> Any:
-    """Return the order of elements that a call asks for, where it is one that may."""
-    place = {anp.reshape: 2, anp.ravel: 1}.get(call.fun)
-    return call.kwargs.get("order") if place is None else call.option(place, "order")
+    """Return the order of elements that a call asks for; None for the default."""
+    position = {anp.reshape: 2, anp.ravel: 1}.get(call.fun)
+    return call.kwargs.get("order") if position is None else call.option(position, "order")
 
 
 @RULES.of(anp.transpose)
@@ -270,8 +273,8 @@ def _of_dot(ndim: int, other: int) -> tuple[str, str, str]:
     """Return the subscripts of the two factors of `dot`, and of the product."""
     x, y = _LETTERS[:ndim], _LETTERS[ndim : ndim + other]
     if ndim and other:
-        place = max(other - 2, 0)
-        y = y[:place] + x[-1] + y[place + 1 :]
+        position = max(other - 2, 0)
+        y = y[:position] + x[-1] + y[position + 1 :]
     return x, y, _free(x, y)
 
 
@@ -411,14 +414,14 @@ RULES.update(
         fft.rfft: _transform,
         fft.truncate_pad: lambda call: call.fun(call.only, (call.count, *call.args[1])),
         fourier._sums: _as_for_one_row,
-        gathered: _as_for_one_row,
+        gather: _as_for_one_row,
         linalg.det: _as_for_one_row,
         linalg.inv: _as_for_one_row,
         numpy_vjps.dot_adjoint_0: lambda call: _pulled_to_left(call, *_of_dot(call.args[2][1], call.args[3][1])),
         numpy_vjps.dot_adjoint_1: lambda call: _pulled_to_right(call, *_of_dot(call.args[2][1], call.args[3][1])),
         numpy_vjps.tensordot_adjoint_0: lambda call: _pulled_to_left(call, *_of_tensordot(*call.args[2:5])),
         numpy_vjps.tensordot_adjoint_1: lambda call: _pulled_to_right(call, *_of_tensordot(*call.args[2:5])),
-        numpy_vjps.untake: lambda call: Scattered(call.only, call.args[1], call.args[2].shape),
+        numpy_vjps.untake: lambda call: RowsAtIndex(call.only, call.args[1], call.args[2].shape),
         numpy_wrapper._array_from_scalar_or_array: lambda call: anp._astype(
             anp.reshape(call.batched[2], call.shape), anp.result_type(call.example)
         ),
@@ -427,6 +430,6 @@ RULES.update(
             shifted(call.args[0], anp.ndim(call.example)), *_parts(call, 1)
         ),
         numpy_wrapper.make_diagonal: _as_for_one_row,
-        scattered: _as_for_one_row,
+        scatter: _as_for_one_row,
     }
 )

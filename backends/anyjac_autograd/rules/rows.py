@@ -24,7 +24,7 @@ def row(batch: Rows, index: int) -> Any:
     """Return one row of a batch of arrays or containers."""
     if isinstance(batch, (tuple, list, dict)):
         return map_tree(lambda part: row(part, index), batch)
-    if isinstance(batch, (Scattered, Part)):
+    if isinstance(batch, (RowsAtIndex, Part)):
         raise CannotBatchError
     taken = batch[index, ...]
     return taken if isbox(taken) else taken.copy()  # a rule may write to what it is given
@@ -55,7 +55,7 @@ def map_tree(function: Callable[..., Any], *trees: Any) -> Any:
 
 
 def shifted(axis: Any, ndim: int) -> Any:
-    """Return one axis, or several, as counted in the batch."""
+    """Return an axis, or several, as counted in the batch."""
     if isinstance(axis, (tuple, list)):
         return tuple(shifted(each, ndim) for each in axis)
     return int(axis) % max(ndim, 1) + 1
@@ -98,8 +98,8 @@ def batch_index(index: Any) -> tuple[Any, ...]:
     if not all(_is_plain(part) for part in parts):
         raise CannotBatchError
     if any(isinstance(part, np.ndarray) for part in parts):
-        places = [k for k, part in enumerate(parts) if isinstance(part, np.ndarray | int | np.integer)]
-        if places != list(range(places[0], places[-1] + 1)):
+        advanced = [k for k, part in enumerate(parts) if isinstance(part, np.ndarray | int | np.integer)]
+        if advanced != list(range(advanced[0], advanced[-1] + 1)):
             raise CannotBatchError
     return (slice(None), *parts)
 
@@ -113,7 +113,7 @@ def _is_plain(part: Any) -> bool:
 
 
 def positions(index: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Return, in the shape of what `index` takes, the places of the elements in the flattened array."""
+    """Return the positions, in the flattened array, of the elements that `index` takes, in their shape."""
     index = np.asarray(index, dtype=np.int64) if isinstance(index, list) and not index else index
     return np.asarray(np.arange(math.prod(shape)).reshape(shape)[index])
 
@@ -123,8 +123,8 @@ def positions(index: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
 _BASIC: Final = (int, slice, type(None), type(Ellipsis))
 
 
-class Scattered:
-    """A batch of rows that stand at an index of larger arrays of zeros, not made yet."""
+class RowsAtIndex:
+    """A batch of rows at an index of larger arrays of zeros, which are not made yet."""
 
     __slots__ = ("index", "rows", "shape")
 
@@ -134,25 +134,25 @@ class Scattered:
         self.shape = shape
 
     def dense(self) -> Array:
-        """Make the arrays."""
+        """Return the larger arrays."""
         if self._is_simple:
             result = np.zeros((len(self.rows), *self.shape), self.rows.dtype)
             result[batch_index(self.index)] = self.rows
             return result
-        places = positions(self.index, self.shape)
-        rows = anp.broadcast_to(self.rows, (len(self.rows), *places.shape))
-        spread = scattered(flat(rows), places.ravel(), math.prod(self.shape))
+        elements = positions(self.index, self.shape)
+        rows = anp.broadcast_to(self.rows, (len(self.rows), *elements.shape))
+        spread = scatter(flat(rows), elements.ravel(), math.prod(self.shape))
         return anp.reshape(spread, (len(self.rows), *self.shape))
 
     def add_to(self, total: np.ndarray[Any, Any]) -> bool:
-        """Add in place, where that is simple; say whether it was."""
+        """Add the rows to a total in its memory, if the index is a simple one; return whether it is."""
         if self._is_simple:
             total[batch_index(self.index)] += self.rows
         return self._is_simple
 
     @property
     def _is_simple(self) -> bool:
-        """Whether the elements are different ones, of an array that can be written to."""
+        """Whether the index names each element once, and the rows are a plain array."""
         if isbox(self.rows):
             return False
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
@@ -160,31 +160,31 @@ class Scattered:
 
 
 @primitive  # type: ignore[untyped-decorator]
-def scattered(x: Array, places: Array, size: int) -> Array:
-    """Add the elements of the last axis to zeros, each in its place of `size`; several in one place add up."""
+def scatter(x: Array, elements: Array, size: int) -> Array:
+    """Add the elements of the last axis to zeros, each at its index below `size`; those at the same index add up."""
     result = np.zeros((*x.shape[:-1], size), x.dtype)
-    order = np.argsort(places, kind="stable")
-    ordered = places[order]
+    order = np.argsort(elements, kind="stable")
+    ordered = elements[order]
     first = np.flatnonzero(np.diff(ordered, prepend=-1))
-    if len(first) == len(places):
-        result[..., places] = x
+    if len(first) == len(elements):
+        result[..., elements] = x
     elif len(first):
         result[..., ordered[first]] = np.add.reduceat(x[..., order], first, axis=-1, dtype=x.dtype)
     return result
 
 
 @primitive  # type: ignore[untyped-decorator]
-def gathered(x: Array, places: Array, size: int) -> Array:
-    """Take elements of the last axis, of which there are `size`."""
-    return x[..., places]
+def gather(x: Array, elements: Array, size: int) -> Array:
+    """Take elements of the last axis, which has the length `size`."""
+    return x[..., elements]
 
 
-defvjp(scattered, lambda ans, x, places, size: lambda g: gathered(g, places, size), argnums=(0,))
-defvjp(gathered, lambda ans, x, places, size: lambda g: scattered(g, places, size), argnums=(0,))
+defvjp(scatter, lambda ans, x, elements, size: lambda g: gather(g, elements, size), argnums=(0,))
+defvjp(gather, lambda ans, x, elements, size: lambda g: scatter(g, elements, size), argnums=(0,))
 
 
 class Part:
-    """A batch that stands in one place of containers, beside zeros that are not made yet."""
+    """A batch at an index of larger containers of zeros, which are not made yet."""
 
     __slots__ = ("index", "rows", "space")
 
@@ -194,13 +194,13 @@ class Part:
         self.space = space
 
     def whole(self) -> Rows:
-        """Make the containers."""
+        """Return the containers."""
         count = _count(self.rows)
         whole = self.space._map(lambda space: np.zeros((count, *space.shape), space.dtype))
         if not isinstance(self.index, slice):
             return self.space._subval(whole, self.index, self.rows)
-        for place, part in zip(range(*self.index.indices(len(whole))), self.rows, strict=True):
-            whole = self.space._subval(whole, place, part)
+        for position, part in zip(range(*self.index.indices(len(whole))), self.rows, strict=True):
+            whole = self.space._subval(whole, position, part)
         return whole
 
 

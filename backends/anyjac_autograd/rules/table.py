@@ -13,7 +13,7 @@ import autograd.numpy as anp
 
 Array = Any
 Rows = Any
-"""A batch: an array with a leading axis, a tuple, list or dict of batches, `Scattered`, `Part` or `SparseRows`."""
+"""A batch: an array with a leading axis, a tuple, list or dict of batches, `RowsAtIndex`, `Part` or `SparseRows`."""
 
 
 class CannotBatchError(Exception):
