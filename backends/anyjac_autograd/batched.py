@@ -97,7 +97,7 @@ def pull_back(order: Sequence[Any], roots: Sequence[Any], rows: Rows, count: int
     with trace_stack.new_trace() as trace:
         for node in order:
             if not node.parents:
-                continue  # a root keeps what has arrived
+                continue  # a root keeps its gradient
             gradients = _gradients(node, arrived.pop(node)[0], count, trace)
             for parent, gradient in zip(node.parents, gradients, strict=True):
                 arrived[parent] = _accumulated(arrived.get(parent), gradient)

@@ -73,7 +73,7 @@ class TangentNode(Node):  # type: ignore[misc]
         self.tangent = tangent
 
 
-notrace_primitives[TangentNode] = notrace_primitives[JVPNode]  # the very set: what is added later counts too
+notrace_primitives[TangentNode] = notrace_primitives[JVPNode]  # the same set, so that later additions count
 
 
 def _pushed(
@@ -138,7 +138,7 @@ def _transposed(
         tangent = _push_by_pullback(pulled_back, value, tangents)
         if _agrees(pulled_back, value, tangents, tangent):
             return tangent
-    except Exception:  # a user's rule may raise anything when traced; by rows, which is complete, it is not
+    except Exception:  # a user's rule may raise anything when traced; by rows, all of them, it is not
         pass
     return _by_rows(pulled_back, value, tangents)
 

@@ -43,7 +43,7 @@ class RuleNode(VJPNode):  # type: ignore[misc]
         self.vjp = maker(argnums, value, args, kwargs)  # type: ignore[misc]
 
 
-notrace_primitives[RuleNode] = notrace_primitives[VJPNode]  # the very set: what is added later counts too
+notrace_primitives[RuleNode] = notrace_primitives[VJPNode]  # the same set, so that later additions count
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], BackwardPass, list[Array]]:
@@ -98,7 +98,7 @@ class BackwardPass:
         outgrads: dict[VJPNode, Any] = {order[0]: (cotangent, False)}
         for node in order:
             if not node.parents:
-                continue  # a root keeps what has arrived
+                continue  # a root keeps its gradient
             outgrad = outgrads.pop(node)
             for parent, gradient in zip(node.parents, node.vjp(outgrad[0]), strict=True):
                 outgrads[parent] = add_outgrads(outgrads.get(parent), gradient)

@@ -71,7 +71,7 @@ class JaxBackend(Backend):
         if isinstance(value, jax.core.Tracer):
             array = jnp.asarray(value, dtype=dtype)
             return array if device is None or device == self.device_of(value) else jax.device_put(array, device)
-        with jax.core.ensure_compile_time_eval():  # a constant is one in a trace too, and has its value there
+        with jax.core.ensure_compile_time_eval():  # a constant stays a constant in a trace, with its value
             array = jnp.asarray(value, dtype=dtype)
             return array if device is None else jax.device_put(array, device)
 
@@ -132,8 +132,8 @@ class JaxBackend(Backend):
     ) -> Jacobian:
         """Record the computation of `fun`, and use a compiled Jacobian where the computation has come several times.
 
-        A function that needs values of its arrays, for a branch, say, or that moves them to another device, cannot be
-        recorded: it is run again from its beginning, and from then on as it is.
+        A function cannot be recorded if it needs values of its arrays, for a branch, say, or moves arrays to another
+        device: then it runs again from its beginning, and is not recorded from then on.
         """
         if self.forced_path == "native":
             return super().jacobian(fun, primals, chunk_size, mode)

@@ -2,7 +2,8 @@
 
 The function runs on every call and is recorded as a program (`programs`); a program that has come several times is
 compiled together with its Jacobian, and the next call that computes the same finds it by its key (`keys`), whatever
-arrays the function captured. What cannot be recorded, keyed or compiled is computed without, and gives the same.
+arrays the function captured. A function that cannot be recorded, keyed or compiled is computed as it is, with the same
+result.
 """
 
 from __future__ import annotations

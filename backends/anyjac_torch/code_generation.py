@@ -34,7 +34,7 @@ def is_possible() -> bool:
     if lacks is None:
         return True
     mark = object()
-    if _said.setdefault(lacks, mark) is mark:  # of several threads one alone
+    if _said.setdefault(lacks, mark) is mark:  # of several threads, one warns
         _warn(lacks)
     return False
 

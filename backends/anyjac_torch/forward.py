@@ -1,7 +1,7 @@
 """Forward mode on PyTorch: dual tensors, by `torch.func.jvp`.
 
-PyTorch has one level of dual tensors in a process: where it ends, all duals lose their tangents, in other threads too.
-So one thread has it at a time, and nobody waits for it.
+PyTorch has one level of dual tensors in a process. When the level ends, all dual tensors lose their tangents, those of
+other threads too. So one thread at a time has the level, and no thread waits for it.
 """
 
 from __future__ import annotations

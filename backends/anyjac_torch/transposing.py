@@ -64,7 +64,7 @@ class Transposed:
         wrong = (~torch.isfinite(flat.detach())).any(0).nonzero()[:, 0]
         if not 0 < len(wrong) <= ROWS:
             return batch
-        if flat.requires_grad:  # the whole of it, lest its own derivative go through the NaN
+        if flat.requires_grad:  # all elements, or the derivative of the tangents would go through NaN
             wrong = torch.arange(flat.shape[1], device=flat.device)
             if len(wrong) > ROWS:
                 return batch

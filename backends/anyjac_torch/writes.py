@@ -101,7 +101,7 @@ class Writes(TorchDispatchMode):
             return
         self._written.add(memory._cdata)
         if memory._cdata not in self._own and memory._cdata not in self._before:
-            with private.without_dispatch_modes():  # a graph that is being recorded knows nothing of it
+            with private.without_dispatch_modes():  # the copy is no step of a graph that is recorded
                 copy: Any = memory.clone()  # type: ignore[no-untyped-call]
                 self._before[memory._cdata] = memory, copy
 
@@ -166,7 +166,7 @@ def _written_by(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 @cache
 def _parameters_written(func: Any) -> tuple[tuple[int, str], ...]:
     """Return index and name of the arguments that the schema of an operator calls written."""
-    schema = getattr(func, "_schema", None)  # which operators of higher order, which write nothing, do not have
+    schema = getattr(func, "_schema", None)  # operators of higher order have none, and write nothing
     return tuple(
         (index, parameter.name)
         for index, parameter in enumerate(() if schema is None else schema.arguments)

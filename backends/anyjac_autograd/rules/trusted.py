@@ -1,8 +1,8 @@
 """Which derivative rules may be given a whole batch of cotangents at once.
 
 A rule that was written for one cotangent may branch on it, convert it to a number or hand it to foreign code, and a
-batch would then give a wrong derivative without an error. autograd's own rules were read for that; whatever comes
-from elsewhere is given one cotangent at a time.
+batch would then give a wrong derivative without an error. autograd's own rules were read for that; rules from
+elsewhere are given one cotangent at a time.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """BrainState as a library of models: its nodes, by the paths to their states, and the `State` by itself.
 
 While a function runs, its values stand in the states. A state that a call reads or writes is announced to the
-transformations of BrainState around it, and counts as made in the trace where its value is shown, so that it may be
-written there. BrainState tells its transformations of each state that is read or written; a call of ours listens too,
-so that states take part in it whether they were named or not.
+transformations of BrainState around the call, and counts as made in the trace of the value shown, so that the state may
+be written there. BrainState tells its transformations of each state that is read or written; a call of ours listens
+too, so that states take part whether they were named or not.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class _Watch(StateTraceStack[Any]):
         stack[:] = [other for other in stack if other is not self]
         catchers[:] = [other for other in catchers if not (isinstance(other, _Catcher) and other.watch is self)]
         for key, state in list(self._made.items()):
-            # As if it had been made outside, so that others are told of it later.
+            # As if it had been made outside, so that later calls are told of the state.
             state.decrease_stack_level()  # type: ignore[no-untyped-call]
             if is_traced(state._value):
                 state._invalidate_trace_value()

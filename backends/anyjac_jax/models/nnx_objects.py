@@ -120,7 +120,7 @@ class ObjectKeeper:
 
     def begin(self) -> None:
         state = self._before.get(_STATE)
-        if state is not None:  # not changed itself, for a copy of the object may share it
+        if state is not None:  # a new one, for a copy of the object may share the old
             self._shown[_STATE] = type(state)(state.initializing, state.is_setup)
             vars(self._obj).update(self._shown)
 

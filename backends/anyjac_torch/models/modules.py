@@ -289,7 +289,7 @@ class _Session(Session):
         holder.put(value)
         self._holders[id(value)] = holder
         self._redirect.to(holder.original, value)
-        self._redirect.to(before, value)  # which is what an outer call shows, if it is another
+        self._redirect.to(before, value)  # an outer call may show another tensor
 
     def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
         """Return whether the redirection knows of a write; compare the numbers where nobody can know."""
