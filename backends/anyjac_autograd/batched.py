@@ -20,7 +20,7 @@ from .rules import shortcuts, sparse
 from .rules.dense import each_row, rule_for
 from .rules.rows import Part, RowsAtIndex, map_tree, repeated, row, stacked
 from .rules.sparse_rows import SparseRows, TooLargeError
-from .rules.table import Call, CannotBatchError, Rows, Rule
+from .rules.table import Array, Call, CannotBatchError, Rows, Rule
 from .rules.trusted import takes_batches
 
 
@@ -212,14 +212,28 @@ def _accumulated(total: tuple[Rows, bool] | None, gradient: Rows) -> tuple[Rows,
     before, ours = (before.dense(), True) if isinstance(before, SparseRows) else (before, ours)
     writable = ours and not isbox(before)
     if isinstance(gradient, RowsAtIndex):
-        if writable and before.dtype == gradient.rows.dtype and gradient.add_to(before):
+        fits = before.dtype == gradient.rows.dtype and before.shape[1:] == gradient.shape
+        if writable and fits and gradient.add_to(before):
             return before, True
         gradient = gradient.dense()
     gradient = _dense(gradient)
+    refuse_to_broadcast(before, gradient)
     if writable and not isbox(gradient) and before.dtype == np.result_type(before, gradient):
         before += gradient
         return before, True
     return before + gradient, True
+
+
+def refuse_to_broadcast(one: Array, other: Array) -> None:
+    """Refuse to add batches whose rows differ in shape: broadcasting would take an axis of a row for that of the batch.
+
+    Raises
+    ------
+    CannotBatchError
+        If they differ, as where a user's rule returns a gradient that is broadcast row by row.
+    """
+    if one.shape != other.shape:
+        raise CannotBatchError
 
 
 def _dense(rows: Rows) -> Rows:

@@ -123,7 +123,11 @@ def _together(pullback: BackwardPass, cotangents: Sequence[Array | None], count:
         if order is not None and cotangent is not None:
             for position, part in enumerate(batched.pull_back(order, pullback.roots, cotangent, count)):
                 before = totals[position]
-                totals[position] = part if before is None else before if part is None else before + part
+                if before is not None and part is not None:
+                    batched.refuse_to_broadcast(before, part)
+                    totals[position] = before + part
+                elif before is None:
+                    totals[position] = part
     return _finished(totals, pullback.primals, [each for each in cotangents if each is not None])
 
 

@@ -320,6 +320,16 @@ def test_a_rule_that_replaces_one_of_autograds_is_not_taken_for_it() -> None:
         assert np.array_equal(jacobian(halved, path)(np.ones(5)), np.eye(5) / 2)
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_a_gradient_that_autograd_broadcasts_is_broadcast_within_its_row(path: str) -> None:
+    of_first = doubling(lambda g: g[0])
+    right = np.eye(3)
+    right[0] += 1
+    assert np.array_equal(jacobian(lambda x: of_first(x) + x, path)(np.ones(3)), right)
+    of_two = jacobian(lambda x: (of_first(x) + x, anp.tanh(x * 0)), path)(np.ones(3))
+    assert np.array_equal(of_two[0], right)
+
+
 def test_an_error_in_a_rule_is_raised_as_it_is() -> None:
     def fail(g: Array) -> Array:
         raise ZeroDivisionError("no derivative here")

@@ -103,7 +103,7 @@ def _full(call: Call) -> Rows:
 @RULES.of(VSpace.add)
 def _add(call: Call) -> Rows:
     parts = [call.batched[i] if i in call.batched else repeated(call.args[i], call.count) for i in (1, 2)]
-    if not all(isinstance(getval(part), np.ndarray) for part in parts):
+    if not all(isinstance(getval(part), np.ndarray) for part in parts) or parts[0].shape != parts[1].shape:
         raise CannotBatchError
     return parts[0] + parts[1]
 
