@@ -26,6 +26,7 @@ from anyjac_autograd import batched, jacobians
 from anyjac_autograd.backend import AutogradBackend
 from anyjac_autograd.rules import dense
 from anyjac_autograd.rules.sparse_rows import SparseRows
+from anyjac_autograd.rules.table import CannotBatchError
 from anyjac_conformance import check_backend
 from anyjac_conformance.array_api import CONSTANT, RIGHT, TABLE, check
 
@@ -220,6 +221,16 @@ def test_most_operations_are_not_looped_over(monkeypatch: pytest.MonkeyPatch) ->
         looped[name] = set()
         jacobian(f, "batched")(x)
     assert {name: functions for name, functions in looped.items() if functions} == {}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_rule_fails_on_a_batch_but_by_saying_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batched, "_NOT_FOR_BATCHES", CannotBatchError)
+    f, x = OPERATIONS[name]
+    monkeypatch.setattr(jacobians, "_one_by_one", lambda *_: pytest.fail("the batch has failed"))
+    jacobian(f, "batched")(x)
+    monkeypatch.setattr(jacobians, "dense_identity_rows", lambda *_: pytest.fail("the sparse batch has failed"))
+    jacobian(f, "structured")(x)
 
 
 LOOPED = {
