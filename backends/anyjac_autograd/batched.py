@@ -1,41 +1,31 @@
 """Backward passes with a whole batch of cotangents at once.
 
-A cotangent is wrapped into a box of autograd's own tracer whose node carries the batch, and handed to the rule that
-autograd has for one cotangent; whatever primitives the rule calls are applied to the batch, see `rules.dense` and
-`rules.sparse`. The box's value is an example of one row: it answers for shapes and dtypes and for nothing else.
-What cannot be done so is done row by row, one node of the graph at a time.
+A batch travels in a box of autograd's own tracer, whose node carries the rows, through the rule that autograd has for
+one cotangent: each primitive that the rule calls is applied to the batch, see `rules.dense` and `rules.sparse`. The
+value of the box is an example of a row, for shapes and dtypes alone. A node whose rule takes no batch is given row
+after row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import autograd.numpy as anp
 import numpy as np
 from autograd.core import SparseObject, sparse_add, vspace
 from autograd.tracer import Node, isbox, new_box, register_notrace, trace_stack
 
-from .rules import dense, shortcuts, sparse
-from .rules.dense import (
-    Call,
-    CannotBatchError,
-    Part,
-    Rows,
-    Scattered,
-    each_row,
-    map_tree,
-    repeated,
-    row,
-    rule_for,
-    stacked,
-)
+from .rules import shortcuts, sparse
+from .rules.dense import each_row, rule_for
+from .rules.rows import Part, RowsAtIndex, map_tree, repeated, row, stacked
 from .rules.sparse_rows import SparseRows, TooLargeError
+from .rules.table import Array, Call, CannotBatchError, Rows, Rule
 from .rules.trusted import takes_batches
 
 
 class BatchNode(Node):  # type: ignore[misc]
-    """A node of a backward pass that carries a batch of what its box has an example of."""
+    """A node of a backward pass that carries a batch; its box has an example of a row."""
 
     __slots__ = ("count", "rows")
 
@@ -60,7 +50,7 @@ class BatchNode(Node):  # type: ignore[misc]
         self.count = count
 
 
-# What is the same for each row of a batch, and nothing else, is answered by the example.
+# Questions that have one answer for all rows of a batch, and these alone, are answered by the example.
 for _function in (
     anp.empty_like,
     anp.iscomplexobj,
@@ -75,14 +65,17 @@ for _function in (
     register_notrace(BatchNode, _function)
 
 
+_NOT_FOR_BATCHES: Final = (CannotBatchError, AttributeError, IndexError, NotImplementedError, TypeError, ValueError)
+"""Errors of trusted rules for one row that are given a batch, or an example of a row. They run no code of users."""
+
+
 def pull_back(order: Sequence[Any], roots: Sequence[Any], rows: Rows, count: int) -> list[Rows | None]:
     """Pull a batch of cotangents of one output back to the roots.
 
     Parameters
     ----------
     order
-        The nodes of the graph from the output on, each one after all that it was used by; see
-        `differentiation.RuleNode`.
+        The nodes of the graph from the output on, each after all nodes that use it; see `linear_maps.RuleNode`.
     roots
         The nodes whose cotangents are asked for.
     rows
@@ -104,7 +97,7 @@ def pull_back(order: Sequence[Any], roots: Sequence[Any], rows: Rows, count: int
     with trace_stack.new_trace() as trace:
         for node in order:
             if not node.parents:
-                continue  # a root keeps what has arrived
+                continue  # a root keeps its gradient
             gradients = _gradients(node, arrived.pop(node)[0], count, trace)
             for parent, gradient in zip(node.parents, gradients, strict=True):
                 arrived[parent] = _accumulated(arrived.get(parent), gradient)
@@ -125,7 +118,7 @@ def _gradients(node: Any, rows: Rows, count: int, trace: int) -> list[Rows]:
             return [_unboxed(gradient, count, trace) for gradient in node.vjp(box)]
         except TooLargeError:
             raise
-        except Exception:  # what a rule truly has to say, it says when it is given one row
+        except _NOT_FOR_BATCHES:  # the rule says row by row if anything is wrong
             pass
     rows = _dense(rows)
     each = [[_plain(gradient) for gradient in node.vjp(row(rows, index))] for index in range(count)]
@@ -149,7 +142,7 @@ def _unboxed(gradient: Any, count: int, trace: int) -> Rows:
 
 
 def _plain(gradient: Any) -> Any:
-    """Make a sparse gradient dense, and refuse what is no gradient."""
+    """Make a sparse gradient dense, and refuse an array of objects."""
     space = vspace(gradient)
     value = gradient
     while isbox(value):
@@ -170,26 +163,26 @@ def _applied(call: Call) -> Rows:
         found = _tried(sparse.RULES.get(call.fun), call)
         if found is not None:
             return found
-        call.batched = {place: _dense(rows) for place, rows in call.batched.items()}
+        call.batched = {position: _dense(rows) for position, rows in call.batched.items()}
     rule = rule_for(call.fun)
     batch = None if rule is each_row else _tried(rule, call)
     return each_row(call) if batch is None else batch
 
 
-def _tried(rule: dense.Rule | None, call: Call) -> Rows | None:
-    """Return what a rule returns, if it has the shape and dtype of one row's result; None otherwise."""
+def _tried(rule: Rule | None, call: Call) -> Rows | None:
+    """Return the batch of a rule, if its rows have the shape and dtype of a row's result; None otherwise."""
     if rule is None:
         return None
     try:
         batch = rule(call)
     except TooLargeError:
         raise
-    except Exception:  # row by row, the primitive itself says what is wrong
+    except _NOT_FOR_BATCHES:  # row by row, the primitive itself says if anything is wrong
         return None
     if isinstance(batch, SparseRows):
         right = batch.shape == anp.shape(call.example) or isinstance(call.example, SparseObject)
         return batch if right and batch.dtype == _dtype(call.example) else None
-    if batch is None or isinstance(batch, (tuple, list, dict, Scattered, Part)):
+    if batch is None or isinstance(batch, (tuple, list, dict, RowsAtIndex, Part)):
         return batch
     return batch if anp.shape(batch) == call.shape and anp.result_type(batch) == _dtype(call.example) else None
 
@@ -198,13 +191,13 @@ def _dtype(example: Any) -> Any:
     return example.vs.dtype if isinstance(example, SparseObject) else anp.result_type(example)
 
 
-# ---- sums of what arrives at a node ----------------------------------------------------------------------------------
+# ---- sums of gradients at a node ------------------------------------------------------------------------------------
 
 
 def _accumulated(total: tuple[Rows, bool] | None, gradient: Rows) -> tuple[Rows, bool]:
-    """Add a batch to what has arrived; the flag says that the total is nobody else's array, and may be written to."""
+    """Add a batch to the total at a node; the flag says that the total is an array of our own, to be written to."""
     if total is None:
-        if isinstance(gradient, Scattered):
+        if isinstance(gradient, RowsAtIndex):
             return gradient.dense(), True
         return (gradient.whole() if isinstance(gradient, Part) else gradient), False
     before, ours = total
@@ -218,15 +211,29 @@ def _accumulated(total: tuple[Rows, bool] | None, gradient: Rows) -> tuple[Rows,
             return joined, False
     before, ours = (before.dense(), True) if isinstance(before, SparseRows) else (before, ours)
     writable = ours and not isbox(before)
-    if isinstance(gradient, Scattered):
-        if writable and before.dtype == gradient.rows.dtype and gradient.add_to(before):
+    if isinstance(gradient, RowsAtIndex):
+        fits = before.dtype == gradient.rows.dtype and before.shape[1:] == gradient.shape
+        if writable and fits and gradient.add_to(before):
             return before, True
         gradient = gradient.dense()
     gradient = _dense(gradient)
+    refuse_to_broadcast(before, gradient)
     if writable and not isbox(gradient) and before.dtype == np.result_type(before, gradient):
         before += gradient
         return before, True
     return before + gradient, True
+
+
+def refuse_to_broadcast(one: Array, other: Array) -> None:
+    """Refuse to add batches whose rows differ in shape: broadcasting would take an axis of a row for that of the batch.
+
+    Raises
+    ------
+    CannotBatchError
+        If they differ, as where a user's rule returns a gradient that is broadcast row by row.
+    """
+    if one.shape != other.shape:
+        raise CannotBatchError
 
 
 def _dense(rows: Rows) -> Rows:

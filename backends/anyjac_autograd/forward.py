@@ -1,7 +1,7 @@
 """Forward mode on autograd: one run of the function, in which every box carries a tangent beside its value.
 
-A primitive that has no rule for tangents, or one that is not right for all arguments, is transposed: it alone, by its
-rule for cotangents, so that the function still runs once.
+A primitive without a rule for tangents, or with a rule that holds for some arguments alone, is transposed by its rule
+for cotangents; the function still runs once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .linear_maps import cast, innermost, untraced
 from .rules.trusted import takes_batches
 
 _LEFT_OUT: Final = frozenset({anp.sort, anp.partition, anp.pad, anp.prod, anp.max, anp.min, anp.amax, anp.amin})
-"""Whose rules for tangents hold for some arguments alone: one axis, some modes of padding, no zeros."""
+"""Primitives whose rules for tangents hold for some arguments alone: one axis, some modes of padding, no zeros."""
 
 
 def jvp(
@@ -73,18 +73,18 @@ class TangentNode(Node):  # type: ignore[misc]
         self.tangent = tangent
 
 
-notrace_primitives[TangentNode] = notrace_primitives[JVPNode]  # the very set: what is added later counts too
+notrace_primitives[TangentNode] = notrace_primitives[JVPNode]  # the same set, so that later additions count
 
 
 def _pushed(
     value: Any, fun: Any, args: Sequence[Any], kwargs: Mapping[str, Any], argnums: Sequence[int], tangents: list[Any]
 ) -> Any:
-    """Return the tangent of what a primitive has returned, given those of some of its arguments."""
+    """Return the tangent of a primitive's result, given the tangents of some arguments."""
     rule = primitive_jvps.get(fun)
     if rule is not None and fun not in _LEFT_OUT:
         try:
             tangent = _fitted(rule(argnums, tangents, value, args, kwargs), value)
-        except (KeyError, NotImplementedError):  # there is none for one of these arguments
+        except (KeyError, NotImplementedError):  # there is no rule for an argument
             tangent = None
         if tangent is not None:
             return tangent
@@ -113,10 +113,10 @@ def _is_array(value: Any) -> bool:
 def _transposed(
     value: Any, fun: Any, args: Sequence[Any], kwargs: Mapping[str, Any], argnums: Sequence[int], tangents: list[Any]
 ) -> Any:
-    """Push tangents forward by the rule for cotangents, which is linear in those: its own pullback is its transpose.
+    """Push tangents forward by the rule for cotangents: a linear map, whose own pullback is its transpose.
 
-    A rule from elsewhere may hide from autograd what it computes. What its transpose gives is compared with the rule
-    itself, and where they differ the rule is asked for row after row.
+    A rule from elsewhere may compute past autograd. So its transpose is compared with the rule itself, and where they
+    differ, the rule is asked for each row.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _transposed(
         tangent = _push_by_pullback(pulled_back, value, tangents)
         if _agrees(pulled_back, value, tangents, tangent):
             return tangent
-    except Exception:  # what the rule truly has to say, it says row by row
+    except Exception:  # a user's rule may raise anything when traced; by rows, all of them, it is not
         pass
     return _by_rows(pulled_back, value, tangents)
 
@@ -154,7 +154,7 @@ def _push_by_pullback(pulled_back: Callable[[Any], Any], value: Any, tangents: l
 
 
 def _agrees(pulled_back: Callable[[Any], Any], value: Any, tangents: list[Any], tangent: Any) -> bool:
-    """Tell whether a cotangent gives the same number on either side: with the tangent, and pulled back."""
+    """Return whether a cotangent gives the same number on both sides: with the tangent, and pulled back."""
     plain = np.asarray(innermost(value))
     seed = np.cos(1.0 + np.arange(plain.size)).reshape(plain.shape).astype(plain.dtype)
     outside = seed * innermost(tangent)
@@ -165,7 +165,7 @@ def _agrees(pulled_back: Callable[[Any], Any], value: Any, tangents: list[Any], 
 
 
 def _by_rows(pulled_back: Callable[[Any], Any], value: Any, tangents: list[Any]) -> Any:
-    """Return the inner products of the tangents with what the rule makes of each element's cotangent."""
+    """Return the inner products of the tangents with the rows, each pulled back by the rule."""
     plain = np.asarray(innermost(value))
     rows = [_inner(pulled_back(seed), tangents) for seed in _basis(plain, 1.0)]
     if plain.dtype.kind == "c":

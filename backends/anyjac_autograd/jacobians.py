@@ -1,7 +1,7 @@
 """Rows of Jacobians on autograd: batches of cotangents, rows of identities, and `jacobian` for autograd's own users.
 
-There are three ways to pull rows back, and what they give is the same: in a loop, in a batch, and in a batch that
-keeps to itself which elements are not zero. Each falls back on the one before it where it does not apply.
+Rows are pulled back in one of three ways, with the same result: in a loop, in a batch, and in a sparse batch, which
+keeps the elements that are not zero. Where a way does not apply, the way before it is taken.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from anyjac_plugins import Array
 
 from . import batched, linear_maps
 from .linear_maps import BackwardPass, cast, innermost
-from .rules.dense import Rows
 from .rules.sparse_rows import SparseRows, identity_rows
+from .rules.table import Rows
 from .tracing import make_tracing_thread_safe
 
 LOOP: Final = "loop"
@@ -57,7 +57,7 @@ def pull_rows(pullback: BackwardPass, cotangents: Sequence[Array | None], path: 
     if path != LOOP and (path is not None or count > _FEW):
         try:
             return _together(pullback, cotangents, count)
-        except Exception:  # what a derivative rule truly has to say, it says in the loop
+        except Exception:  # a user's rule may raise anything: in the loop, which is complete, it does so again
             pass
     return _one_by_one(pullback, cotangents, count)
 
@@ -70,7 +70,7 @@ def pull_identity(
     if path == STRUCTURED or (path is None and _is_large(stop - start, output)):
         try:
             return _sparsely(pullback, outputs, index, start, stop, None)
-        except Exception:  # as above
+        except Exception:  # a user's rule may raise anything: it does so again with dense rows
             pass
     seeds: list[Array | None] = [None] * len(outputs)
     seeds[index] = dense_identity_rows(output, start, stop)
@@ -87,7 +87,7 @@ def pull_whole_identity(
         return None
     try:
         return _sparsely(pullback, outputs, index, 0, rows, _DENSE_LIMIT)
-    except Exception:  # too large, or as above
+    except Exception:  # TooLargeError, or anything from a user's rule: it does so again with rows in chunks
         return None
 
 
@@ -121,9 +121,13 @@ def _together(pullback: BackwardPass, cotangents: Sequence[Array | None], count:
     totals: list[Rows | None] = [None] * len(pullback.roots)
     for order, cotangent in zip(pullback.orders, cotangents, strict=True):
         if order is not None and cotangent is not None:
-            for place, part in enumerate(batched.pull_back(order, pullback.roots, cotangent, count)):
-                before = totals[place]
-                totals[place] = part if before is None else before if part is None else before + part
+            for position, part in enumerate(batched.pull_back(order, pullback.roots, cotangent, count)):
+                before = totals[position]
+                if before is not None and part is not None:
+                    batched.refuse_to_broadcast(before, part)
+                    totals[position] = before + part
+                elif before is None:
+                    totals[position] = part
     return _finished(totals, pullback.primals, [each for each in cotangents if each is not None])
 
 
@@ -139,7 +143,7 @@ def _sparsely(
 
 
 def _finished(gradients: Sequence[Rows | None], primals: Sequence[Array], taken: list[Array]) -> list[Array | None]:
-    """Make arrays of the primals' dtypes, each of which has memory of its own."""
+    """Return the gradients as arrays of the primals' dtypes, each in memory of its own."""
     finished: list[Array | None] = []
     for gradient, primal in zip(gradients, primals, strict=True):
         if gradient is None:

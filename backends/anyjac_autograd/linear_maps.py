@@ -13,11 +13,11 @@ from autograd.tracer import getval, isbox, new_box, notrace_primitives, toposort
 from anyjac_plugins import Array, FlatFunction
 
 makers_with_arguments: Final[set[Callable[..., Any]]] = set()
-"""Whose nodes keep the arguments. No others do, since arrays would stay that autograd lets go of."""
+"""Makers of derivative rules whose nodes keep the arguments of their call, which others let go of."""
 
 
 class RuleNode(VJPNode):  # type: ignore[misc]
-    """A node that knows whose rule it holds and, for those in `makers_with_arguments`, what the primitive was given."""
+    """A node with the maker of its rule and, for `makers_with_arguments`, the arguments of its primitive."""
 
     __slots__ = ("argnums", "args", "kwargs", "maker")
 
@@ -43,7 +43,7 @@ class RuleNode(VJPNode):  # type: ignore[misc]
         self.vjp = maker(argnums, value, args, kwargs)  # type: ignore[misc]
 
 
-notrace_primitives[RuleNode] = notrace_primitives[VJPNode]  # the very set: what is added later counts too
+notrace_primitives[RuleNode] = notrace_primitives[VJPNode]  # the same set, so that later additions count
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], BackwardPass, list[Array]]:
@@ -61,19 +61,19 @@ def _end_of(output: Array, trace: int) -> VJPNode | None:
 
 
 def untraced(array: Array, trace: int) -> Array:
-    """Take an array out of a trace; one that belongs to an outer trace stays there."""
+    """Take an array out of a trace; an array of an outer trace stays there."""
     return array._value if isbox(array) and array._trace == trace else array
 
 
 class BackwardPass:
-    """Pulls cotangents back from the ends of a trace to its roots, one of each at a time.
+    """The pullback of a run, along the graph of a trace: from its ends, the outputs, to its roots, the primals.
 
     Attributes
     ----------
     primals, roots
-        What is differentiated with respect to, and the nodes of it.
+        The arrays that are differentiated, and their nodes.
     orders
-        For each output the nodes that it depends on, each one after all that it was used by; None for a constant.
+        For each output, the nodes that it depends on, each after all nodes that use it; None for a constant.
     """
 
     def __init__(self, primals: Sequence[Array], roots: Sequence[VJPNode], ends: Sequence[VJPNode | None]):
@@ -98,7 +98,7 @@ class BackwardPass:
         outgrads: dict[VJPNode, Any] = {order[0]: (cotangent, False)}
         for node in order:
             if not node.parents:
-                continue  # a root keeps what has arrived
+                continue  # a root keeps its gradient
             outgrad = outgrads.pop(node)
             for parent, gradient in zip(node.parents, node.vjp(outgrad[0]), strict=True):
                 outgrads[parent] = add_outgrads(outgrads.get(parent), gradient)

@@ -27,7 +27,7 @@ from .variables import unwrap
 Function = Callable[..., Any]
 
 
-@functools.cache  # boxes have room for one
+@functools.cache  # boxes can have one namespace alone
 def build_namespace() -> types.ModuleType:
     """Make the namespace, and give boxes the attributes by which the standard's array object is known."""
     namespace = _module("anyjac_autograd.array_api", compat, elementwise.MAIN)

@@ -1,9 +1,9 @@
 """Trace numbers for autograd that are safe across threads and tasks.
 
-autograd numbers its traces with one global counter that goes up when a trace begins and down when it ends, so that two
-threads in nested derivatives can be given the same number and take each other's boxes for their own: the Jacobians
-are then wrong, without an error. Numbers that only ever grow cannot collide, and an inner trace still has a greater
-one than the trace around it, which is all that autograd asks of them.
+autograd numbers its traces with a global counter, which goes up when a trace begins and down when it ends. Two threads
+in nested derivatives can be given the same number, and take each other's boxes for their own: their Jacobians are then
+wrong, without an error. Numbers that only grow cannot collide, and an inner trace still has a greater number than the
+trace around it, as autograd requires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from autograd import tracer
 
 
 class UniqueTraceStack(tracer.TraceStack):  # type: ignore[misc]
-    """Hands out trace numbers, each one once in the life of the process."""
+    """A stack of traces whose numbers are each handed out once in the life of the process."""
 
     _numbers = itertools.count()
 

@@ -2,7 +2,7 @@
 
 autograd's primitives take the boxes of the innermost trace out of their arguments and know nothing of objects that
 hold boxes. A Variable beside a box would lose its derivative without a word, so ufuncs, and with them all operators,
-are left to the Variable, which puts its value in its place; other functions refuse it.
+are handed to the Variable, which replaces itself by its value; all other functions refuse it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from autograd.numpy.numpy_boxes import ArrayBox
 from anyjac_plugins.errors import InputTypeError
 
 _adopted: frozenset[type] = frozenset()
-"""Every type of Variables, each subclass too: looked up for every argument of every primitive, so it has to be fast."""
+"""The types of Variables, every subclass among them: looked up for each argument of each primitive, so quickly."""
 
 _ufunc_of_boxes = ArrayBox.__array_ufunc__
 _item_of_boxes = ArrayBox.__getitem__

@@ -37,7 +37,7 @@ from anyjac_plugins.backend.types import AUTO, REVERSE
 from anyjac_plugins.backend.types import FORWARD as COLUMNS
 from anyjac_plugins.errors import DtypeError
 
-from . import indexing, jit, linear_maps, nonfinite, programs
+from . import elements, jit, linear_maps, nonfinite, programs
 from .jacobians import CompiledJacobians, may_compile, recorded_jacobian
 from .keys import UnfaithfulError
 from .namespace import build_namespace
@@ -71,7 +71,7 @@ class JaxBackend(Backend):
         if isinstance(value, jax.core.Tracer):
             array = jnp.asarray(value, dtype=dtype)
             return array if device is None or device == self.device_of(value) else jax.device_put(array, device)
-        with jax.core.ensure_compile_time_eval():  # a constant is one in a trace too, and has its value there
+        with jax.core.ensure_compile_time_eval():  # a constant stays a constant in a trace, with its value
             array = jnp.asarray(value, dtype=dtype)
             return array if device is None else jax.device_put(array, device)
 
@@ -79,10 +79,10 @@ class JaxBackend(Backend):
         return isinstance(value, jax.core.Tracer)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
-        return indexing.assign(super().set_index, array, index, value)
+        return elements.assign(super().set_index, array, index, value)
 
     def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
-        return indexing.update(super().update_index, array, index, operation, value)
+        return elements.update(super().update_index, array, index, operation, value)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)
@@ -130,10 +130,10 @@ class JaxBackend(Backend):
     def jacobian(
         self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None, mode: str = REVERSE
     ) -> Jacobian:
-        """Record what `fun` computes, and use a compiled Jacobian of it once it has come several times.
+        """Record the computation of `fun`, and use a compiled Jacobian where the computation has come several times.
 
-        A function that needs values of its arrays, for a branch, say, or that moves them to another device, cannot be
-        recorded: it is run again from its beginning, and from then on as it is.
+        A function cannot be recorded if it needs values of its arrays, for a branch, say, or moves arrays to another
+        device: then it runs again from its beginning, and is not recorded from then on.
         """
         if self.forced_path == "native":
             return super().jacobian(fun, primals, chunk_size, mode)
@@ -141,7 +141,7 @@ class JaxBackend(Backend):
             return self._jacobian_as_it_is(fun, primals, chunk_size, mode)
         try:
             return self._jacobian_of_program(trace(fun, primals), primals, chunk_size, mode)
-        except Exception as error:
+        except Exception as error:  # whatever a user's function has made of JAX's error; all others are raised
             if not (isinstance(error, UnfaithfulError) or needed_values(error)):
                 raise
             self._compiled.leave_out(fun)
@@ -159,12 +159,15 @@ class JaxBackend(Backend):
     ) -> Jacobian:
         if mode == AUTO:
             if cheaper_mode(self, program.output_shapes(), primals) == COLUMNS:
-                with contextlib.suppress(Exception):  # a rule for rows need not be one for columns
+                # A rule for rows need not be one for columns; other errors come again with rows, or are real.
+                with contextlib.suppress(NotImplementedError, TypeError):
                     return self._jacobian_of_program(program, primals, chunk_size, COLUMNS)
             mode = REVERSE
         compiled = self._compiled.find(self, program, chunk_size, mode, at_once=self.forced_path == "compiled")
         if compiled is not None:
-            with contextlib.suppress(Exception):  # arrays on several devices, say: nothing has been lost by trying
+            # JAX and XLA raise many kinds of errors where a program does not compile, or not for these devices. Of the
+            # user's code only derivative rules run here, and in what follows, which is complete, they run again.
+            with contextlib.suppress(Exception):
                 return compiled(program.constants, primals)
             compiled.refuse()
         return self._jacobian_as_it_is(program.function(program.constants), primals, chunk_size, mode)
@@ -176,7 +179,7 @@ class JaxBackend(Backend):
         self._compiled.clear()
 
     def identity_rows(self, like: Array, start: int, stop: int) -> Array:
-        """Return rows of the identity on the device of `like`; bound to none if it has several, which they follow."""
+        """Return rows of the identity on the device of `like`; for an array on several devices, bound to none."""
         rows = jnp.reshape(jnp.eye(stop - start, like.size, k=start, dtype=like.dtype), (stop - start, *like.shape))
         device = self.device_of(like)
         if isinstance(device, jax.Device) and self.device_of(rows) != device:

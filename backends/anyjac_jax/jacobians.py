@@ -2,7 +2,8 @@
 
 The function runs on every call and is recorded as a program (`programs`); a program that has come several times is
 compiled together with its Jacobian, and the next call that computes the same finds it by its key (`keys`), whatever
-arrays the function captured. What cannot be recorded, keyed or compiled is computed without, and gives the same.
+arrays the function captured. A function that cannot be recorded, keyed or compiled is computed as it is, with the same
+result.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 from anyjac_plugins import Array, Backend, CacheInfo, FlatFunction, Jacobian, Pullback, Pushforward, environment
 from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.types import FORWARD, REVERSE
-from anyjac_plugins.failed_functions import Remembered
+from anyjac_plugins.failed_functions import FailedFunctions
 from anyjac_plugins.locking import SafeLock
 
 from .keys import UnkeyableError, key_of
@@ -27,9 +28,9 @@ from .linear_maps import linearize, one_hot, rows_at_once, transposed, vjp
 from .programs import Program, outside_all_traces, within_map
 
 CALLS_TO_COMPILE = 3
-"""How often a program has to come until it is compiled: one that is run twice does not pay for a compilation.
+"""How often a program has to come until it is compiled: a program that runs twice does not pay for its compilation.
 
-One with so many rows that they are computed in several chunks is compiled at once: it gains more than that costs.
+A program with so many rows that they take several chunks is compiled at once: it gains more than the compilation costs.
 """
 
 MAXIMUM = 256
@@ -42,7 +43,7 @@ CompiledJacobian = Callable[[list[Any], Sequence[Array]], tuple[list[Array], lis
 
 
 def may_compile() -> bool:
-    """Tell whether to compile what nobody asked for: not where users want to see each operation run."""
+    """Return whether to compile programs unasked: not where users want to see each operation run."""
     return environment.compiles() and not any(getattr(jax.config, name) for name in _CHECKING)
 
 
@@ -60,10 +61,10 @@ class CompiledJacobians:
         self._lock = SafeLock()
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._hits = self._misses = self._uncached = 0
-        self._left_out = Remembered()
+        self._left_out = FailedFunctions()
 
     def serves(self, fun: FlatFunction) -> bool:
-        """Tell whether calls of `fun` are to be recorded: not where JAX itself records already."""
+        """Return whether calls of `fun` are to be recorded: not where JAX itself records already."""
         return (outside_all_traces() or within_map()) and may_compile() and fun not in self._left_out
 
     def leave_out(self, fun: FlatFunction) -> None:
@@ -72,7 +73,7 @@ class CompiledJacobians:
 
     def find(
         self, backend: Backend, program: Program, chunk_size: int | None, mode: str, *, at_once: bool
-    ) -> _Found | None:
+    ) -> _CachedJacobian | None:
         """Return the compiled Jacobian of a program; None while it is not compiled, or cannot be.
 
         Parameters
@@ -92,7 +93,7 @@ class CompiledJacobians:
         at_once = at_once or _is_large(program, mode)
         entry = self._lock.run(lambda: self._entry(key, lambda: _compile(backend, program, chunk_size, mode), at_once))
         compiled = entry.compiled
-        return None if compiled is None else _Found(entry, compiled, program.constant_results(), mode)
+        return None if compiled is None else _CachedJacobian(entry, compiled, program.constant_results(), mode)
 
     def _count_uncached(self) -> None:
         self._uncached += 1
@@ -128,8 +129,8 @@ class CompiledJacobians:
 
 
 @dataclass(slots=True)
-class _Found:
-    """A compiled Jacobian, and which of its results are captured arrays, to be handed through as they are."""
+class _CachedJacobian:
+    """A compiled Jacobian, with the results that are captured arrays, which are handed through as they are."""
 
     _entry: _Entry
     _compiled: CompiledJacobian
@@ -138,11 +139,11 @@ class _Found:
 
     def __call__(self, constants: list[Any], primals: Sequence[Array]) -> Jacobian:
         outputs, blocks, aux = self._compiled(constants, primals)
-        for index, place in self._constant_results.items():
+        for index, position in self._constant_results.items():
             if index < len(outputs):
-                outputs[index] = jnp.asarray(constants[place])
+                outputs[index] = jnp.asarray(constants[position])
             else:
-                aux[index - len(outputs)] = jnp.asarray(constants[place])
+                aux[index - len(outputs)] = jnp.asarray(constants[position])
         return Jacobian(outputs, blocks, aux, self._mode)
 
     def refuse(self) -> None:
@@ -151,7 +152,7 @@ class _Found:
 
 
 def _is_large(program: Program, mode: str) -> bool:
-    """Tell whether an output has more rows, or an input more columns, than are computed at once."""
+    """Return whether an output has more rows, or an input more columns, than are computed at once."""
     inputs: list[Any] = [variable.aval for variable in program.jaxpr.invars]
     outputs: list[Any] = program.output_shapes()
     along, across = (outputs, inputs) if mode == REVERSE else (inputs, outputs)
@@ -247,7 +248,7 @@ def _blocks_by_columns(
 def _column(
     pushforward: Pushforward, outputs: Sequence[Array], index: int, primals: Sequence[Array]
 ) -> Callable[[Array], list[Array]]:
-    """Return what computes the column of one element of a primal; for a complex one, ``df/dx - i df/dy``."""
+    """Return a function that computes the column of a primal's element; for a complex element ``df/dx - i df/dy``."""
     primal = primals[index]
     real_outputs = not all(jnp.iscomplexobj(output) for output in outputs)
 

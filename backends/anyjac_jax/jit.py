@@ -1,4 +1,4 @@
-"""`jax.jit` for functions that note something beside their arrays; JAX keeps track of which note belongs where."""
+"""`jax.jit` for functions that return a note beside their arrays; JAX keeps each note with its compiled program."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import jax
 from anyjac_plugins import Array, Noted, StagedFunction
 
 
-class _Found(Noted):
-    """What comes back where nothing of the function was run: JAX takes the note for a part of the results' structure.
+class _Results(Noted):
+    """The results of a compiled call, in which the function was not run: their structure brings back the note.
 
-    JAX's caches outlive the function, so they have a weak reference to the note.
+    JAX's caches outlive the function, so that they have a weak reference to the note.
     """
 
     __slots__ = ()
 
-    def __init__(self, reference: weakref.ref[Any], arrays: Sequence[Array]):  # the one call that Python makes here
+    def __init__(
+        self, reference: weakref.ref[Any], arrays: Sequence[Array]
+    ):  # the only function of Python in a compiled call
         self.note = reference()
         self.arrays = arrays
 
 
-jax.tree_util.register_pytree_node(_Found, lambda found: (found.arrays, weakref.ref(found.note)), _Found)
+jax.tree_util.register_pytree_node(_Results, lambda found: (found.arrays, weakref.ref(found.note)), _Results)
 
 
 def stage(fun: StagedFunction) -> StagedFunction:
@@ -34,6 +36,6 @@ def stage(fun: StagedFunction) -> StagedFunction:
     def run(*arrays: Array) -> Noted:  # a new function, since JAX knows those that it has compiled before
         noted = fun(*arrays)
         notes.append(noted.note)
-        return _Found(weakref.ref(noted.note), noted.arrays)
+        return _Results(weakref.ref(noted.note), noted.arrays)
 
     return jax.jit(run)

@@ -48,8 +48,8 @@ def key_of(jaxpr: Jaxpr) -> Hashable:
     return _program(jaxpr, differentiated=True)
 
 
-class _Known:
-    """A key with its hash, computed once; the keys of the parts of a large program are such."""
+class _HashedKey:
+    """A key with its hash, which is computed once, as for the parts of a large program."""
 
     __slots__ = ("_hash", "_parts")
 
@@ -63,11 +63,11 @@ class _Known:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, _Known) and self._hash == other._hash and self._parts == other._parts
+        return isinstance(other, _HashedKey) and self._hash == other._hash and self._parts == other._parts
 
 
-class _Itself:
-    """An immutable object that is compared by identity. It is not kept alive: what is gone equals nothing."""
+class _Identity:
+    """The identity of an immutable object, which is not kept alive; after its end it equals no other."""
 
     __slots__ = ("_address", "_reference")
 
@@ -79,23 +79,23 @@ class _Itself:
         return self._address
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Itself):
+        if not isinstance(other, _Identity):
             return False
         thing = self._reference()
         return thing is not None and thing is other._reference()
 
 
 _lock = SafeLock()
-_programs: dict[bool, WeakKeyDictionary[Jaxpr, _Known]] = {True: WeakKeyDictionary(), False: WeakKeyDictionary()}
+_programs: dict[bool, WeakKeyDictionary[Jaxpr, _HashedKey]] = {True: WeakKeyDictionary(), False: WeakKeyDictionary()}
 """Keys of jaxprs that JAX has kept from an earlier trace, as it does with those of jitted functions."""
 
 
-def _inner_program(jaxpr: Jaxpr, *, differentiated: bool) -> _Known:
+def _inner_program(jaxpr: Jaxpr, *, differentiated: bool) -> _HashedKey:
     programs = _programs[differentiated]
-    found: _Known | None = _lock.run(lambda: programs.get(jaxpr))
+    found: _HashedKey | None = _lock.run(lambda: programs.get(jaxpr))
     if found is not None:
         return found
-    known = _Known(_program(jaxpr, differentiated=differentiated))
+    known = _HashedKey(_program(jaxpr, differentiated=differentiated))
     _lock.run(lambda: programs.__setitem__(jaxpr, known))
     return known
 
@@ -126,7 +126,7 @@ def _literal(literal: Literal) -> Hashable:
 
 def _parameters(equation: JaxprEqn, differentiated: bool) -> Hashable:
     if equation.primitive is device_put_p and any(device is not None for device in equation.params["devices"]):
-        raise UnfaithfulError("a move to another device, which a program forgets the way back from")
+        raise UnfaithfulError("a move to another device, of which a program records no way back")
     if equation.primitive in _RULES:
         return _custom(equation, differentiated)
     return tuple((name, _parameter(value, differentiated)) for name, value in sorted(equation.params.items()))
@@ -151,11 +151,11 @@ def _parameter(value: Any, differentiated: bool) -> Hashable:
 
 
 def _constant(value: Any) -> Hashable:
-    """Return what stands for a constant within a program: JAX's arrays never change, NumPy's may."""
+    """Return the key of a constant within a program: JAX's arrays never change, NumPy's may."""
     if isinstance(value, jax.core.Tracer):
         raise UnkeyableError("a tracer as a constant")
     if isinstance(value, jax.Array):
-        return _Itself(value)
+        return _Identity(value)
     return _contents(value)
 
 
@@ -170,7 +170,7 @@ def _contents(value: Any) -> Hashable:
 
 
 def _custom(equation: JaxprEqn, differentiated: bool) -> Hashable:
-    """Return the key of a call of a function with a rule of its own: of its program, and of what the rule does.
+    """Return the key of a call of a function with a rule of its own: its program's key, and that of its rule.
 
     The rule is a new function each time, so that it is traced, as it would be to differentiate. A program that a rule
     runs is not differentiated itself, and its rules do not matter.

@@ -57,7 +57,7 @@ def _in_lists(fun: FlatFunction) -> Callable[..., tuple[list[Array], list[Array]
 class VjpPullback:
     """The pullback of `jax.vjp`, in the contract's terms.
 
-    It keeps what it has compiled for its rows, which later chunks of as many rows can use.
+    It keeps the programs that it has compiled for chunks of rows, for later chunks of the same size.
     """
 
     def __init__(self, pull: Callable[..., Any], outputs: Sequence[Array]):
@@ -70,7 +70,7 @@ class VjpPullback:
         return _pull_filled(self._pull, self._outputs, cotangents)
 
     def rows_are_wanted_often(self, index: int, count: int) -> bool:
-        """Tell whether chunks of as many rows of an output have been asked for before; counts the asking."""
+        """Count requests for chunks of so many rows of an output, and return whether there have been several."""
         self._calls[index, count] = self._calls.get((index, count), 0) + 1
         return self._calls[index, count] > CHUNKS_TO_COMPILE
 
@@ -119,7 +119,7 @@ def _pull_filled(pull: Callable[..., Any], outputs: Sequence[Any], cotangents: S
 
 
 def _filled(like: Sequence[Any], vectors: Sequence[Array | None]) -> list[Array]:
-    """Put zeros in the place of vectors that are not there."""
+    """Return zeros for vectors that are None, and all others as they are."""
     pairs = zip(like, vectors, strict=True)
     return [jnp.zeros(array.shape, array.dtype) if vector is None else vector for array, vector in pairs]
 

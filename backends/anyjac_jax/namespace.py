@@ -1,7 +1,7 @@
 """The array-API namespace of the JAX backend: `jax.numpy`, with mends where it leaves the standard.
 
 In `jax.numpy` the values of the ``unique`` functions and the sign of complex numbers count as constants, two functions
-return integers that are narrower than the standard says, and one warns of an array in the place of its dtype.
+return integers that are narrower than the standard says, and one warns of an array given for its dtype.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def can_cast(from_: Any, to: Any, /) -> bool:
 
 
 def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
-    """Multiply up along an axis, in the dtype that a product has."""
+    """Return cumulative products along an axis, in the dtype of a product."""
     wide = jax.eval_shape(jnp.prod, x).dtype if dtype is None else dtype
     return jnp.cumulative_prod(x, axis=axis, dtype=wide, include_initial=include_initial)
 
@@ -50,33 +50,33 @@ def sign(x: Array, /) -> Array:
     return jnp.where(zero, 0, x / jnp.abs(jnp.where(zero, 1, x)))
 
 
-def _places(x: Array, **options: Any) -> Any:
+def _first_found(x: Array, **options: Any) -> Any:
     return jnp.unique_all(jax.lax.stop_gradient(x), **options)
 
 
 def _values(x: Array, found: Any) -> Array:
-    """Take the values from where each is first found, so that they are differentiated."""
+    """Take each value from where it first occurs, so that derivatives go there."""
     return jnp.ravel(x)[found.indices]
 
 
 def unique_values(x: Array, /, **options: Any) -> Array:
-    """Return the values that occur."""
-    return _values(x, _places(x, **options))
+    """Return the distinct values."""
+    return _values(x, _first_found(x, **options))
 
 
 def unique_all(x: Array, /, **options: Any) -> Any:
-    """Return the values that occur, where, how often, and how to put `x` together from them."""
-    found = _places(x, **options)
+    """Return the distinct values, where and how often each occurs, and the index of each element's value."""
+    found = _first_found(x, **options)
     return found._replace(values=_values(x, found))
 
 
 def unique_counts(x: Array, /, **options: Any) -> Any:
-    """Return the values that occur, and how often."""
+    """Return the distinct values, and how often each occurs."""
     found = jnp.unique_counts(jax.lax.stop_gradient(x), **options)
-    return found._replace(values=_values(x, _places(x, **options)))
+    return found._replace(values=_values(x, _first_found(x, **options)))
 
 
 def unique_inverse(x: Array, /, **options: Any) -> Any:
-    """Return the values that occur, and how to put `x` together from them."""
+    """Return the distinct values, and the index of the value of each element of `x`."""
     found = jnp.unique_inverse(jax.lax.stop_gradient(x), **options)
-    return found._replace(values=_values(x, _places(x, **options)))
+    return found._replace(values=_values(x, _first_found(x, **options)))

@@ -1,9 +1,9 @@
-"""In which primitive NaN or infinity first appears: the recorded program, evaluated equation by equation.
+"""The primitive in which NaN or infinity first appears, by evaluating the recorded program equation by equation.
 
-It is followed back from where it was found to an equation that was given none; within calls (of compiled functions, of
-functions with rules of their own) it is followed further. Where several ways end in different equations, nothing is
-said; nor where the number that was found stays what it is when finite numbers are put in the place of those that this
-equation made, so that it comes from elsewhere.
+A number that is not finite is followed back to an equation that was given finite numbers alone; into calls too, of
+compiled functions and of functions with rules of their own. No primitive is named if several ways back end in different
+equations. As a test, the results of the equation are replaced by finite numbers: if the number that was found does not
+become finite, it comes from elsewhere, and no primitive is named.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def origin_in_map(
     index: tuple[int, ...],
     nan: bool,
 ) -> str | None:
-    """Do the same for a linear map, which uses what the run before it has left."""
-    given = [place for place, vector in enumerate(vectors) if vector is not None]
+    """Do the same for a linear map, which uses numbers of the run before."""
+    given = [position for position, vector in enumerate(vectors) if vector is not None]
 
     def result(*arrays: Array) -> Sequence[Array]:
         filled: list[Array | None] = [None] * len(vectors)
-        for place, array in zip(given, arrays, strict=True):
-            filled[place] = array
+        for position, array in zip(given, arrays, strict=True):
+            filled[position] = array
         return [jnp.asarray(linear_map(filled)[number])]
 
     return _primitive(result, [vector for vector in vectors if vector is not None], index, nan, "derivative")
@@ -86,7 +86,7 @@ Path = tuple[Any, ...]
 
 
 class _Step(NamedTuple):
-    """An equation that was evaluated, and what it was given."""
+    """An evaluated equation, and its inputs."""
 
     equation: Any
     given: list[Any]
@@ -139,7 +139,7 @@ def _evaluate(
     mended: Path,
     keep: Callable[[Any, list[Any]], None] | None = None,
 ) -> list[Any]:
-    """Evaluate a program equation by equation, with finite numbers in the results of the one that is to be mended."""
+    """Evaluate a program equation by equation, with finite numbers in the results of the equation `mended`."""
     values: dict[Any, Any] = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *arguments), strict=True))
 
     def value_of(atom: Any) -> Any:
@@ -168,7 +168,7 @@ def _finite(value: Any) -> Any:
 
 
 def _program_of(equation: Any) -> ClosedJaxpr | None:
-    """Return what an equation evaluates, if it does nothing else."""
+    """Return the program of an equation that does nothing but evaluate a program; None for others."""
     if equation.primitive.name not in CALLS:
         return None
     for parameter in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
@@ -181,7 +181,7 @@ def _program_of(equation: Any) -> ClosedJaxpr | None:
 
 
 def _has(value: Any, nan: bool) -> bool:
-    """Tell whether an array holds a NaN, or an infinity."""
+    """Return whether an array holds a NaN, or an infinity."""
     array = value if hasattr(value, "dtype") else jnp.asarray(value)
     if not jnp.issubdtype(array.dtype, jnp.inexact):
         return False

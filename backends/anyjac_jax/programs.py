@@ -18,7 +18,7 @@ from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.interrupts import setting
 
 NEEDS_VALUES = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
-"""What JAX raises where a function asks for the values of traced arrays, as a branch on them does."""
+"""The errors of JAX where a function asks for the values of traced arrays, as a branch on them does."""
 
 get_opaque_trace_state: Callable[[], Any] = (
     core.get_opaque_trace_state
@@ -35,7 +35,7 @@ _map: ContextVar[Any] = ContextVar("anyjac_jax_map", default=None)
 
 
 class Program(NamedTuple):
-    """What a function computed.
+    """The computation of a function, recorded in one run.
 
     Attributes
     ----------
@@ -66,11 +66,11 @@ class Program(NamedTuple):
 
     def constant_results(self) -> dict[int, int]:
         """Return which results are captured arrays as they are: index among the results, index of the constant."""
-        places = {variable: place for place, variable in enumerate(self.jaxpr.constvars)}
+        positions = {variable: position for position, variable in enumerate(self.jaxpr.constvars)}
         return {
-            index: places[atom]
+            index: positions[atom]
             for index, atom in enumerate(self.jaxpr.outvars)
-            if not isinstance(atom, Literal) and atom in places
+            if not isinstance(atom, Literal) and atom in positions
         }
 
 
@@ -89,8 +89,8 @@ def trace(fun: FlatFunction, primals: Sequence[Array]) -> Program:
         nonlocal count
         try:
             outputs, aux = fun(*traced)
-        except BaseException as failure:
-            failures.append(failure)  # to be raised when JAX has cleared away the trace, which it does not on an error
+        except BaseException as failure:  # raised below, when JAX has cleared away the trace, as on errors it does not
+            failures.append(failure)
             return []
         count = len(outputs)
         return [*outputs, *aux]
@@ -126,7 +126,7 @@ def mapped(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list
 
 
 def within_map() -> bool:
-    """Tell whether JAX computes what it is given for all rows of a map, rather than recording it."""
+    """Return whether JAX computes operations at once, for all rows of a map, rather than recording them."""
     state = _map.get()
     return state is not None and bool(get_opaque_trace_state() == state)
 
@@ -142,7 +142,7 @@ def device_of_recorded() -> Any:
 
 
 def needed_values(error: BaseException | None) -> bool:
-    """Tell whether an error came of a traced array's having no value, also if it was caught and another raised."""
+    """Return whether an error comes from an array without a value, or was raised because of such an error."""
     while error is not None:
         if isinstance(error, NEEDS_VALUES):
             return True
@@ -151,5 +151,5 @@ def needed_values(error: BaseException | None) -> bool:
 
 
 def outside_all_traces() -> bool:
-    """Tell whether JAX computes what it is given, rather than recording it for a transformation of its own."""
+    """Return whether JAX computes operations at once, rather than recording them for a transformation of its own."""
     return bool(get_opaque_trace_state() == _OUTSIDE)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._pytree import SUPPORTED_NODES
 
 from anyjac_plugins import (
     BFLOAT16,
@@ -31,9 +30,9 @@ from anyjac_plugins import (
     StagedFunction,
 )
 from anyjac_plugins.errors import DtypeError
-from anyjac_plugins.failed_functions import Remembered
+from anyjac_plugins.failed_functions import FailedFunctions
 
-from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, torch_func
+from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
@@ -50,7 +49,7 @@ class TorchBackend(Backend):
 
     def __init__(self) -> None:
         self._namespace = build_namespace()
-        self._without_tangents = Remembered()
+        self._without_tangents = FailedFunctions()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
 
@@ -67,10 +66,10 @@ class TorchBackend(Backend):
         return torch.as_tensor(value, dtype=dtype, device=device)
 
     def is_traced(self, value: Array) -> bool:
-        return bool(value.grad_fn is not None) or torch_func.is_wrapped(value) or torch_func.has_tangent(value)
+        return bool(value.grad_fn is not None) or private.is_wrapped(value) or torch_func.has_tangent(value)
 
     def concrete(self, value: Array) -> Array | None:
-        unknown = torch_func.is_wrapped(value) or torch_func.has_tangent(value) or is_recording()
+        unknown = private.is_wrapped(value) or torch_func.has_tangent(value) or is_recording()
         return None if unknown else value.detach()
 
     def copy(self, array: Array) -> Array:
@@ -173,7 +172,7 @@ class TorchBackend(Backend):
         return super().jvp(fun, primals, tangents)
 
     def _pushes_duals(self, fun: FlatFunction, primals: Sequence[Array]) -> bool:
-        """Tell whether to push by dual tensors; not within a transform, or where nothing is gained."""
+        """Return whether to push by dual tensors: not within a transform, or where nothing is gained."""
         if self.forced_path == "transposed" or fun in self._without_tangents or torch.is_inference_mode_enabled():
             return False
         if self.forced_path == "forward":
@@ -294,7 +293,7 @@ class TorchBackend(Backend):
         return compiled
 
     def stage(self, fun: StagedFunction) -> StagedFunction:
-        return jit.Staged(fun, self._compile_graph)
+        return jit.CompiledFunction(fun, self._compile_graph)
 
     def _compile_graph(self, graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
         compiled: Callable[..., Any] = jit.compile_graph(graph, example, self.compile)
@@ -309,7 +308,7 @@ class TorchBackend(Backend):
     # ---- trees -----------------------------------------------------------------------------------------------------
 
     def flatten_node(self, node: object) -> OpenedNode | None:
-        registered = SUPPORTED_NODES.get(type(node))
+        registered = private.registered_container(node)
         if registered is None:
             return None
         children, context = registered.flatten_fn(node)

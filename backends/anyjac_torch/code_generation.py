@@ -1,7 +1,7 @@
-"""Whether PyTorch can generate code on this machine; where it cannot, that is said once, by name.
+"""Whether PyTorch can generate code on this machine; if not, a warning names once the missing program or header.
 
-PyTorch writes C++ for what `torch.compile` makes, and looks for a compiler and for the headers of Python when the first
-function is called. What it lacks then ends in an error of its own; `is_possible` looks before.
+`torch.compile` writes C++, and looks for a compiler and for the headers of Python when the first function is called. It
+raises an error of its own if one is missing then; `is_possible` looks before.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _ON_LINUX: Final = "apt-get install g++ (Debian, Ubuntu), dnf install gcc-c++ (F
 
 
 _said: dict[str, object] = {}
-"""What was said to be missing, each by a mark of the call that said it."""
+"""The warnings that were given, each with a mark of the call that gave it."""
 
 
 def is_possible() -> bool:
-    """Return whether PyTorch finds what it needs to generate code; the first time that it does not, warn."""
+    """Return whether PyTorch can generate code on this machine; warn the first time that it cannot."""
     lacks = missing()
     if lacks is None:
         return True
     mark = object()
-    if _said.setdefault(lacks, mark) is mark:  # of several threads one alone
+    if _said.setdefault(lacks, mark) is mark:  # of several threads, one warns
         _warn(lacks)
     return False
 
 
 def missing() -> str | None:
-    """Return what PyTorch lacks to generate code and what brings it, None where it lacks nothing.
+    """Return a sentence on the program or header that PyTorch lacks to generate code; None if it lacks nothing.
 
-    PyTorch is not asked, since it would be imported for that, and remembers what it once has not found.
+    PyTorch itself is not asked: it would have to be imported, and remembers for ever that it has found nothing.
     """
     named = os.environ.get("CXX")
     compiler = named or _DEFAULT_COMPILER.get(sys.platform, "g++")

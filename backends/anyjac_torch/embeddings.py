@@ -1,6 +1,6 @@
-"""Embeddings by operators that are seen: with gradients that are dense, as those of the contract are.
+"""Embeddings with dense gradients, as the contract has them.
 
-Neither transforms of `torch.func` nor what compiles graphs knows sparse ones.
+Neither transforms of `torch.func` nor compilers of graphs take sparse ones.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ WHERE_SPARSE: Final[dict[Any, int]] = {
     torch.embedding: 4,
     torch.embedding_bag: 5,
 }
-"""Operators whose gradient may be sparse, and which of their arguments says so."""
+"""Operators whose gradient may be sparse, and the position of the argument that says so."""
 
 
 def with_dense_gradient(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Call an operator that has such an argument."""
+    """Call an operator of `WHERE_SPARSE`, with a dense gradient."""
     index = WHERE_SPARSE[func]
     if len(args) > index:
         return func(*args[:index], False, *args[index + 1 :], **kwargs)

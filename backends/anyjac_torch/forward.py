@@ -1,7 +1,7 @@
 """Forward mode on PyTorch: dual tensors, by `torch.func.jvp`.
 
-PyTorch has one level of dual tensors in a process: where it ends, all duals lose their tangents, in other threads too.
-So one thread has it at a time, and nobody waits for it.
+PyTorch has one level of dual tensors in a process. When the level ends, all dual tensors lose their tangents, those of
+other threads too. So one thread at a time has the level, and no thread waits for it.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from torch._functorch import eager_transforms
-from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
-_functorch = torch._C._functorch
+from . import private
+
 _level: Final = threading.RLock()
 
-Pushed = tuple[list[Array], "list[Array | None]", list[Array]]
+OutputsAndTangents = tuple[list[Array], "list[Array | None]", list[Array]]
 
 
 class LevelTakenError(RuntimeError):
     """The level of dual tensors belongs to another thread, or to a level that the user has begun."""
 
 
-def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> Pushed:
+def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> OutputsAndTangents:
     """Run `fun` once on dual tensors and return outputs, their tangents and aux; see `anyjac_plugins.Backend.jvp`.
 
     Raises
@@ -43,10 +42,10 @@ def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | 
     if _level._is_owned() or _runs_here():  # type: ignore[attr-defined]
         return _pushed(fun, primals, tangents)
 
-    def pushed() -> Pushed:
+    def pushed() -> OutputsAndTangents:
         if not _level.acquire(blocking=False):
             raise LevelTakenError
-        if forward_ad._current_level >= 0 or eager_transforms.JVP_NESTING:
+        if private.has_level_of_duals() or private.has_jvp_of_func():
             raise LevelTakenError
         return _pushed(fun, primals, tangents)
 
@@ -54,12 +53,12 @@ def jvp(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | 
 
 
 def _runs_here() -> bool:
-    """Tell whether `torch.func.jvp` runs around the current code, whose level will last."""
-    stack = _functorch.get_interpreter_stack() or ()
-    return any(interpreter.key() == _functorch.TransformType.Jvp for interpreter in stack)
+    """Return whether `torch.func.jvp` runs around the current code, so that its level will last."""
+    stack = private.running_transforms() or ()
+    return any(interpreter.key() == private.JVP for interpreter in stack)
 
 
-def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> Pushed:
+def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]) -> OutputsAndTangents:
     given = [index for index, tangent in enumerate(tangents) if tangent is not None]
 
     def paired(*duals: Array) -> tuple[tuple[Array, ...], list[Array]]:
@@ -69,7 +68,7 @@ def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Arra
         ]
         for index, dual in zip(given, duals, strict=True):
             arrays[index] = dual
-        with _WhereTangentsAreWrong():
+        with _TangentMends():
             outputs, aux = fun(*arrays)
         return tuple(outputs), list(aux)
 
@@ -93,20 +92,20 @@ def _detached(tensors: Sequence[Array]) -> list[Array]:
 _SCATTERING: Final = frozenset({torch.scatter_reduce, torch.Tensor.scatter_reduce, torch.Tensor.scatter_reduce_})
 
 
-class _WhereTangentsAreWrong(TorchFunctionMode):
-    """Mends what PyTorch does to tangents where it is not what its reverse mode says.
+class _TangentMends(TorchFunctionMode):
+    """A mode in which PyTorch's tangents agree with its reverse mode.
 
-    Where a function computes without gradients, as by `torch.no_grad`, it computes without tangents too. A product that
-    is scattered has no tangents, for those of PyTorch are zeros.
+    Without gradients, as under `torch.no_grad`, there are no tangents either. A product that is scattered is refused,
+    since PyTorch's tangents of it are zeros.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call an operator as it is, or raise what PyTorch does for one without a rule."""
+        """Call an operator, or raise the error that PyTorch raises for an operator without a rule."""
         given = kwargs or {}
-        if func is torch._C._set_grad_enabled:
-            torch._C._set_fwd_grad_enabled(args[0])
+        if func is private.set_grad_enabled:
+            private.set_tangents_enabled(args[0])
         elif func in _SCATTERING and "prod" in (*args[4:], given.get("reduce")):
             raise RuntimeError("scatter_reduce has no rule for the tangents of a product")
         return func(*args, **given)

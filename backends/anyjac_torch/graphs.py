@@ -13,9 +13,6 @@ import torch
 
 from anyjac_plugins import Array
 
-AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
-"""The node of a leaf, which it has as its ``variable``."""
-
 
 def nodes_behind(tensors: Iterable[Array]) -> Iterator[Any]:
     """Yield each node of the graphs that tensors were computed in, once."""
@@ -31,7 +28,7 @@ def nodes_behind(tensors: Iterable[Array]) -> Iterator[Any]:
 
 
 def conjugated(tensor: Array | None) -> Array | None:
-    """Return a cotangent of PyTorch as one of the contract, or the other way round."""
+    """Return a cotangent of PyTorch in the contract's terms, or the reverse."""
     if tensor is None:
         return None
     if tensor.is_sparse:  # as the gradient of an embedding may be, while a block is an array like its input

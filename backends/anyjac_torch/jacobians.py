@@ -53,7 +53,7 @@ def whole_blocks(pull_rows: PullRows, output: Array, primals: Sequence[Array]) -
 
 
 def _apart(block: Array, others: Sequence[Array]) -> Array:
-    """Return the block in memory of its own: the gradients of a sum repeat one number there, or are one tensor."""
+    """Return a block in memory of its own; gradients of a sum repeat a number there, or are the same tensor."""
     memory = block.untyped_storage().data_ptr() if others else None
     if 0 in block.stride() or any(other.untyped_storage().data_ptr() == memory for other in others):
         return block.clone(memory_format=torch.contiguous_format)

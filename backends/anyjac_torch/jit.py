@@ -1,7 +1,7 @@
 """Functions recorded as graphs of operators by `make_fx`, for `torch.compile`: one graph for each kind of tensors.
 
-A graph holds the backward passes too, chunks and all, and nothing of Python; what the function finds elsewhere is a
-constant of it.
+A graph holds the backward passes too, chunk by chunk, and no Python; tensors that the function finds elsewhere are
+constants of the graph.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from anyjac_plugins import Array, Noted, StagedFunction
 from anyjac_plugins.errors import UncompiledWarning
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
-from . import code_generation
+from . import code_generation, private
 from .modes import copied, is_recording
 from .past_operators import PastOperators
 from .torch_func import is_transformed
@@ -29,7 +28,7 @@ Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
 """Compiles a graph for tensors like those of an example."""
 
 _RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
-"""What PyTorch says, before it does anything, to a compiled function that is called while any thread records."""
+"""PyTorch's refusal, before any computation, of a compiled function that is called while any thread records."""
 
 _CASTING = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia")
 """Kinds of devices that have an autocast of their own."""
@@ -40,16 +39,16 @@ _DOUBLE = (torch.float64, torch.complex128)
 def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[..., Any]) -> Any:
     """Return a recorded graph compiled.
 
-    `Staged` has told what a call is like, so that the code generator is handed the graph itself, without the guards by
-    which `torch.compile` would tell it again in each call; but for tensors of other classes, and for a graph that is
-    part of another by the leaves that it has found. A graph with complex numbers runs as it was recorded: the code
-    generator has none for them, and what it leaves to others has been wrong. So does one that it fails on, and every
-    one where PyTorch finds no compiler.
+    `CompiledFunction` keeps one graph for each kind of tensors. So the code generator is handed the graph itself,
+    without the guards by which `torch.compile` looks at the tensors of each call; but for tensors of other classes, and
+    for a graph that has found leaves of another graph. A graph with complex numbers runs as it was recorded: the
+    generator writes no code for them, and its way around that has given wrong numbers. So does a graph on which the
+    generator fails, and every graph where PyTorch finds no compiler.
 
     Parameters
     ----------
     compile
-        What compiles it otherwise.
+        Compiles a graph with guards.
     """
     if not any(node.op == "call_function" for node in recorded.graph.nodes) or _has_complex_numbers(recorded):
         return recorded.forward
@@ -61,8 +60,8 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
     if not plain or any(tensor.requires_grad for tensor in (*held, *example)):
         return compile(recorded)
     try:
-        return torch._inductor.compile(recorded, list(example))
-    except Exception as error:
+        return private.generate_code(recorded, example)
+    except Exception as error:  # of the code generator, the C++ compiler or a file; the graph runs without all three
         warnings.warn(
             f"PyTorch fails to compile what anyjac.jit has recorded, and runs it uncompiled; it says "
             f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
@@ -77,10 +76,10 @@ def _has_complex_numbers(recorded: Any) -> bool:
     return any(isinstance(value, torch.Tensor) and value.is_complex() for value in values)
 
 
-class Staged:
-    """A function that is compiled for each kind of tensors that it is called with.
+class CompiledFunction:
+    """A function with a compiled graph for each kind of tensors.
 
-    Where its tensors belong to a graph of `torch.autograd`, or a transform of `torch.func` runs, it is run as it is.
+    It runs uncompiled where its tensors belong to a graph of `torch.autograd`, or a transform of `torch.func` runs.
     """
 
     def __init__(self, fun: StagedFunction, compile: Compile):
@@ -96,7 +95,7 @@ class Staged:
         kind = (
             torch.is_grad_enabled(),
             torch.get_default_dtype(),
-            _casts() if torch._C._is_any_autocast_enabled() else None,
+            _casts() if private.autocast_is_on() else None,
             *[(type(t), t.shape, t.stride(), t.dtype, t.device, t.is_conj(), t.is_neg()) for t in tensors],
         )
         found = self._compiled.get(kind)
@@ -106,14 +105,12 @@ class Staged:
         return Noted(note, graph(*tensors))
 
     def _first_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
-        """Compile and run; run as it is while another thread compiles, for PyTorch does that in one at a time.
+        """Compile and run; run uncompiled while another thread compiles, since PyTorch compiles in one at a time.
 
-        To wait for the other would be to wait for ever where it waits for a Variable that this call owns.
+        Waiting for that thread may last for ever: it may itself wait for a Variable that this call owns.
         """
-        from torch._dynamo import convert_frame
-
-        lock: Any = convert_frame.compile_lock
-        if lock._is_owned():  # so that below it is, if it is, by this very call
+        lock = private.compile_lock()
+        if lock._is_owned():  # by a call around this one, which releases it
             return self._as_it_is(*tensors)
 
         def compiled() -> Noted:
@@ -124,20 +121,20 @@ class Staged:
         return run_and_end(compiled, partial(release, lock))
 
     def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
-        """Make a call and keep what is compiled of it; after an error, tensors found elsewhere are as they were.
+        """Make a call and keep its compiled graph; after an error, restore the tensors that were found elsewhere.
 
-        An error of the core says that the run was for nothing, as Variables were read that have to be inputs.
+        The error may be the core's: Variables were read that have to be inputs, so that the run was for nothing.
         """
         twins = list(map(_twin, tensors))
         writes = Writes(twins)
 
         def recorded() -> Noted:
             graph, noted = self._record(twins, tensors, writes)
-            if writes.elsewhere:  # which the recorded run has changed, and is not to be changed once more
+            if writes.elsewhere:  # the recorded run has changed memory, which a second run would change again
                 results: Sequence[Array] = noted.arrays
                 _copy_written(writes, twins, tensors)
             else:
-                results = graph(*tensors)  # which compiles it
+                results = graph(*tensors)  # the first run compiles the graph
             self._compiled[kind] = graph, noted.note
             writes.keep()
             return Noted(noted.note, results)
@@ -153,17 +150,17 @@ class Staged:
             return list(runs[-1].arrays)
 
         with writes:
-            recorded: Any = make_fx(flat)(*twins)
-        with torch._C._DisableAutocast():  # whose casts are steps of the graph
+            recorded: Any = private.make_fx(flat)(*twins)
+        with private.autocast_off():  # the casts of autocast are steps of the graph
             compiled = self._compile(recorded, tensors)
         return _Graph(recorded, compiled), runs[0]
 
 
 class _Graph:
-    """A recorded function and what was compiled of it; autocast, if it was on, is part of it and not done again."""
+    """A recorded graph, and the graph compiled; both hold the casts of autocast, which is off while they run."""
 
     def __init__(self, recorded: Any, compiled: Callable[..., Sequence[Array]]):
-        casts = torch._C._is_any_autocast_enabled()
+        casts = private.autocast_is_on()
         self._recorded = _without_autocast(recorded.forward) if casts else recorded.forward
         self._compiled = _without_autocast(compiled) if casts else compiled
 
@@ -178,19 +175,19 @@ class _Graph:
 
 def _without_autocast(function: Callable[..., Sequence[Array]]) -> Callable[..., Sequence[Array]]:
     def run(*tensors: Array) -> Sequence[Array]:
-        with torch._C._DisableAutocast():
+        with private.autocast_off():
             return function(*tensors)
 
     return run
 
 
 def _casts() -> Hashable:
-    """Return to which dtypes operators are cast by autocast, for each kind of device where they are."""
+    """Return the dtypes to which autocast casts operators, by kind of device."""
     return tuple((kind, torch.get_autocast_dtype(kind)) for kind in _CASTING if torch.is_autocast_enabled(kind))
 
 
 def _tensors(arrays: Sequence[Any]) -> list[Array]:
-    """Turn numbers among tensors into tensors, as precise as the others, which they are not to make more precise."""
+    """Turn numbers among tensors into tensors, no more precise than the others."""
     double = any(isinstance(array, torch.Tensor) and array.dtype in _DOUBLE for array in arrays)
     wide = {float: torch.float64, complex: torch.complex128} if double else {}
     return [

@@ -9,16 +9,16 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.autograd import graph as autograd_graph
 
 from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import setting
 
-from .graphs import AccumulateGrad, conjugated, nodes_behind
-from .torch_func import LevelPullback, is_transformed, is_wrapped, mapped, vjp_at_a_level
+from .graphs import conjugated, nodes_behind
+from .private import AccumulateGrad, is_wrapped, run_backward
+from .torch_func import LevelPullback, is_transformed, mapped, vjp_at_a_level
 
-_OfUsers: Any = torch.autograd.function.BackwardCFunction
+_UserFunction: Any = torch.autograd.function.BackwardCFunction
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
@@ -49,12 +49,12 @@ def one_row(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Arra
 
 
 def is_constant(pullback: Pullback) -> bool:
-    """Tell whether what `pullback` returns belongs to no graph or transform, so that it may be copied and dropped."""
+    """Return whether the gradients of a pullback belong to no graph or transform, and may be copied and dropped."""
     return isinstance(pullback, GraphPullback) and not pullback.differentiable
 
 
 def is_short(pullback: Pullback) -> bool:
-    """Tell whether a pass takes so few steps that what is in the processor's cache hardly matters."""
+    """Return whether a pass takes so few steps that the processor's cache hardly matters."""
     assert isinstance(pullback, GraphPullback | LevelPullback)
     return isinstance(pullback, GraphPullback) and pullback.steps_within(FEW_STEPS)
 
@@ -133,14 +133,14 @@ def _is_root(output: Array, roots: Sequence[Array]) -> bool:
 
 
 def _untraced(tensor: Array, graph: _OuterGraph | None) -> Array:
-    """Cut a tensor off this differentiation; one that an outer graph reaches stays part of that."""
-    if is_wrapped(tensor):  # it escaped from a transform that has ended: nothing can be done with it but refuse it
+    """Detach a tensor from this differentiation; a tensor that an outer graph reaches stays in that graph."""
+    if is_wrapped(tensor):  # of a transform that has ended: it is refused later
         return tensor
     return tensor if graph is not None and graph.reaches(tensor) else tensor.detach()
 
 
 def _outlives(leaf: Array, depth: int) -> bool:
-    """Tell whether a leaf outlives the differentiation at `depth`.
+    """Return whether a leaf outlives the differentiation at `depth`.
 
     Leaves of differentiations around it do, and the user's own. Those of the differentiation itself, and of inner ones
     that have ended, do not.
@@ -150,9 +150,9 @@ def _outlives(leaf: Array, depth: int) -> bool:
 
 
 def _leads_outside(tensors: Iterable[Array], depth: int) -> bool:
-    """Tell whether any of the tensors depends on a leaf that outlives the differentiation at `depth`.
+    """Return whether any of the tensors depends on a leaf that outlives the differentiation at `depth`.
 
-    Most often none does, and a walk that does not ask which is the faster one.
+    Most often none does; this walk, which does not find out which, is faster than `_OuterGraph`.
     """
     attached = [tensor for tensor in tensors if tensor.requires_grad]
     if any(tensor.grad_fn is None and _outlives(tensor, depth) for tensor in attached):
@@ -162,7 +162,7 @@ def _leads_outside(tensors: Iterable[Array], depth: int) -> bool:
 
 
 class _OuterGraph:
-    """Finds out which tensors depend on a leaf that outlives the differentiation at `depth`."""
+    """The graph around the differentiation at `depth`: the tensors that depend on a leaf which outlives it."""
 
     def __init__(self, depth: int):
         self._depth = depth
@@ -195,7 +195,7 @@ class _OuterGraph:
 
 
 class GraphPullback:
-    """Pulls cotangents back through the graph that one run of the function has made."""
+    """The pullback of one run of the function, along the graph that the run has made."""
 
     def __init__(self, roots: Sequence[Array], outputs: Sequence[Array], differentiable: bool):
         self._roots = tuple(roots)
@@ -224,11 +224,11 @@ class GraphPullback:
         return [conjugated(rows) for rows in mapped(lambda *row: self._gradients(outputs, row), seeds)]
 
     def has_rules_of_users(self) -> bool:
-        """Tell whether any step is a `torch.autograd.Function`, whose backward may be anything."""
-        return any(isinstance(node, _OfUsers) for node in nodes_behind(self._outputs))
+        """Return whether any step is a `torch.autograd.Function`, whose backward may be anything."""
+        return any(isinstance(node, _UserFunction) for node in nodes_behind(self._outputs))
 
     def steps_within(self, limit: int) -> bool:
-        """Tell whether the graph has no more than `limit` steps besides its leaves."""
+        """Return whether the graph has no more than `limit` steps besides its leaves."""
         steps = (node for node in nodes_behind(self._outputs) if not isinstance(node, AccumulateGrad))
         return len(list(islice(steps, limit + 1))) <= limit
 
@@ -243,16 +243,13 @@ class GraphPullback:
 
     def _gradients(self, outputs: Sequence[Array], seeds: Sequence[Array]) -> tuple[Array | None, ...]:
         traced = self.differentiable or any(seed.requires_grad for seed in seeds)
-        # What torch.autograd.grad calls when it has checked what holds here; its checks take a fifth of a small pass.
-        gradients: tuple[Array | None, ...] = autograd_graph._engine_run_backward(
-            tuple(outputs), tuple(seeds), True, traced, self._roots, allow_unreachable=True, accumulate_grad=False
-        )
+        gradients = run_backward(tuple(outputs), tuple(seeds), self._roots, differentiable=traced)
         if self.differentiable and not all(g is None or g.requires_grad for g in gradients):
             self._refuse_hidden()
         return gradients
 
     def _refuse_hidden(self) -> None:
-        """Refuse a gradient that belongs to no graph although a user's own backward has computed it from what does.
+        """Refuse a gradient without a graph that a user's own backward has computed from tensors with a graph.
 
         It would be taken for a constant, as if its own derivative were zero. PyTorch refuses to differentiate it, too.
 
@@ -261,7 +258,7 @@ class GraphPullback:
         NotSupportedError
             If there is such a backward.
         """
-        rules = (node for node in nodes_behind(self._outputs) if isinstance(node, _OfUsers))
+        rules = (node for node in nodes_behind(self._outputs) if isinstance(node, _UserFunction))
         if any(saved is not None and saved.requires_grad for node in rules for saved in node.saved_tensors):
             raise NotSupportedError(
                 "backend 'torch' cannot differentiate the backward of a torch.autograd.Function in this computation: "

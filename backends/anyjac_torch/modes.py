@@ -1,6 +1,6 @@
 """Modes of PyTorch around the current code: the one that records a graph, and inference mode.
 
-In inference mode tensors have neither graphs nor versions: what needs those is done outside of it.
+In inference mode tensors have neither graphs nor versions: computations that need them leave the mode.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from anyjac_plugins import Array
 
+from .private import recording_mode
+
 
 def is_recording() -> bool:
-    """Tell whether operators are being recorded as a graph, in which each chunk of rows is spelled out."""
-    return get_proxy_mode() is not None
+    """Return whether operators are being recorded as a graph, in which each chunk of rows is spelled out."""
+    return recording_mode() is not None
 
 
 @contextlib.contextmanager
@@ -31,7 +32,7 @@ def outside_inference_mode() -> Iterator[None]:
 
 
 def copied(array: Array) -> Array:
-    """Return a copy that has a version, by which it is seen to be written."""
+    """Return a copy with a version, which counts the writes to the copy."""
     if not torch.is_inference_mode_enabled():
         return array.clone()
     with outside_inference_mode():

@@ -1,7 +1,7 @@
 """The array-API namespace of the torch backend: array-api-compat's, with mends where that leaves the standard.
 
 `torch.asarray` makes constants of the tensors in a list and `torch.linspace` of its ends, without a word. Torch has no
-derivative for the quotient rounded down, which is constant between its jumps, nor for values found once each; it
+derivative for the quotient rounded down, which is constant between its jumps, nor for unique values; it
 takes any two integers, or floats, for castable; and its standard deviation takes no correction but an integer.
 """
 
@@ -68,7 +68,7 @@ def linspace(
 
 
 def can_cast(from_: Any, to: torch.dtype, /) -> bool:
-    """Tell whether promotion leads from one dtype, or that of a tensor, to another."""
+    """Return whether promotion leads from one dtype, or that of a tensor, to another."""
     given = from_.dtype if isinstance(from_, torch.Tensor) else from_
     try:
         return bool(compat.result_type(given, to) == to)
@@ -98,7 +98,7 @@ def _constant(x: Any) -> Any:
 
 
 class UniqueAll(NamedTuple):
-    """What `unique_all` finds."""
+    """The results of `unique_all`."""
 
     values: torch.Tensor
     indices: torch.Tensor
@@ -107,45 +107,45 @@ class UniqueAll(NamedTuple):
 
 
 class UniqueCounts(NamedTuple):
-    """What `unique_counts` finds."""
+    """The results of `unique_counts`."""
 
     values: torch.Tensor
     counts: torch.Tensor
 
 
 class UniqueInverse(NamedTuple):
-    """What `unique_inverse` finds."""
+    """The results of `unique_inverse`."""
 
     values: torch.Tensor
     inverse_indices: torch.Tensor
 
 
 def unique_all(x: torch.Tensor, /) -> UniqueAll:
-    """Find the values that occur, taken from where each is first found, so that they are differentiated."""
+    """Return the distinct values, each from where it first occurs, so that derivatives go there."""
     plain = x.detach().reshape(-1)
     if plain.is_complex():  # which torch.unique does not take, but as rows of two numbers
         _, inverse, counts = torch.unique(torch.view_as_real(plain), return_inverse=True, return_counts=True, dim=0)
     else:
         _, inverse, counts = torch.unique(plain, return_inverse=True, return_counts=True)
-    places = torch.arange(plain.numel(), device=x.device)
-    first = torch.full_like(counts, plain.numel()).scatter_reduce(0, inverse, places, "amin")
+    numbers = torch.arange(plain.numel(), device=x.device)
+    first = torch.full_like(counts, plain.numel()).scatter_reduce(0, inverse, numbers, "amin")
     return UniqueAll(x.reshape(-1)[first], first, inverse.reshape(x.shape), counts)
 
 
 def unique_counts(x: torch.Tensor, /) -> UniqueCounts:
-    """Return the values that occur, and how often."""
+    """Return the distinct values, and how often each occurs."""
     found = unique_all(x)
     return UniqueCounts(found.values, found.counts)
 
 
 def unique_inverse(x: torch.Tensor, /) -> UniqueInverse:
-    """Return the values that occur, and how to put `x` together from them."""
+    """Return the distinct values, and the index of the value of each element of `x`."""
     found = unique_all(x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 
 def unique_values(x: torch.Tensor, /) -> torch.Tensor:
-    """Return the values that occur."""
+    """Return the distinct values."""
     return unique_all(x).values
 
 

@@ -1,9 +1,9 @@
-"""In which operator NaN or infinity first appears: functions of the forward run, nodes of the backward pass.
+"""The operator in which NaN or infinity first appears: a function of the forward run, or a node of the backward pass.
 
-Both are followed back from where they were found to an operator that was given none. Where there are several ways that
-end in different operators, or where the way is lost (a tensor was changed through a view of it, say), nothing is said.
-Nor is anything where the number that was found stays what it is when finite numbers are put in the place of those that
-this operator made, so that it comes from elsewhere.
+A number that is not finite is followed back to an operator that was given finite numbers alone. No operator is named if
+several ways back end in different operators, or if the way is lost, as where a tensor was changed through a view. As a
+test, the result of the operator is replaced by finite numbers: if the number that was found does not become finite, it
+comes from elsewhere, and no operator is named.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from anyjac_plugins import Array, FlatFunction
 
-from . import forward
+from . import forward, private
 from .linear_maps import GraphPullback
 
 Index = tuple[int, ...]
@@ -49,7 +49,7 @@ def in_tangents(
     tangents: Sequence[Array | None],
     nan: bool,
 ) -> str | None:
-    """Return the function whose tangent is the first with the NaN (or infinity) in that of an element of an output."""
+    """Return the function in whose tangent the NaN (or infinity) of an output's tangent first appears."""
 
     def push(mode: _Record | _Mend) -> tuple[Array, _Version]:
         found: list[_Version] = []
@@ -75,7 +75,7 @@ def in_tangents(
 def in_pullback(
     pullback: GraphPullback, number: int, index: Index, cotangents: Sequence[Array | None], nan: bool
 ) -> str | None:
-    """Return the node of a pullback's graph that made the NaN (or infinity) in what is pulled back to a primal."""
+    """Return the node of a pullback's graph that made the NaN (or infinity) in the gradient for a primal."""
     node = _origin_of(
         pullback.begins(cotangents), pullback.root(number), index, lambda: pullback(cotangents)[number], nan
     )
@@ -106,7 +106,7 @@ def in_backward_pass(
 
 
 def _origin_of(ends: Sequence[Any], root: Array, index: Index, gradient: Callable[[], Array | None], nan: bool) -> Any:
-    """Return the node that made the NaN (or infinity) in an element of a gradient, which is computed when called."""
+    """Return the node that made the NaN (or infinity) in an element of a gradient; `gradient` computes it."""
     watched = _Pass(ends, nan)
     try:
         gradient()
@@ -124,16 +124,16 @@ def _origin_of(ends: Sequence[Any], root: Array, index: Index, gradient: Callabl
 
 
 def _finite(tensor: Array) -> Array:
-    """Return a tensor with ones in the place of what is not finite."""
-    with torch._C.DisableTorchFunction():
+    """Return a tensor with all numbers that are not finite replaced by ones."""
+    with private.without_overrides():
         if not (tensor.is_floating_point() or tensor.is_complex()):
             return tensor
         return torch.where(torch.isfinite(tensor), tensor, torch.ones_like(tensor))
 
 
 def _finite_with_tangent(tensor: Array) -> Array:
-    """Return a dual tensor with ones in the place of what is not finite in it, and in its tangent."""
-    with torch._C.DisableTorchFunction():
+    """Return a dual tensor with all numbers that are not finite replaced by ones, in its tangent too."""
+    with private.without_overrides():
         bare, tangent = forward_ad.unpack_dual(tensor)  # type: ignore[no-untyped-call]
         if tangent is None:
             return _finite(bare)
@@ -142,16 +142,16 @@ def _finite_with_tangent(tensor: Array) -> Array:
 
 
 def _has(tensor: Array, nan: bool) -> bool:
-    """Tell whether a tensor holds a NaN, or an infinity."""
-    with torch._C.DisableTorchFunction():
+    """Return whether a tensor holds a NaN, or an infinity."""
+    with private.without_overrides():
         if not (tensor.is_floating_point() or tensor.is_complex()):
             return False
         return bool((torch.isnan(tensor) if nan else torch.isinf(tensor)).any())
 
 
 def _has_with_tangent(tensor: Array, nan: bool) -> bool:
-    """Tell whether a dual tensor, or its tangent, holds a NaN, or an infinity."""
-    with torch._C.DisableTorchFunction():
+    """Return whether a dual tensor, or its tangent, holds a NaN, or an infinity."""
+    with private.without_overrides():
         bare, tangent = forward_ad.unpack_dual(tensor)  # type: ignore[no-untyped-call]
     return _has(bare, nan) or (tangent is not None and _has(tangent, nan))
 
@@ -160,7 +160,7 @@ def _has_with_tangent(tensor: Array, nan: bool) -> bool:
 
 
 class _Version(NamedTuple):
-    """A tensor as it was at one time; changes in place count up, those through views of it too."""
+    """A tensor at a time: its identity, and the number of writes to its memory, through views too."""
 
     identity: int
     version: int
@@ -171,7 +171,7 @@ class _Version(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A function that returned what was looked for, its place among all calls, and what had it already."""
+    """A call that returned numbers in question: its function, its number, and the arguments with such numbers."""
 
     name: str
     call: int
@@ -179,7 +179,7 @@ class _Step(NamedTuple):
 
 
 class _Record(TorchFunctionMode):
-    """Keeps what the functions of PyTorch were given and returned, where that was what is looked for."""
+    """A mode that keeps the arguments and results of PyTorch's functions with the numbers in question."""
 
     def __init__(self, has: Callable[[Array], bool]) -> None:
         super().__init__()
@@ -195,7 +195,7 @@ class _Record(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         self._kept += given
         if _holds_unknown((args, kwargs or {})):
-            return result  # what it was given cannot be told, so nothing is said of what it returns
+            return result  # some arguments are unknown, so that nothing can be said of the result
         for tensor in _tensors(result):
             self._kept.append(tensor)
             made = _Version.of(tensor)
@@ -221,7 +221,7 @@ class _Record(TorchFunctionMode):
 
 
 class _Mend(TorchFunctionMode):
-    """Puts finite numbers in the place of what one of the calls of functions of PyTorch returns."""
+    """A mode that makes the result of one call finite."""
 
     def __init__(self, call: int, finite: Callable[[Array], Array]) -> None:
         super().__init__()
@@ -241,10 +241,10 @@ class _Mend(TorchFunctionMode):
             finite = self._finite(leaf)
             if id(leaf) not in given:
                 return finite
-            with torch._C.DisableTorchFunction():  # it was changed in place
+            with private.without_overrides():  # it was changed in place
                 return leaf.copy_(finite)
 
-        return torch.utils._pytree.tree_map(mended, result)
+        return private.map_leaves(mended, result)
 
 
 def _name_of(func: Any) -> str:
@@ -268,7 +268,7 @@ def _tensors(tree: Any) -> Iterator[Array]:
 
 
 def _holds_unknown(tree: Any) -> bool:
-    """Tell whether there is something that stands for a tensor and is none."""
+    """Return whether there is an object that stands for a tensor and is none."""
     leaves = (leaf for leaf in _leaves(tree) if not isinstance(leaf, (torch.Tensor, type)))
     return any(hasattr(type(leaf), "__torch_function__") for leaf in leaves)
 
@@ -277,7 +277,7 @@ def _holds_unknown(tree: Any) -> bool:
 
 
 class _Pass:
-    """Keeps, for each node of a graph, whether the gradients it was given and has returned were what is looked for."""
+    """A backward pass under observation: the gradients at each node that have the numbers in question."""
 
     def __init__(self, ends: Sequence[Any], nan: bool):
         self._nan = nan
@@ -289,9 +289,9 @@ class _Pass:
         while pending:
             node = pending.pop()
             self._handles.append(node.register_hook(self._watch(node)))
-            for place, (child, _) in enumerate(node.next_functions):
+            for position, (child, _) in enumerate(node.next_functions):
                 if child is not None:
-                    self._parents.setdefault(child, []).append((node, place))
+                    self._parents.setdefault(child, []).append((node, position))
                     if child not in seen:
                         seen.add(child)
                         pending.append(child)
@@ -314,7 +314,9 @@ class _Pass:
 
         def end_of(node: Any) -> Any:
             if node not in ends:
-                faulty = [parent for parent, place in self._parents.get(node, ()) if self._is_faulty(parent, place)]
+                faulty = [
+                    parent for parent, position in self._parents.get(node, ()) if self._is_faulty(parent, position)
+                ]
                 found = [end_of(parent) if self._given[parent] else parent for parent in faulty]
                 ends[node] = found[0] if found and all(each is found[0] for each in found) else None
             return ends[node]
@@ -322,6 +324,6 @@ class _Pass:
         leaf = next((node for node in self._parents if getattr(node, "variable", None) is root), None)
         return None if leaf is None else end_of(leaf)
 
-    def _is_faulty(self, node: Any, place: int) -> bool:
+    def _is_faulty(self, node: Any, position: int) -> bool:
         returned = self._returned.get(node, [])
-        return place < len(returned) and returned[place]
+        return position < len(returned) and returned[position]

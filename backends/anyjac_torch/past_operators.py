@@ -1,6 +1,6 @@
-"""What a function that is being recorded does to tensors past all operators: made a step of the graph, or refused.
+"""Changes that a function makes past PyTorch's operators while it is recorded: made steps of the graph, or refused.
 
-An assignment to ``.data`` is none by itself: the graph would go on with what the tensor was before. Numbers that are
+An assignment to ``.data`` is no step by itself: the graph would go on with the tensor's former memory. Numbers that are
 handed to the host would be constants of the graph.
 """
 
@@ -10,30 +10,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
-from torch.autograd.grad_mode import _unsafe_preserve_version_counter
-from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, set_proxy_slot
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array
 from anyjac_plugins.errors import NotSupportedError, TracerLeakError
 
+from . import private
 from .embeddings import WHERE_SPARSE, with_dense_gradient
 from .torch_func import layers
 from .writes import Writes
 
 ASSIGN_DATA: Final[Any] = torch.Tensor.data.__set__  # type: ignore[attr-defined]
-"""What modes are asked for where a tensor is given other ``.data``; not the same object each time, but equal."""
+"""The function that modes see where ``.data`` of a tensor is assigned; a new object each time, but equal."""
 
 
 class PastOperators(TorchFunctionMode):
-    """Records assignments to ``.data``, and refuses to hand out numbers that differ from call to call.
+    """A mode that records assignments to ``.data``, and hands out no numbers that differ from call to call.
 
     Parameters
     ----------
     arguments
-        The tensors that the function is given, and that are to be written where it writes them.
+        The tensors that the function is called with: an assignment to one is a write to its memory.
     writes
-        Is told of what is assigned.
+        Is told of each assignment.
     """
 
     def __init__(self, arguments: Sequence[Array], writes: Writes):
@@ -54,9 +53,9 @@ class PastOperators(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _refuse_to_hand_out(self, tensor: Array, how: str) -> None:
-        mode: Any = get_proxy_mode()
+        mode = private.recording_mode()
         for layer in () if mode is None else layers(tensor):
-            found: Any = get_proxy_slot(layer, mode.tracer, None)
+            found = private.step_of(layer, mode.tracer, None)
             if found is not None and (self._writes.wrote(layer) or _differs_from_call_to_call(found.proxy.node)):
                 raise TracerLeakError(
                     f"a compiled function asks a tensor for its numbers, by {how}, which differ from call to call and "
@@ -65,14 +64,14 @@ class PastOperators(TorchFunctionMode):
                 )
 
     def _assign(self, tensor: Array, new: Array) -> None:
-        mode: Any = get_proxy_mode()
-        known = get_proxy_slot(tensor, mode.tracer, None) is not None
+        mode = private.recording_mode()
+        known = private.step_of(tensor, mode.tracer, None) is not None
         if not known or any(tensor is argument for argument in self._arguments):
             _write(tensor, new)
             return
-        alias = new.detach()  # which is a step
+        alias = new.detach()  # a step of the graph
         ASSIGN_DATA(tensor, alias)
-        set_proxy_slot(tensor, mode.tracer, get_proxy_slot(alias, mode.tracer))
+        private.set_step(tensor, mode.tracer, private.step_of(alias, mode.tracer))
         self._writes.take_note_of_other_data(tensor)
 
 
@@ -85,7 +84,7 @@ _HANDING_OUT: Final = {
 
 
 def _differs_from_call_to_call(node: Any) -> bool:
-    """Tell whether a step depends on an input of its graph, or on random numbers."""
+    """Return whether a step depends on an input of its graph, or on random numbers."""
     pending = [node]
     seen = {node}
     while pending:
@@ -99,7 +98,7 @@ def _differs_from_call_to_call(node: Any) -> bool:
 
 
 def _write(tensor: Array, new: Array) -> None:
-    """Write to the memory of a tensor that goes on after the call, since it is given another one in no step."""
+    """Copy numbers into a tensor that outlives the call, since no step of a graph can give it new memory."""
     if tensor._is_view() or (tensor.shape, tensor.dtype, tensor.device) != (new.shape, new.dtype, new.device):
         kind = "a view" if tensor._is_view() else f"a tensor of {tensor.dtype}{list(tensor.shape)}"
         raise NotSupportedError(
@@ -107,5 +106,5 @@ def _write(tensor: Array, new: Array) -> None:
             f"{list(new.shape)}; write to it in place, by copy_"
         )
     memory = tensor.detach()
-    with torch.no_grad(), _unsafe_preserve_version_counter(memory):  # as .data does
+    with torch.no_grad(), private.version_kept(memory):  # as .data does
         memory.copy_(new)

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd import forward_ad
 from torch.autograd import graph as autograd_graph
 
@@ -22,39 +21,51 @@ from anyjac_plugins.interrupts import run_and_end
 
 from .graphs import conjugated
 from .modes import outside_inference_mode
-
-_functorch = torch._C._functorch
+from .private import (
+    batch_from_map,
+    begin_gradient,
+    begin_map,
+    end_gradient,
+    end_map,
+    has_level_of_duals,
+    innermost_transform,
+    is_mapped,
+    is_wrapped,
+    level_of,
+    outside_transforms,
+    require_gradients,
+    row_of_map,
+    run_backward,
+    unwrap_from_gradient,
+    unwrapped,
+    wrap_in_gradient,
+)
 
 NO_HOOKS = "derivatives within transforms of torch.func do not support saved tensor hooks"
 
 
 def is_transformed() -> bool:
-    """Tell whether a transform of `torch.func`, or a level of dual tensors, runs around the current code."""
-    return _functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+    """Return whether a transform of `torch.func`, or a level of dual tensors, runs around the current code."""
+    return innermost_transform() is not None or has_level_of_duals()
 
 
 def has_tangent(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor is a dual one, of `torch.autograd.forward_ad`."""
+    """Return whether a tensor is a dual one, of `torch.autograd.forward_ad`."""
     unpack: Any = forward_ad.unpack_dual
-    return forward_ad._current_level >= 0 and unpack(tensor).tangent is not None
-
-
-def is_wrapped(tensor: torch.Tensor) -> bool:
-    """Tell whether a transform of `torch.func` that is still running has wrapped the tensor."""
-    return bool(_functorch.is_functorch_wrapped_tensor(tensor))
+    return has_level_of_duals() and unpack(tensor).tangent is not None
 
 
 def layers(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield a tensor, and what it is within each of the transforms of `torch.func` that have wrapped it."""
+    """Yield a tensor, and then the tensor within each wrapper of a transform of `torch.func`."""
     yield tensor
     while is_wrapped(tensor):
-        tensor = _functorch.get_unwrapped(tensor)
+        tensor = unwrapped(tensor)
         yield tensor
 
 
 def mapped_levels(tensor: torch.Tensor) -> set[int]:
     """Return the levels at which `torch.func.vmap` maps over a tensor."""
-    return {_functorch.maybe_get_level(layer) for layer in layers(tensor) if _functorch.is_batchedtensor(layer)}
+    return {level_of(layer) for layer in layers(tensor) if is_mapped(layer)}
 
 
 def values_of_index(index: torch.Tensor) -> Any:
@@ -66,13 +77,13 @@ def values_of_index(index: torch.Tensor) -> Any:
         If `torch.func.vmap` maps over it, so that it has many values.
     """
     while is_wrapped(index):
-        if _functorch.is_batchedtensor(index):
+        if is_mapped(index):
             raise NotSupportedError(
                 "backend 'torch' cannot update elements at an index that torch.func.vmap maps over; use a mask, or "
                 "xp.where"
             )
-        index = _functorch.get_unwrapped(index)
-    with temporarily_clear_interpreter_stack():
+        index = unwrapped(index)
+    with outside_transforms():
         return index.numpy(force=True)
 
 
@@ -86,16 +97,16 @@ def mapped(
     Parameters
     ----------
     randomness
-        What random numbers are: ``"error"``, or ``"different"`` ones in each row.
+        ``"error"`` refuses random numbers, ``"different"`` draws new ones for each row.
     """
     count = batches[0].shape[0]
 
     def run() -> list[Array | None]:
-        level = _functorch._vmap_increment_nesting(count, randomness)
-        results = fun(*(_functorch._add_batch_dim(batch, 0, level) for batch in batches))
-        return [None if r is None else _functorch._remove_batch_dim(r, level, count, 0) for r in results]
+        level = begin_map(count, randomness)
+        results = fun(*(row_of_map(batch, 0, level) for batch in batches))
+        return [None if r is None else batch_from_map(r, level, count, 0) for r in results]
 
-    return run_and_end(run, partial(_leave, _level(), _functorch._vmap_decrement_nesting))
+    return run_and_end(run, partial(_leave, _level(), end_map))
 
 
 def vjp_at_a_level(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], LevelPullback, list[Array]]:
@@ -104,25 +115,25 @@ def vjp_at_a_level(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Ar
         return _vjp_for_dynamo(fun, primals)
 
     def run() -> tuple[list[Array], LevelPullback, list[Array]]:
-        level = _functorch._grad_increment_nesting()
+        level = begin_gradient()
         with torch.enable_grad(), autograd_graph.disable_saved_tensors_hooks(NO_HOOKS):
-            roots = _differentiable([_functorch._wrap_for_grad(primal, level) for primal in primals])
+            roots = require_gradients([wrap_in_gradient(primal, level) for primal in primals])
             outputs, aux = fun(*roots)
-            bare, bare_aux = ([_functorch._unwrap_for_grad(t, level) for t in tensors] for tensors in (outputs, aux))
+            bare, bare_aux = ([unwrap_from_gradient(t, level) for t in tensors] for tensors in (outputs, aux))
             return bare, _RecordedPullback(roots, outputs), bare_aux
 
-    return run_and_end(run, partial(_leave, _level(), _functorch._grad_decrement_nesting))
+    return run_and_end(run, partial(_leave, _level(), end_gradient))
 
 
 def map_rows(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
-    """Map a function over the first axis of tensors; random numbers are other ones in each row, as in a loop."""
+    """Map a function over the first axis of tensors; random numbers differ from row to row, as in a loop."""
     if torch.compiler.is_compiling():
         return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness="different")(*arrays))
     return [row for row in mapped(fun, arrays, "different") if row is not None]
 
 
 def _vjp_for_dynamo(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], LevelPullback, list[Array]]:
-    """Do the same by `torch.func.vjp`, which Dynamo knows; it takes levels that are begun by hand for none."""
+    """Do the same by `torch.func.vjp`, which Dynamo follows; it does not see levels that are begun by hand."""
 
     def paired(*tensors: Array) -> tuple[tuple[Array, ...], list[Array]]:
         outputs, aux = fun(*tensors)
@@ -134,7 +145,7 @@ def _vjp_for_dynamo(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[A
 
 
 class LevelPullback(ABC):
-    """Pulls cotangents back through what one run has recorded at a level that has ended."""
+    """The pullback of one run, recorded at a level of `torch.func` that has ended."""
 
     def __init__(self, outputs: Sequence[Array]):
         self._outputs = outputs
@@ -165,7 +176,7 @@ class _RecordedPullback(LevelPullback):
         self._roots = tuple(roots)
 
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        if torch.is_inference_mode_enabled():  # in which no operator can be given back the result that it has saved
+        if torch.is_inference_mode_enabled():  # where no operator gets back the result that it has saved
             with outside_inference_mode():
                 return self(cotangents)
         begins = [
@@ -176,9 +187,7 @@ class _RecordedPullback(LevelPullback):
         if not begins:
             return [None] * len(self._roots)
         outputs, seeds = zip(*begins, strict=True)
-        gradients = autograd_graph._engine_run_backward(
-            outputs, seeds, True, torch.is_grad_enabled(), self._roots, allow_unreachable=True, accumulate_grad=False
-        )
+        gradients = run_backward(outputs, seeds, self._roots, differentiable=torch.is_grad_enabled())
         return [conjugated(gradient) for gradient in gradients]
 
 
@@ -197,22 +206,13 @@ class _DynamoPullback(LevelPullback):
         return [conjugated(gradient) for gradient in self._pull(filled)]
 
 
-def _differentiable(tensors: list[Any]) -> list[Any]:
-    before = _functorch.get_inplace_requires_grad_allowed()
-    _functorch.set_inplace_requires_grad_allowed(True)
-    try:
-        return [tensor.requires_grad_() for tensor in tensors]
-    finally:
-        _functorch.set_inplace_requires_grad_allowed(before)
-
-
 def _level() -> int:
     """Return how many transforms of `torch.func` are running."""
-    innermost = _functorch.peek_interpreter_stack()
+    innermost = innermost_transform()
     return 0 if innermost is None else innermost.level()
 
 
 def _leave(outside: int, decrement: Callable[[], object]) -> None:
-    """End the transform that was begun within `outside` others, unless it has ended."""
+    """End the transform that was begun within `outside` transforms, unless it has ended."""
     if _level() > outside:
         decrement()

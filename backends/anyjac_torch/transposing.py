@@ -1,8 +1,8 @@
 """Tangents by the transpose of a pullback, and by its rows where the transpose gives NaN or infinity.
 
-The formulas of backward passes are linear in the gradients that they are given, but not always written so: where they
-divide by one, take its logarithm or mask it, their own derivative is NaN although the row is finite. Then the rows of
-the elements in question are pulled back, and multiplied by the tangents.
+A formula of a backward pass is linear in its gradient, but not always written so: where it divides by the gradient,
+takes the logarithm or masks it, the derivative of the formula is NaN although the row is finite. Then the rows of the
+elements in question are pulled back, and multiplied by the tangents.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .modes import is_recording
 from .torch_func import is_transformed
 
 ROWS: Final = 1024
-"""How many elements that are not finite are looked into; more would take longer than they are worth."""
+"""Most elements that are not finite to be computed by rows; more would take too long."""
 PRODUCTS: Final = 2**22
-"""Up to how many products are summed one by one, where a row is not finite itself."""
+"""Most products to be summed singly, where a row itself is not finite."""
 
 
 class Transposed:
-    """The linear map from tangents of primals to those of outputs, for `pullback_rows` too, as a pullback is."""
+    """The pushforward of a run, by the transpose of its pullback; `pullback_rows` maps it over rows like a pullback."""
 
     def __init__(self, transposed: Pullback, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]):
         self.transposed = transposed
@@ -44,7 +44,7 @@ class Transposed:
         return [None if part is None else part[0] for part in mended]
 
     def batch(self, tangents: Sequence[Array | None]) -> list[Array | None]:
-        """Push a batch of tangents forward; None and errors as in `differentiation.batched_rows`."""
+        """Push a batch of tangents forward; None and errors as in `linear_maps.batched_rows`."""
         found = batched_rows(self.transposed, tangents)
         if found is None:
             raise RuntimeError("an operator cannot be batched")
@@ -53,7 +53,7 @@ class Transposed:
         return [None if part is None else self._mended(index, part, tangents) for index, part in enumerate(found)]
 
     def _are_suspect(self, found: Sequence[Array | None]) -> bool:
-        """Tell whether any tangent is not finite, if there are numbers to look at."""
+        """Return whether any tangent is not finite, where there are numbers to look at."""
         if is_recording() or is_transformed():
             return False
         return not all(part is None or bool(torch.isfinite(part.detach()).all()) for part in found)
@@ -64,7 +64,7 @@ class Transposed:
         wrong = (~torch.isfinite(flat.detach())).any(0).nonzero()[:, 0]
         if not 0 < len(wrong) <= ROWS:
             return batch
-        if flat.requires_grad:  # the whole of it, lest its own derivative go through the NaN
+        if flat.requires_grad:  # all elements, or the derivative of the tangents would go through NaN
             wrong = torch.arange(flat.shape[1], device=flat.device)
             if len(wrong) > ROWS:
                 return batch
@@ -95,7 +95,7 @@ class Transposed:
 
 
 def _product(rows: Array, tangents: Array) -> Array:
-    """Return rows times tangents, in which nothing comes of an infinite element along which there is no tangent."""
+    """Return rows times tangents; an infinite element counts nothing where its tangent is zero."""
     finite = torch.isfinite(rows.detach())
     if bool(finite.all()):
         return rows @ tangents.T

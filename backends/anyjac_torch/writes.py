@@ -1,7 +1,7 @@
-"""What a run writes in place, told by the schemas of its operators; and all as it was, where the run was for nothing.
+"""Writes of a run to memory, found by the schemas of its operators, and undone if the run was for nothing.
 
-The versions of tensors do not tell it while a graph is recorded: operators on lists of tensors leave them as they are,
-and so do those on ``.data`` and those that write statistics at any time. Knows tensors alone.
+Versions of tensors do not show them all: while a graph is recorded, operators on lists of tensors leave versions as
+they are; at any time so do writes to ``.data`` and of running statistics. Knows tensors alone.
 """
 
 from __future__ import annotations
@@ -11,17 +11,13 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
-from torch.utils._python_dispatch import (
-    TorchDispatchMode,
-    _disable_current_modes,
-    _get_current_dispatch_mode_stack,
-)
 
 from anyjac_plugins import Array
 
+from . import private
 from .modes import is_recording
-from .torch_func import is_wrapped, layers
+from .private import TorchDispatchMode, is_wrapped
+from .torch_func import layers
 
 _STATISTICS = ("running_mean", "running_var")
 
@@ -33,11 +29,11 @@ _UNTOLD = (
     "aten::batch_norm_gather_stats_with_counts",
     "aten::batch_norm_update_stats",
 )
-"""Operators that write statistics, if they are told to train, and whose schemas do not say so."""
+"""Operators that write statistics in training, though their schemas do not say so."""
 
 
 class Writes(TorchDispatchMode):
-    """Follows a run, and keeps what there was in memory that it has not made itself, before it writes there.
+    """A mode that follows a run, and saves memory from outside the run before an operator writes there.
 
     Parameters
     ----------
@@ -56,7 +52,7 @@ class Writes(TorchDispatchMode):
 
     @classmethod
     def is_infra_mode(cls) -> bool:
-        """Let Dynamo compile what it compiles; under modes of users it does not."""
+        """Return True, as PyTorch's own modes do: under modes of users, Dynamo compiles nothing."""
         return True
 
     def __torch_dispatch__(
@@ -71,11 +67,11 @@ class Writes(TorchDispatchMode):
         made = [tensor for tensor in _tensors_in(results) if all(tensor is not other for other in given)]
         new = memories(made) - memories(given)
         self._own |= new
-        self._written -= new  # where they stand for memory that is no more
+        self._written -= new  # addresses of memory that was freed
         return results
 
     def wrote(self, tensor: Array) -> bool:
-        """Tell whether a tensor was written."""
+        """Return whether a tensor was written."""
         return id(tensor) in self._given_data or not self._written.isdisjoint(memories(layers(tensor)))
 
     @property
@@ -84,11 +80,11 @@ class Writes(TorchDispatchMode):
         return bool(self._before)
 
     def keep(self) -> None:
-        """Let everything be as the run has left it."""
+        """Leave all memory as the run has left it."""
         self._before.clear()
 
     def undo(self) -> None:
-        """Put back what was there before the run, but for what is kept; may be repeated."""
+        """Restore memory to its contents before the run, unless `keep` was called; may be repeated."""
         for memory, before in self._before.values():
             if memory.nbytes() != before.nbytes():
                 memory.resize_(before.nbytes())
@@ -105,38 +101,38 @@ class Writes(TorchDispatchMode):
             return
         self._written.add(memory._cdata)
         if memory._cdata not in self._own and memory._cdata not in self._before:
-            with _disable_current_modes():  # a graph that is being recorded knows nothing of it
+            with private.without_dispatch_modes():  # the copy is no step of a graph that is recorded
                 copy: Any = memory.clone()  # type: ignore[no-untyped-call]
                 self._before[memory._cdata] = memory, copy
 
 
 def was_written(copy: Array, original: Array) -> bool:
-    """Tell whether a copy was written in a way that its version does not tell.
+    """Return whether a copy was written in a way that its version does not show.
 
-    A run that is followed tells it. Within a transform of `torch.func` it is told by comparing.
+    A run that is followed knows. Within a transform of `torch.func` the numbers are compared.
     """
-    if torch._C._len_torch_dispatch_stack():
-        followers = [mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, Writes)]
+    if private.dispatch_mode_count():
+        followers = [mode for mode in private.dispatch_modes() if isinstance(mode, Writes)]
         if followers or is_recording():
             return any(mode.wrote(copy) for mode in followers)
     if not is_wrapped(copy):
         return False
     *_, copied = layers(copy)
     *_, copied_from = layers(original)
-    with temporarily_clear_interpreter_stack():
+    with private.outside_transforms():
         return not same(copied, copied_from)
 
 
 def same(left: Array, right: Array) -> bool:
-    """Tell whether two tensors hold the same numbers; NaN is the same as NaN."""
-    if (left.shape, left.device) != (right.shape, right.device):  # of two devices none is compared
+    """Return whether two tensors hold the same numbers; NaN equals NaN."""
+    if (left.shape, left.device) != (right.shape, right.device):  # tensors of two devices are not compared
         return False
     equal: bool = torch.equal(left, right)
     return equal or bool(((left == right) | ((left != left) & (right != right))).all())
 
 
 def _memory(tensor: Array) -> torch.UntypedStorage | None:
-    """Return the memory of a tensor; None for one that has none of its own, as sparse ones and some subclasses."""
+    """Return the memory of a tensor; None for sparse tensors and some subclasses, which have none of their own."""
     try:
         return None if tensor.is_meta else tensor.untyped_storage()
     except (NotImplementedError, RuntimeError):
@@ -144,7 +140,7 @@ def _memory(tensor: Array) -> torch.UntypedStorage | None:
 
 
 def memories(tensors: Iterable[Array]) -> set[int]:
-    """Return what stands for the memory of tensors as long as that is there."""
+    """Return the addresses of the tensors' memory, valid as long as the memory is there."""
     return {memory._cdata for memory in map(_memory, tensors) if memory is not None}
 
 
@@ -157,8 +153,8 @@ def _tensors_in(value: Any) -> Iterator[Array]:
 
 
 def _written_by(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Array]:
-    """Yield the tensors among the arguments of an operator that it writes."""
-    for index, name in _places_written(func):
+    """Yield the tensors among its arguments that an operator writes."""
+    for index, name in _parameters_written(func):
         yield from _tensors_in(args[index] if index < len(args) else kwargs.get(name))
     if _may_write_statistics(func):
         given = {parameter.name: value for parameter, value in zip(func._schema.arguments, args, strict=False)}
@@ -168,9 +164,9 @@ def _written_by(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 
 
 @cache
-def _places_written(func: Any) -> tuple[tuple[int, str], ...]:
+def _parameters_written(func: Any) -> tuple[tuple[int, str], ...]:
     """Return index and name of the arguments that the schema of an operator calls written."""
-    schema = getattr(func, "_schema", None)  # which operators of higher order, which write nothing, do not have
+    schema = getattr(func, "_schema", None)  # operators of higher order have none, and write nothing
     return tuple(
         (index, parameter.name)
         for index, parameter in enumerate(() if schema is None else schema.arguments)

@@ -456,7 +456,7 @@ def check(backend: Backend, name: str, body: Body, *, compiled: bool = False) ->
     try:
         arrays = (backend.compile(both) if compiled else both)(backend.asarray(point))
         slopes, curvatures = (_on_host(backend, array) for array in arrays)
-    except Exception as error:
+    except Exception as error:  # any that a backend raises is a verdict, and told
         return Verdict(name, REFUSED, f"{type(error).__name__}: {error}")
     for order, found, wanted in zip((1, 2), (slopes, curvatures), _expected(body), strict=True):
         off = float(np.max(np.abs(found - wanted), initial=0.0)) if found.shape == wanted.shape else np.inf

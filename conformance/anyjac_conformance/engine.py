@@ -128,7 +128,7 @@ def _observe(scenario: Scenario, lab: Lab) -> tuple[Any, BaseException | None]:
     with anyjac.use_backend(lab.backend), lab.chosen_device():
         try:
             return scenario.observe(lab), None
-        except Exception as error:
+        except Exception as error:  # any that a backend raises is a result, and may be the right one
             return None, error
 
 
@@ -141,7 +141,7 @@ def _faults(
         return [f"{type(error).__name__}: {error}"]
     try:
         return list(faults(backend, observed, answer, errors=errors))
-    except Exception as unreadable:
+    except Exception as unreadable:  # any that a backend's arrays raise is a fault, and reported
         return [f"the result cannot be read: {type(unreadable).__name__}: {unreadable}"]
 
 

@@ -33,7 +33,7 @@ def code_of(fun: Callable[..., Any]) -> Hashable:
     return code
 
 
-class Remembered:
+class FailedFunctions:
     """Functions for which a way of computing has failed, by their code; threads may share it."""
 
     def __init__(self) -> None:

@@ -26,6 +26,8 @@ from anyjac import jacrev
 from anyjac_autograd import batched, jacobians
 from anyjac_autograd.backend import AutogradBackend
 from anyjac_autograd.rules import dense
+from anyjac_autograd.rules.sparse_rows import SparseRows
+from anyjac_autograd.rules.table import CannotBatchError
 from anyjac_conformance import check_backend
 from anyjac_conformance.array_api import CONSTANT, RIGHT, TABLE, check
 
@@ -216,6 +218,16 @@ def test_most_operations_are_not_looped_over(monkeypatch: pytest.MonkeyPatch) ->
     assert {name: functions for name, functions in looped.items() if functions} == {}
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_rule_fails_on_a_batch_but_by_saying_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batched, "_NOT_FOR_BATCHES", CannotBatchError)
+    f, x = OPERATIONS[name]
+    monkeypatch.setattr(jacobians, "_one_by_one", lambda *_: pytest.fail("the batch has failed"))
+    jacobian(f, "batched")(x)
+    monkeypatch.setattr(jacobians, "dense_identity_rows", lambda *_: pytest.fail("the sparse batch has failed"))
+    jacobian(f, "structured")(x)
+
+
 LOOPED = {
     *("convolve", "cross", "diag of a matrix", "einsum lists", "fft2", "gradient", "reshape in order F", "rot90"),
     "solve_triangular",
@@ -312,6 +324,16 @@ def test_a_rule_that_replaces_one_of_autograds_is_not_taken_for_it() -> None:
     core_defvjp(halved, lambda ans, x: lambda g: g / 2 if g.any() else g)
     for path in PATHS:
         assert np.array_equal(jacobian(halved, path)(np.ones(5)), np.eye(5) / 2)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_gradient_that_autograd_broadcasts_is_broadcast_within_its_row(path: str) -> None:
+    of_first = doubling(lambda g: g[0])
+    right = np.eye(3)
+    right[0] += 1
+    assert np.array_equal(jacobian(lambda x: of_first(x) + x, path)(np.ones(3)), right)
+    of_two = jacobian(lambda x: (of_first(x) + x, anp.tanh(x * 0)), path)(np.ones(3))
+    assert np.array_equal(of_two[0], right)
 
 
 def test_an_error_in_a_rule_is_raised_as_it_is() -> None:
@@ -448,6 +470,14 @@ def test_a_large_diagonal_is_computed_at_once_and_sparsely(monkeypatch: pytest.M
     found = jacrev(lambda x: anp.tanh(x) + anp.roll(x, 1), backend=AutogradBackend())(x)
     expected = np.diag(1 - np.tanh(x) ** 2)
     expected[np.arange(300), np.arange(-1, 299)] += 1
+    np.testing.assert_allclose(found, expected)
+
+
+def test_sums_along_an_axis_stay_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SparseRows, "dense", lambda *_: pytest.fail("rows were made dense"))
+    x = np.linspace(-1, 1, 600)
+    found = jacrev(lambda x: anp.sum(anp.tanh(anp.reshape(x, (200, 3))), axis=1), backend=AutogradBackend())(x)
+    expected = np.repeat(np.eye(200), 3, axis=1) * (1 - np.tanh(x) ** 2)
     np.testing.assert_allclose(found, expected)
 
 

@@ -93,3 +93,17 @@ def test_the_architecture_shows_the_rooms_and_the_files_that_there_are() -> None
     files = set(re.findall(r"`((?:calls|state|derivatives|programs)/\w+\.py)`", text))
     assert {name for name in files if not (PACKAGES["anyjac"] / name).is_file()} == set()
     assert len(files) > 8
+
+
+def test_the_architecture_shows_which_files_the_backends_have_in_common() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    heading, _, *rows = text.split("\n| file | what is there")[1].split("\n\n")[0].splitlines()
+    backends = [cell.strip() for cell in heading.split("|")[1:-1]]
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+    shown = {name.strip("`/"): dict(zip(backends, has, strict=True)) for name, _, *has in cells}
+    folders = {name: PACKAGES[f"anyjac_{name}"] for name in PYPROJECT["project"]["entry-points"]["anyjac"]}
+    files = {name: {path.name for path in folder.iterdir()} for name, folder in folders.items()}
+    for file, has in shown.items():
+        assert {name: bool(said) for name, said in has.items()} == {name: file in files[name] for name in files}
+    names = [name for of_one in files.values() for name in of_one if not name.startswith(("__", "py."))]
+    assert {name for name in names if names.count(name) > 1} == set(shown)

@@ -72,7 +72,7 @@ CONSTANT: Final = frozenset(
 )
 """Functions whose result does not change with their arguments, almost everywhere: computed on plain values.
 
-Among them are those that take integers alone, which are no boxes: they refuse a plain float as they do.
+Among them are functions of integers, which are never boxes: they refuse a box's float like any other.
 """
 
 ELEMENTWISE: Final = {
@@ -184,11 +184,11 @@ def linspace(
 
 def meshgrid(*arrays: Array, indexing: str = "xy") -> tuple[Array, ...]:
     count = len(arrays)
-    places = [1, 0, *range(2, count)] if indexing == "xy" and count > 1 else list(range(count))
-    shape = [arrays[places.index(axis)].shape[0] for axis in range(count)]
+    axes = [1, 0, *range(2, count)] if indexing == "xy" and count > 1 else list(range(count))
+    shape = [arrays[axes.index(axis)].shape[0] for axis in range(count)]
     spread = []
-    for array, place in zip(arrays, places, strict=True):
-        column = anp.reshape(array, tuple(-1 if axis == place else 1 for axis in range(count)))
+    for array, own in zip(arrays, axes, strict=True):
+        column = anp.reshape(array, tuple(-1 if axis == own else 1 for axis in range(count)))
         spread.append(broadcast_to(column, tuple(shape)))
     return tuple(spread)
 
@@ -238,7 +238,7 @@ def sign(x: Array, /) -> Array:
 
 
 def where(condition: Array, x1: Array, x2: Array, /) -> Array:
-    """Choose; what is differentiated is broadcast beforehand, which autograd's own rule forgets to undo."""
+    """Choose elements; boxes are broadcast beforehand, since autograd's own rule does not undo its broadcasting."""
     plain = innermost(condition)
     shape = np.broadcast_shapes(*(np.shape(innermost(x)) for x in (plain, x1, x2)))
     return anp.where(plain, *(broadcast_to(x, shape) if isinstance(x, ArrayBox) else x for x in (x1, x2)))
@@ -319,9 +319,9 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
 
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
-    places = innermost(indices)
-    index: list[Any] = list(np.ogrid[tuple(slice(n) for n in places.shape)])
-    index[axis] = places
+    chosen = innermost(indices)
+    index: list[Any] = list(np.ogrid[tuple(slice(n) for n in chosen.shape)])
+    index[axis] = chosen
     return x[tuple(index)]
 
 
@@ -331,7 +331,7 @@ def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool 
 
 
 def unique_all(x: Array, /) -> Any:
-    """Find the values that occur, taken from where each is first found, so that they are differentiated."""
+    """Return the distinct values, each from where it first occurs, so that derivatives go there."""
     found = compat.unique_all(np.asarray(innermost(x)))
     return found._replace(values=anp.reshape(x, (-1,))[found.indices])
 
@@ -410,7 +410,7 @@ def cumulative_sum(x: Array, /, *, axis: int | None = None, dtype: Any = None, i
 
 
 def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
-    """Multiply up along an axis, one element after the other, so that zeros have the right derivative."""
+    """Return cumulative products along an axis, by single products, so that zeros have the right derivative."""
     axis = _only_axis(x, axis, "cumulative_prod")
     x = x if dtype is None else astype(x, dtype)
     first = np.ones(_with_length(x, axis, 1), x.dtype)

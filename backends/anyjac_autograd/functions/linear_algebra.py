@@ -1,4 +1,4 @@
-"""The array API's linear algebra for autograd's boxes: compositions, and rules for what autograd has none for.
+"""The array API's linear algebra for autograd's boxes: compositions, and rules for functions that autograd lacks.
 
 autograd carries the conjugates of cotangents; the rules below are written for cotangents, as in the literature, and
 conjugate on their way in and out.
@@ -61,7 +61,7 @@ defvjp(_cholesky, _vjp_of_cholesky)
 
 
 def cholesky(x: Array, /, *, upper: bool = False) -> Array:
-    """Decompose a Hermitian matrix; the derivative is for Hermitian changes, of which it takes the Hermitian part."""
+    """Decompose a Hermitian matrix; of a change of the matrix, the derivative takes the Hermitian part."""
     lower = _cholesky(x)
     return _adjoint(lower) if upper else lower
 

@@ -1,7 +1,7 @@
-"""Derivative rules for batches that need no box: of what nearly every function is made of.
+"""Derivative rules for batches that need no box: for the primitives of which most functions are made.
 
 A table from primitive to rule. A rule is given a node and the batch that arrives there, and returns the batch for each
-parent, or None where the general way, see `batched`, is to be taken. What these rules give is what autograd's give.
+parent, or None where the general way, see `batched`, is to be taken. The numbers are those of autograd's rules.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from autograd.tracer import isbox
 
 from ..functions import elementwise
 from ..linear_maps import innermost, makers_with_arguments
-from .dense import Rows, Scattered, positions
+from .rows import RowsAtIndex, positions
 from .sparse_rows import SparseRows
+from .table import Rows
 
 Rule = Callable[[Any, Rows], "list[Rows] | None"]
 
@@ -40,7 +41,7 @@ _OF_EACH_ELEMENT: Final = (
 
 
 def _elementwise(node: Any, rows: Rows) -> list[Rows] | None:
-    """Multiply by the derivatives of the elements, which are what the rule makes of ones."""
+    """Multiply by the derivatives of the elements, which the rule returns for ones."""
     shape = _shape(rows)
     if rows.dtype.kind != "f":
         return None  # a complex number has more derivatives than one
@@ -64,14 +65,14 @@ def _vector_times_matrix(node: Any, rows: Rows) -> list[Rows] | None:
     """Pull back to a vector that a matrix was multiplied with, from either side."""
     if len(node.argnums) != 1:
         return None
-    (place,) = node.argnums
-    vector, matrix = node.args[place], node.args[1 - place]
+    (position,) = node.argnums
+    vector, matrix = node.args[position], node.args[1 - position]
     if anp.ndim(vector) != 1 or anp.ndim(matrix) != 2:
         return None
     dtype = anp.result_type(vector)
     if not dtype == anp.result_type(matrix) == rows.dtype or dtype.kind != "f":
         return None
-    transposed = anp.transpose(matrix) if place == 0 else matrix
+    transposed = anp.transpose(matrix) if position == 0 else matrix
     if not isinstance(rows, SparseRows):
         return [anp.dot(rows, transposed)]
     if isbox(transposed) or not rows.is_few:
@@ -85,7 +86,7 @@ def _of_getitem(node: Any, rows: Rows) -> list[Rows] | None:
     if not isinstance(innermost(array), np.ndarray) or isbox(index):
         return None
     if not isinstance(rows, SparseRows):
-        return [Scattered(rows, index, shape)]
+        return [RowsAtIndex(rows, index, shape)]
     target = positions(index, shape)
     return [rows.moved(target.reshape(-1), shape)] if target.shape == rows.shape else None
 
@@ -99,10 +100,10 @@ def _of_concatenate(node: Any, rows: Rows) -> list[Rows] | None:
     before = (slice(None),) * axis
     if not isinstance(rows, SparseRows):
         return [rows[(slice(None), *before, slices[argnum - 1])] for argnum in node.argnums]
-    places = np.arange(rows.size).reshape(shape)
+    numbers = np.arange(rows.size).reshape(shape)
     taken = []
     for argnum in node.argnums:
-        source = places[(*before, slices[argnum - 1])]
+        source = numbers[(*before, slices[argnum - 1])]
         taken.append(rows.taken(source, source.shape))
     return taken
 
@@ -114,13 +115,13 @@ def _of_array(node: Any, rows: Rows) -> list[Rows] | None:
 
 def _of_array_of_elements(node: Any, rows: Rows) -> list[Rows] | None:
     if isinstance(rows, SparseRows):
-        places = np.arange(rows.size).reshape(rows.shape)
-        return [rows.taken(places[argnum - 2], rows.shape[1:]) for argnum in node.argnums]
+        numbers = np.arange(rows.size).reshape(rows.shape)
+        return [rows.taken(numbers[argnum - 2], rows.shape[1:]) for argnum in node.argnums]
     return [rows[:, argnum - 2] for argnum in node.argnums]
 
 
 def _of_reshape(node: Any, rows: Rows) -> list[Rows] | None:
-    """Pull back through another shape, whose order was not asked for."""
+    """Pull back through a change of shape, in the default order of elements."""
     if len(node.args) != 2 or node.kwargs:
         return None
     shape = _shape_of(node.args[0])
@@ -162,6 +163,6 @@ RULES: Final[dict[Callable[..., Any], Rule]] = {
     **{primitive_vjps[function]: _elementwise for function in _OF_EACH_ELEMENT},
     **{primitive_vjps[function]: rule for function, rule in _BY_ARGUMENTS.items()},
 }
-"""The rules, by what makes autograd's own rule for a primitive: one that was defined anew has none here."""
+"""The rules, by the maker of autograd's own rule for a primitive: a primitive with a user's rule has none here."""
 
 makers_with_arguments.update(primitive_vjps[function] for function in _BY_ARGUMENTS)

@@ -1,13 +1,12 @@
 """How autograd's primitives act on `SparseRows`: a table from primitive to rule, and the rules.
 
-A rule returns None for what it does not know; the rows are made dense then, and the rules for batches apply. Nothing
-here takes an operand that belongs to an outer trace.
+A rule returns None for a call that it does not know; then the rows are made dense, and the rules for batches apply.
+Nothing here takes an operand that belongs to an outer trace.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Final
 
 import autograd.numpy as anp
@@ -16,36 +15,28 @@ from autograd.numpy import numpy_vjps, numpy_wrapper
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import isbox, trace_primitives_map
 
-from .dense import Call, call_order, positions
+from .dense import call_order
+from .rows import positions
 from .sparse_rows import Array, SparseRows
+from .table import Call, RuleTable
 
-Rule = Callable[[Call], Any]
-
-RULES: Final[dict[Callable[..., Any], Rule]] = {}
+RULES: Final = RuleTable()
 """The rules, by primitive."""
 
 
-def _rule(*primitives: Callable[..., Any]) -> Callable[[Rule], Rule]:
-    def enter(rule: Rule) -> Rule:
-        RULES.update(dict.fromkeys(primitives, rule))
-        return rule
-
-    return enter
-
-
-def _constant(call: Call, place: int) -> Array | None:
-    """Return an operand that is a plain array, None for another."""
-    operand = call.args[place]
-    return None if place in call.batched or isbox(operand) else np.asarray(operand)
+def _constant(call: Call, position: int) -> Array | None:
+    """Return an operand if it is a plain array; None otherwise."""
+    operand = call.args[position]
+    return None if position in call.batched or isbox(operand) else np.asarray(operand)
 
 
 def _beside_a_constant(call: Call) -> tuple[int, SparseRows, Array] | None:
-    """Return, of a call with two operands, the place of the rows, the rows and the constant beside them."""
-    ((place, rows), *more) = call.batched.items()
-    constant = _constant(call, 1 - place)
+    """Return, of a call with two operands, the position of the rows, the rows and the constant beside them."""
+    ((position, rows), *more) = call.batched.items()
+    constant = _constant(call, 1 - position)
     if more or constant is None:
         return None
-    return place, rows, constant
+    return position, rows, constant
 
 
 def _raw(call: Call) -> Any:
@@ -60,37 +51,37 @@ def _result_shape(call: Call) -> tuple[int, ...]:
 # ---- elementwise -----------------------------------------------------------------------------------------------------
 
 
-@_rule(anp.divide, anp.multiply, anp.true_divide)
+@RULES.of(anp.divide, anp.multiply, anp.true_divide)
 def _scale(call: Call) -> SparseRows | None:
     operands = _beside_a_constant(call)
     if operands is None:
         return None
-    place, rows, constant = operands
+    position, rows, constant = operands
     shape = _result_shape(call)
-    if (place == 1 and call.fun is not anp.multiply) or math.prod(shape) != rows.size:
+    if (position == 1 and call.fun is not anp.multiply) or math.prod(shape) != rows.size:
         return None
     if constant.ndim:
         constant = np.broadcast_to(constant, shape).reshape(-1)
         constant = constant[rows.index] if rows.size else np.ones(rows.index.shape, constant.dtype)
-    elif isinstance(call.args[1 - place], int | float | complex):
-        constant = call.args[1 - place]  # a Python number is no reason for another dtype
+    elif isinstance(call.args[1 - position], int | float | complex):
+        constant = call.args[1 - position]  # a Python number is no reason for another dtype
     value: Array = _raw(call)(rows.value, constant)
     return rows.with_values(value).like_shape(shape)
 
 
-@_rule(anp.conj, anp.negative, anp.real)
+@RULES.of(anp.conj, anp.negative, anp.real)
 def _unary(call: Call) -> SparseRows:
     rows: SparseRows = call.only
     return rows.like(rows.index, _raw(call)(rows.value))
 
 
-@_rule(numpy_wrapper._astype)
+@RULES.of(numpy_wrapper._astype)
 def _astype(call: Call) -> SparseRows:
     rows: SparseRows = call.only
     return rows.like(rows.index, rows.value.astype(anp.result_type(call.example)))
 
 
-@_rule(anp.add, anp.subtract)
+@RULES.of(anp.add, anp.subtract)
 def _add(call: Call) -> SparseRows | None:
     if len(call.batched) == 1:
         return _add_zeros(call)
@@ -101,7 +92,7 @@ def _add(call: Call) -> SparseRows | None:
 
 
 def _add_zeros(call: Call) -> SparseRows | None:
-    """Broadcast, for which autograd adds zeros."""
+    """Broadcast rows: autograd does so by adding zeros."""
     operands = _beside_a_constant(call)
     if operands is None or call.fun is not anp.add:
         return None
@@ -119,35 +110,35 @@ def _broadcast(rows: SparseRows, shape: tuple[int, ...]) -> SparseRows | None:
     if not rows.size or not size:
         return None
     source = np.broadcast_to(np.arange(rows.size).reshape(rows.shape), shape).reshape(-1)
-    places = np.argsort(source, kind="stable").reshape(rows.size, size // rows.size)
-    return rows.spread(places, np.ones((), rows.dtype), shape)
+    targets = np.argsort(source, kind="stable").reshape(rows.size, size // rows.size)
+    return rows.spread(targets, np.ones(targets.shape[1], rows.dtype), shape)
 
 
-@_rule(trace_primitives_map[np.where])
+@RULES.of(trace_primitives_map[np.where])
 def _where(call: Call) -> SparseRows | None:
     if len(call.args) != 3 or len(call.batched) != 1 or 0 in call.batched:
         return None
-    ((place, rows),) = call.batched.items()
+    ((position, rows),) = call.batched.items()
     assert isinstance(rows, SparseRows)
-    condition, other = _constant(call, 0), _constant(call, 3 - place)
+    condition, other = _constant(call, 0), _constant(call, 3 - position)
     if condition is None or other is None or other.any() or _result_shape(call) != rows.shape or not rows.size:
         return None
-    chosen = np.broadcast_to(condition, rows.shape).reshape(-1)[rows.index].astype(bool) ^ (place == 2)
+    chosen = np.broadcast_to(condition, rows.shape).reshape(-1)[rows.index].astype(bool) ^ (position == 2)
     dtype = anp.result_type(call.example)
     value: Array = np.where(chosen, rows.value, np.zeros((), dtype)).astype(dtype, copy=False)
     return rows.like(rows.index, np.where(rows.index >= 0, value, np.zeros((), dtype)))
 
 
-# ---- shapes and places -----------------------------------------------------------------------------------------------
+# ---- shapes and elements ---------------------------------------------------------------------------------------------
 
 
-@_rule(anp.atleast_1d, anp.atleast_2d, anp.expand_dims, anp.ravel, anp.reshape, anp.squeeze)
+@RULES.of(anp.atleast_1d, anp.atleast_2d, anp.expand_dims, anp.ravel, anp.reshape, anp.squeeze)
 def _reshape(call: Call) -> SparseRows | None:
     rows: SparseRows = call.only
     return rows.like_shape(_result_shape(call)) if call_order(call) in (None, "C") else None
 
 
-@_rule(
+@RULES.of(
     anp.diagonal,
     anp.fliplr,
     anp.flipud,
@@ -164,13 +155,13 @@ def _move(call: Call) -> SparseRows | None:
     return rows.taken(source, _result_shape(call))
 
 
-@_rule(ArrayBox.__getitem__)
+@RULES.of(ArrayBox.__getitem__)
 def _getitem(call: Call) -> SparseRows | None:
     rows: SparseRows = call.only
     return rows.taken(positions(call.args[1], rows.shape), _result_shape(call))
 
 
-@_rule(numpy_vjps.untake)
+@RULES.of(numpy_vjps.untake)
 def _untake(call: Call) -> SparseRows:
     rows: SparseRows = call.only
     shape = call.args[2].shape
@@ -178,16 +169,16 @@ def _untake(call: Call) -> SparseRows:
     return rows.moved(np.broadcast_to(target, rows.shape).reshape(-1), shape)
 
 
-@_rule(numpy_wrapper.concatenate_args)
+@RULES.of(numpy_wrapper.concatenate_args)
 def _concatenate(call: Call) -> SparseRows | None:
     axis, *parts = call.args
     shape = _result_shape(call)
     ends = np.cumsum([anp.shape(part)[axis] for part in parts])[:-1]
     total: SparseRows | None = None
-    for place, target in enumerate(np.split(np.arange(math.prod(shape)).reshape(shape), ends, axis=axis), 1):
-        rows = call.batched.get(place)
+    for position, target in enumerate(np.split(np.arange(math.prod(shape)).reshape(shape), ends, axis=axis), 1):
+        rows = call.batched.get(position)
         if rows is None:
-            constant = _constant(call, place)
+            constant = _constant(call, position)
             if constant is None or constant.any():
                 return None
             continue
@@ -202,7 +193,7 @@ def _concatenate(call: Call) -> SparseRows | None:
     return total.like(total.index, total.value.astype(anp.result_type(call.example), copy=False))
 
 
-@_rule(anp.sum)
+@RULES.of(anp.sum)
 def _sum(call: Call) -> SparseRows | None:
     if len(call.args) > 2 or call.kwargs.keys() - {"axis", "keepdims"}:
         return None
@@ -216,7 +207,7 @@ def _sum(call: Call) -> SparseRows | None:
 # ---- products --------------------------------------------------------------------------------------------------------
 
 
-@_rule(numpy_vjps.dot_adjoint_0)
+@RULES.of(numpy_vjps.dot_adjoint_0)
 def _dot_adjoint_0(call: Call) -> Any:
     """Pull back through ``dot(A, B)`` to A."""
     right = _constant(call, 0)
@@ -225,7 +216,7 @@ def _dot_adjoint_0(call: Call) -> Any:
     return _to_the_left(call, call.batched[1], right, call.args[2][1], call.args[3][1])
 
 
-@_rule(numpy_vjps.dot_adjoint_1)
+@RULES.of(numpy_vjps.dot_adjoint_1)
 def _dot_adjoint_1(call: Call) -> Any:
     """Pull back through ``dot(A, B)`` to B."""
     left = _constant(call, 0)
@@ -242,8 +233,8 @@ def _to_the_left(call: Call, rows: SparseRows, right: Array, ndim: int, other: i
         return rows.times(right.T, dtype)
     if (ndim, other) == (2, 1):
         shape = _result_shape(call)
-        places = np.arange(shape[0] * shape[1]).reshape(shape)
-        return _as_dtype(rows.spread(places, right, shape), dtype)
+        targets = np.arange(shape[0] * shape[1]).reshape(shape)
+        return _as_dtype(rows.spread(targets, right, shape), dtype)
     return None
 
 
@@ -255,8 +246,8 @@ def _to_the_right(call: Call, rows: SparseRows, left: Array, ndim: int, other: i
         return rows.times(left, dtype)
     if (ndim, other) == (1, 2):
         shape = _result_shape(call)
-        places = np.arange(shape[0] * shape[1]).reshape(shape).T
-        return _as_dtype(rows.spread(places, left, shape), dtype)
+        targets = np.arange(shape[0] * shape[1]).reshape(shape).T
+        return _as_dtype(rows.spread(targets, left, shape), dtype)
     return None
 
 
@@ -268,7 +259,7 @@ def _as_dtype(rows: SparseRows | None, dtype: Any) -> SparseRows | None:
     return None if rows is None else rows.like(rows.index, rows.value.astype(dtype, copy=False))
 
 
-@_rule(anp.matmul)
+@RULES.of(anp.matmul)
 def _matmul(call: Call) -> Any:
     """Multiply by a matrix from the right, or make outer products, as the rules of `matmul` do."""
     if call.batched.keys() == {0}:
@@ -285,8 +276,8 @@ def _matmul_left(call: Call, rows: SparseRows, right: Array | None) -> Any:
     if rows.size == right.shape[0] and rows.is_few:
         return rows.times(right, anp.result_type(call.example)).reshape(len(rows), *shape)
     if rows.shape[-1:] == (1,) and rows.size == shape[0] and len(shape) == 2:
-        places = np.arange(shape[0] * shape[1]).reshape(shape)
-        return rows.spread(places, right[0], shape)
+        targets = np.arange(shape[0] * shape[1]).reshape(shape)
+        return rows.spread(targets, right[0], shape)
     return None
 
 
@@ -297,6 +288,6 @@ def _matmul_right(call: Call, rows: SparseRows, left: Array | None) -> Any:
     if rows.size == left.shape[1] and rows.shape[0] == rows.size and rows.is_few:
         return rows.times(left.T, anp.result_type(call.example)).reshape(len(rows), *shape)
     if rows.shape[:1] == (1,) and left.shape[1] == 1 and len(shape) == 2:
-        places = np.arange(shape[0] * shape[1]).reshape(shape).T
-        return rows.spread(places, left[:, 0], shape)
+        targets = np.arange(shape[0] * shape[1]).reshape(shape).T
+        return rows.spread(targets, left[:, 0], shape)
     return None

@@ -1,6 +1,6 @@
 """`SparseRows`: a batch of cotangents of which each row has few elements that are not zero.
 
-What the rows of an identity are, and stay through elementwise functions, shifts, slices and sums: the Jacobian of such
+Rows of an identity are sparse, and stay so through elementwise functions, shifts, slices and sums: the Jacobian of such
 a function is computed in time proportional to the elements that are not zero. Knows arrays alone, no primitives.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 _AT_MOST: Final = 128
-"""Pairs of one row; beyond it the dense form is faster."""
+"""Most pairs of a row; with more, the dense form is faster."""
 
 _UNSORTED: Final = 12
-"""Pairs of one row up to which those of the same element are left beside each other."""
+"""Pairs of a row up to which pairs of the same element are not added up."""
 
 
 class TooLargeError(Exception):
@@ -30,7 +30,7 @@ class SparseRows:
     Parameters
     ----------
     index
-        Shape ``(rows, pairs)``: places in the flattened row, -1 for a pair that is none.
+        Shape ``(rows, pairs)``: positions in the flattened row, -1 for a pair that is none.
     value
         Shape ``(rows, pairs)``; zero where there is no pair.
     shape
@@ -76,19 +76,19 @@ class SparseRows:
         return SparseRows(self.index, self.value, shape, self.limit)
 
     def with_values(self, value: Array) -> SparseRows:
-        """Return rows with other values in the same places."""
+        """Return rows with other values at the same positions."""
         if (self.index < 0).any():
             value = np.where(self.index >= 0, value, np.zeros((), value.dtype))
         return self.like(self.index, value)
 
     def scaled(self, factors: Array) -> SparseRows:
-        """Return rows with each element multiplied by the one of `factors`, which has their shape."""
+        """Return rows with each element multiplied by its factor; `factors` has the shape of a row."""
         if not self.size:
             return self
         return self.with_values(self.value * factors.reshape(-1)[self.index])
 
     def moved(self, target: Array, shape: tuple[int, ...]) -> SparseRows:
-        """Return rows of `shape` with each element where ``target[place]`` says; -1 leaves it out."""
+        """Return rows of `shape` with each element where ``target[element]`` says; -1 leaves it out."""
         if not len(target):
             return self.like(np.full((len(self), 1), -1), np.zeros((len(self), 1), self.dtype), shape)
         index = np.where(self.index >= 0, target[self.index], -1)
@@ -115,12 +115,12 @@ class SparseRows:
             both = both._compacted()
         return both if both.is_worth_it else None
 
-    def spread(self, places: Array, factors: Array, shape: tuple[int, ...]) -> SparseRows | None:
-        """Return rows of `shape` with, for each pair, several: at ``places[element]``, times `factors`."""
-        several = places.shape[1]
+    def spread(self, targets: Array, factors: Array, shape: tuple[int, ...]) -> SparseRows | None:
+        """Return rows of `shape` in which a pair becomes several at ``targets[element]``; None for too many."""
+        several = targets.shape[1]
         if self.pairs * several > min(_AT_MOST, math.prod(shape) // 4):
             return None
-        index = np.where(self.index[:, :, None] >= 0, places[self.index], -1)
+        index = np.where(self.index[:, :, None] >= 0, targets[self.index], -1)
         value = self.value[:, :, None] * factors
         if (self.index < 0).any():
             value = np.where(index >= 0, value, np.zeros((), value.dtype))
@@ -135,14 +135,14 @@ class SparseRows:
         first = np.ones(index.shape, bool)
         first[:, 1:] = index[:, 1:] != index[:, :-1]
         first &= index >= 0
-        place = np.cumsum(first, axis=1) - 1
-        pairs = max(1, int(place.max(initial=-1)) + 1)
+        pair = np.cumsum(first, axis=1) - 1
+        pairs = max(1, int(pair.max(initial=-1)) + 1)
         there = index >= 0
         row = np.nonzero(there)[0]
         new_index = np.full((len(self), pairs), -1)
         new_value = np.zeros((len(self), pairs), value.dtype)
-        new_index[row, place[there]] = index[there]
-        np.add.at(new_value, (row, place[there]), value[there])
+        new_index[row, pair[there]] = index[there]
+        np.add.at(new_value, (row, pair[there]), value[there])
         return self.like(new_index, new_value)
 
     # ---- arrays from these -----------------------------------------------------------------------------------------
@@ -158,18 +158,18 @@ class SparseRows:
         return self.pairs <= max(2, self.size // 16)
 
     def check_size(self, columns: int) -> None:
-        """Make sure that a dense array of so many columns may be made.
+        """Refuse a dense array of so many columns that is larger than the limit.
 
         Raises
         ------
         TooLargeError
-            If it may not.
+            If it is larger.
         """
         if self.limit is not None and len(self) * columns > self.limit:
             raise TooLargeError
 
     def dense(self) -> Array:
-        """Return the rows as an array, if it may be made."""
+        """Return the rows as an array, if that is not larger than the limit."""
         self.check_size(self.size)
         return self.to_array()
 
@@ -179,10 +179,10 @@ class SparseRows:
         if not self.size:
             return result.reshape(len(self), *self.shape)
         flat = result.reshape(-1)
-        places = np.maximum(self.index, 0) + np.arange(0, flat.size, self.size)[:, None]
-        flat[places[:, 0]] = self.value[:, 0]
+        flat_index = np.maximum(self.index, 0) + np.arange(0, flat.size, self.size)[:, None]
+        flat[flat_index[:, 0]] = self.value[:, 0]
         for pair in range(1, self.pairs):
-            flat[places[:, pair]] += self.value[:, pair]
+            flat[flat_index[:, pair]] += self.value[:, pair]
         return result.reshape(len(self), *self.shape)
 
     def times(self, matrix: Array, dtype: Any) -> Array:

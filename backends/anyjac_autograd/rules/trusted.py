@@ -1,8 +1,8 @@
 """Which derivative rules may be given a whole batch of cotangents at once.
 
 A rule that was written for one cotangent may branch on it, convert it to a number or hand it to foreign code, and a
-batch would then give a wrong derivative without an error. autograd's own rules were read for that; whatever comes
-from elsewhere is given one cotangent at a time.
+batch would then give a wrong derivative without an error. autograd's own rules were read for that; rules from
+elsewhere are given one cotangent at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _known: weakref.WeakKeyDictionary[Callable[..., Any], bool] = weakref.WeakKeyDic
 
 
 def takes_batches(maker: Callable[..., Any]) -> bool:
-    """Tell whether the rule that `maker`, registered with autograd, makes may be given a batch."""
+    """Return whether the rule of a `maker` that is registered with autograd may be given a batch."""
     known = _known.get(maker)
     if known is None:
         known = _known[maker] = all(_was_read(function) for function in _within(maker, set()))
@@ -35,7 +35,7 @@ def _was_read(function: Callable[..., Any]) -> bool:
 
 
 def _within(value: Any, seen: set[int]) -> Iterator[Callable[..., Any]]:
-    """Yield all functions that `value` is made of: what a closure, a partial or a container holds."""
+    """Yield all functions in `value`: those that a closure, a partial or a container holds."""
     if id(value) in seen:
         return
     seen.add(id(value))

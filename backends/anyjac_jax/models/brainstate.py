@@ -1,9 +1,9 @@
 """BrainState as a library of models: its nodes, by the paths to their states, and the `State` by itself.
 
 While a function runs, its values stand in the states. A state that a call reads or writes is announced to the
-transformations of BrainState around it, and counts as made in the trace where its value is shown, so that it may be
-written there. BrainState tells its transformations of each state that is read or written; a call of ours listens too,
-so that states take part in it whether they were named or not.
+transformations of BrainState around the call, and counts as made in the trace of the value shown, so that the state may
+be written there. BrainState tells its transformations of each state that is read or written; a call of ours listens
+too, so that states take part whether they were named or not.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BrainStateModels(ModelLibrary):
 
 
 def _is_invalid(state: State[Any]) -> bool:
-    """Tell whether a state was made in a trace that has ended, so that it has no value until it is given one."""
+    """Return whether a state has no value, since the trace that made it has ended."""
     return state._value is _INVALIDATED_TRACE_VALUE
 
 
@@ -79,7 +79,7 @@ class StateHolder(Holder):
 
     def announce(self, *, running: bool) -> None:
         stack = TRACE_CONTEXT.state_stack
-        ours = [place for place, trace in enumerate(stack) if isinstance(trace, _Watch)]
+        ours = [position for position, trace in enumerate(stack) if isinstance(trace, _Watch)]
         for trace in stack[self.anchor.stack_level : ours[-1] if running and ours else None]:
             trace.read_its_value(self.anchor)
 
@@ -99,7 +99,7 @@ class StateHolder(Holder):
 
 
 class StateSession(Session):
-    """Lets the code of the current trace write the states that are shown in it, and finds those that it uses."""
+    """Shows states so that the code of a call may write them, and finds the states that the code uses."""
 
     def __init__(self) -> None:
         self._made_in: dict[int, tuple[State[Any], Any]] = {}
@@ -138,7 +138,7 @@ class _Watch(StateTraceStack[Any]):
         self._refused: dict[int, tuple[State[Any], Any]] = {}
 
     def begin(self) -> None:
-        """Be told from now on, after those that are there."""
+        """Join the transformations of BrainState, as the innermost."""
         TRACE_CONTEXT.state_stack.append(self)
         TRACE_CONTEXT.new_state_catcher.append(_Catcher(self))
 
@@ -155,7 +155,7 @@ class _Watch(StateTraceStack[Any]):
         self.read_its_value(state)
 
     def meet_new(self, state: State[Any]) -> None:
-        """Have a state adopted that was just made, but in a trace within this one, which looks after its own."""
+        """Have a new state adopted, unless a trace within this one made it, which looks after its own."""
         self._made[id(state)] = state
         if TRACE_CONTEXT.state_stack[-1] is self:
             self._adopt(_holder(state), created=True)
@@ -166,7 +166,7 @@ class _Watch(StateTraceStack[Any]):
         stack[:] = [other for other in stack if other is not self]
         catchers[:] = [other for other in catchers if not (isinstance(other, _Catcher) and other.watch is self)]
         for key, state in list(self._made.items()):
-            # As if it had been made outside, so that others are told of it later.
+            # As if it had been made outside, so that later calls are told of the state.
             state.decrease_stack_level()  # type: ignore[no-untyped-call]
             if is_traced(state._value):
                 state._invalidate_trace_value()
@@ -184,12 +184,12 @@ class _Watch(StateTraceStack[Any]):
 
 
 class _Catcher(NewStateCatcher):
-    """Passes on each state that is made; its watch does not keep it, so that both are let go at the end of a call."""
+    """Passes each new state on to a watch, which does not refer back, so that both are freed when a call ends."""
 
     def __init__(self, watch: _Watch):
         super().__init__("anyjac")
         self.watch = watch
 
     def append(self, state: State[Any]) -> None:
-        """Pass it on."""
+        """Pass a new state on."""
         self.watch.meet_new(state)

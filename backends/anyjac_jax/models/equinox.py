@@ -1,7 +1,7 @@
 """Equinox as a library of models: its modules are pytrees of JAX, to be differentiated as arguments.
 
 Of a module, arrays of floating or complex dtype are differentiated, as by `equinox.filter_grad`, and all else is not.
-Its arrays cannot be replaced, so that there is no place in it for a Variable.
+Its arrays cannot be replaced, so that it has no slot for a Variable.
 """
 
 from __future__ import annotations

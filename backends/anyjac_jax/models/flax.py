@@ -18,7 +18,7 @@ from flax.errors import TraceContextError
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import NotSupportedError
 
-from .nnx_objects import SETTINGS, Kept, KeptObject, KeptVariable, Place, arrays_of, is_part, objects_in, path_of
+from .nnx_objects import SETTINGS, Keeper, ObjectKeeper, Slot, VariableKeeper, arrays_of, is_part, objects_in, path_of
 from .traces import in_same_traces
 
 
@@ -126,31 +126,31 @@ class _ArrayHolder(Holder):
 
 
 class _Session(Session):
-    """Lets the code of the current trace write and change what is shown in it, and puts back what is no value."""
+    """Lets the code of a call change the objects that are shown to it, and undoes all changes but those of values."""
 
     def __init__(self) -> None:
-        self._variables: dict[int, KeptVariable] = {}
-        self._objects: dict[int, KeptObject] = {}
-        self._attributes: set[Place] = set()
-        self._trees: dict[Place, tuple[list[Any], Any]] = {}
+        self._variables: dict[int, VariableKeeper] = {}
+        self._objects: dict[int, ObjectKeeper] = {}
+        self._attributes: set[Slot] = set()
+        self._trees: dict[Slot, tuple[list[Any], Any]] = {}
 
     def attach(self, model: object) -> None:
         assert isinstance(model, nnx.Pytree)
         for obj in objects_in(model):
             if id(obj) not in self._objects:
-                kept = self._objects[id(obj)] = KeptObject(obj, model)
+                kept = self._objects[id(obj)] = ObjectKeeper(obj, model)
                 kept.begin()
 
     def show(self, holder: Holder, value: Any) -> None:
         anchor = holder.anchor
-        place = id(anchor), holder.slot
+        slot = id(anchor), holder.slot
         if not isinstance(anchor, nnx.Variable):
-            self._attributes.add(place)
+            self._attributes.add(slot)
         elif id(anchor) not in self._variables:
-            kept = self._variables[id(anchor)] = KeptVariable(anchor)
+            kept = self._variables[id(anchor)] = VariableKeeper(anchor)
             kept.begin()
         if not isinstance(value, jax.Array):
-            self._trees[place] = jax.tree.flatten(value)
+            self._trees[slot] = jax.tree.flatten(value)
         holder.put(value)
 
     def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
@@ -162,7 +162,7 @@ class _Session(Session):
         return bool(tree != shown[1]) or any(leaf is not was for leaf, was in zip(leaves, shown[0], strict=True))
 
     def end(self) -> str | None:
-        kept: Sequence[Kept] = (*self._objects.values(), *self._variables.values())
+        kept: Sequence[Keeper] = (*self._objects.values(), *self._variables.values())
         try:
             changes = [done for done in (each.changed(self._attributes) for each in kept) if done is not None]
         finally:

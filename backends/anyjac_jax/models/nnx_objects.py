@@ -1,8 +1,8 @@
-"""Objects of Flax NNX while a call shows other values in them: what they were before, and are again afterwards.
+"""Objects of Flax NNX while a call shows other values in them: kept before the call, and restored after it.
 
-NNX lets an object be changed, or handed to its transformations, by code of the trace that it was made in alone; and its
-transformations give the objects that they were handed new attributes, which count as made in the trace of the call. So
-an object counts as made in that trace for as long as the call runs, and then has the very attributes that it had.
+NNX lets an object be changed, or handed to its transformations, by code of the object's own trace alone; and the
+transformations give objects new attributes, which count as made in the trace of the call. So an object counts as made
+in that trace while the call runs, and has its former attributes again afterwards.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ import numpy as np
 from flax import nnx
 from flax.nnx.tracers import TraceState
 
-Place = tuple[int, Hashable]
+Slot = tuple[int, Hashable]
 """An object, by its identity, and the name of an attribute."""
 
 _STATE: Final = "_pytree__state"
 """The attribute in which NNX keeps the trace that an object was made in."""
 
 _KINDS: Final = "_pytree__nodes"
-"""The attribute in which NNX keeps what the others hold; it changes when there is a new one."""
+"""The attribute in which NNX keeps the kinds of all others; it changes with each new attribute."""
 
 SETTINGS: Final = (str, int, float, type(None), type, FunctionType)
-"""Types of most of what is in an object and can hold no array; NNX's own answer takes longer for them."""
+"""Types of most attributes that can hold no array, looked up since NNX's own answer takes longer."""
 
 _OF_NNX: Final = frozenset({_STATE, _KINDS})
 
 
 def path_of(steps: tuple[Any, ...]) -> str:
-    """Return where something is in a model, as Python would reach it."""
+    """Return the path to an object in a model, as Python would write it."""
     return "".join(f".{step}" if isinstance(step, str) else f"[{step!r}]" for step in steps).removeprefix(".")
 
 
 def is_part(value: object) -> bool:
-    """Tell whether something is an object or a Variable of NNX, and not a container of them."""
+    """Return whether a value is an object or a Variable of NNX, and not a container of them."""
     return isinstance(value, (nnx.Pytree, nnx.Variable))
 
 
 def objects_in(model: nnx.Pytree) -> list[nnx.Pytree]:
-    """Return an object and all that are in it, each once."""
+    """Return an object and all objects in it, each once."""
     found: dict[int, nnx.Pytree] = {}
     waiting = [model]
     while waiting:
@@ -74,7 +74,7 @@ def arrays_of(obj: nnx.Pytree) -> Iterator[tuple[str | int, str]]:
 
 
 def _is_data(obj: nnx.Pytree, name: str) -> bool:
-    """Tell whether an attribute is one that NNX takes for data, and not for a setting."""
+    """Return whether NNX takes an attribute for data, and not for a setting."""
     return not obj._pytree__is_pytree or bool(vars(obj).get(_KINDS, {}).get(name, False))
 
 
@@ -96,21 +96,21 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc")
 
 
-class Kept(Protocol):
-    """Something of NNX that counts as made in the current trace from `begin` to `restore`."""
+class Keeper(Protocol):
+    """Keeps a part of NNX, which counts as made in the current trace from `begin` to `restore`."""
 
     def begin(self) -> None:
-        """Let it count as made here."""
+        """Let the part count as made in the current trace."""
 
-    def changed(self, others: Container[Place]) -> str | None:
-        """Return what was done to it, as words for a message, but for the attributes that `others` look after."""
+    def changed(self, others: Container[Slot]) -> str | None:
+        """Return a phrase on changes of the part, but for those of the attributes `others`; None without changes."""
 
     def restore(self) -> None:
-        """Give it what it had; may be repeated."""
+        """Restore the part; may be repeated."""
 
 
-class KeptObject:
-    """The attributes of an object, of which no value is put back elsewhere."""
+class ObjectKeeper:
+    """Keeps the attributes of an object."""
 
     def __init__(self, obj: nnx.Pytree, model: nnx.Pytree):
         self._obj = obj
@@ -120,11 +120,11 @@ class KeptObject:
 
     def begin(self) -> None:
         state = self._before.get(_STATE)
-        if state is not None:  # not changed itself, for a copy of the object may share it
+        if state is not None:  # a new one, for a copy of the object may share the old
             self._shown[_STATE] = type(state)(state.initializing, state.is_setup)
             vars(self._obj).update(self._shown)
 
-    def changed(self, others: Container[Place]) -> str | None:
+    def changed(self, others: Container[Slot]) -> str | None:
         names = [name for name in _changed(self._shown, vars(self._obj)) if (id(self._obj), name) not in others]
         if not names:
             return None
@@ -139,8 +139,8 @@ class KeptObject:
         now.update(self._before)
 
 
-class KeptVariable:
-    """All of a Variable but its value."""
+class VariableKeeper:
+    """Keeps all of a Variable but its value."""
 
     def __init__(self, variable: nnx.Variable[Any]):
         self._variable = variable
@@ -151,7 +151,7 @@ class KeptVariable:
     def begin(self) -> None:
         object.__setattr__(self._variable, "_trace_state", TraceState())  # type: ignore[no-untyped-call]
 
-    def changed(self, others: Container[Place]) -> str | None:
+    def changed(self, others: Container[Slot]) -> str | None:
         names = _changed(self._before, self._variable._var_metadata)
         return f"set the metadata {', '.join(map(repr, names))} of a {type(self._variable).__name__}" if names else None
 
@@ -167,15 +167,16 @@ _MISSING: Final = object()
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the names of what is another now, or new, or gone."""
+    """Return the names of attributes that are replaced, new or gone."""
     others = [name for name, value in now.items() if before.get(name, _MISSING) is not value]
     others += [name for name in before if name not in now]
     return [name for name in others if not _same(before.get(name, _MISSING), now.get(name, _MISSING))]
 
 
 def _same(before: Any, now: Any) -> bool:
-    """Tell whether two things are equal, or the same where they are arrays, objects or Variables of NNX."""
-    with contextlib.suppress(Exception):  # they may be anything
+    """Return whether two values are equal, or the same where they are arrays, objects or Variables of NNX."""
+    # They are of any class, whose `==` may raise anything; then they count as changed, which is refused.
+    with contextlib.suppress(Exception):
         (leaves, tree), (others, other) = (_flat(before), _flat(now))
         return bool(tree == other) and all(map(_same_leaf, leaves, others))
     return False

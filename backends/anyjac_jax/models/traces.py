@@ -8,15 +8,15 @@ import jax
 
 
 def is_traced(tree: Any) -> bool:
-    """Tell whether any leaf of a pytree is traced."""
+    """Return whether any leaf of a pytree is traced."""
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def in_same_traces(old: Any, new: Any) -> bool:
-    """Tell whether all that is traced in `new` belongs to traces that `old` holds tracers of too.
+    """Return whether all tracers in `new` belong to traces of which `old` holds tracers too.
 
-    Then whoever has put tracers into the place of `old`, and takes them out again when the trace ends, will do so with
-    `new`.
+    Then whoever has put the tracers of `old` there, and takes them out again when the trace ends, will do so with those
+    of `new`.
     """
     return _traces_of(new) <= _traces_of(old)
 

@@ -1,7 +1,7 @@
-"""Batch normalisation by operators that are seen, for where its kernels would lose their running statistics.
+"""Batch normalisation by operators that modes see, for cases in which the kernels would lose the running statistics.
 
-The kernels write those without telling the versions of their tensors, take none that are differentiated, and know
-nothing of graphs that are recorded or of transforms.
+The kernels write statistics without counting up versions, take none that are differentiated, and know neither recorded
+graphs nor transforms.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from anyjac_plugins import Array
 from ..torch_func import mapped_levels
 
 Replace = Callable[[Array, Array], None]
-"""Shows another tensor in the place of one that is shown."""
+"""Shows the second tensor instead of the first."""
 
 
 def with_fixed_statistics(
     input: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> Array:
-    """Return what `torch.nn.functional.batch_norm` does of statistics that are differentiated."""
+    """Return `torch.nn.functional.batch_norm` with given statistics, which may be differentiated."""
     shape = [-1 if axis == 1 else 1 for axis in range(input.ndim)]
     scale = torch.rsqrt(var + eps) * (1 if weight is None else weight)
     result = (input - mean.view(shape)) * scale.view(shape)
@@ -39,10 +39,10 @@ def with_statistics_of_batch(
     eps: float,
     replace: Replace,
 ) -> Array:
-    """Return what `torch.nn.functional.batch_norm` does in training, and move the running statistics.
+    """Return `torch.nn.functional.batch_norm` in training, and update the running statistics.
 
-    They are differentiated through where they are differentiated; what was seen of the input is a constant, as it is
-    to the kernels.
+    Derivatives go through statistics that are differentiated; mean and variance of the input are constants in the
+    update, as in the kernels.
     """
     result = functional.batch_norm(input, None, None, weight, bias, True, momentum, eps)
     others = [axis for axis in range(input.ndim) if axis != 1]

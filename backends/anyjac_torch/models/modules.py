@@ -14,18 +14,18 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.autograd.grad_mode import _unsafe_preserve_version_counter as _version_kept
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from anyjac_plugins import Holder, ModelLibrary, Session, hookimpl
 from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedError, VariableWriteError
 
-from ..graphs import AccumulateGrad, nodes_behind
+from ..graphs import nodes_behind
 from ..modes import is_recording
-from ..torch_func import is_wrapped, layers
+from ..private import AccumulateGrad, is_wrapped, version_kept, without_overrides
+from ..torch_func import layers
 from ..writes import same
 from .parametrizations import OwnCache
-from .redirect import Redirect, Unversioned
+from .redirect import Redirect, UnversionedWrite
 
 _Dict = dict[str, "torch.Tensor | None"]
 
@@ -43,21 +43,21 @@ class TorchModels(ModelLibrary):
         if not isinstance(obj, torch.nn.Parameter):
             return None
         _refuse_unready(obj, "the parameter")
-        known = _known_place(obj)
+        known = _known_slot(obj)
         if known is not None:
-            return _Place(*known)
+            return _ModuleSlot(*known)
         if not obj.requires_grad:
             raise InputTypeError(
                 "grad_vars has a torch.nn.Parameter that requires no gradient, and of which the module is not known; "
                 "name it by its module, as anyjac.variables(module) does"
             )
-        return _Alone(obj)
+        return _LoneParameter(obj)
 
     def holders(self, obj: object) -> Mapping[str, Holder] | None:
         if not isinstance(obj, torch.nn.Module):
             return None
         found: dict[str, Holder] = {}
-        known: dict[int, _Place] = {}
+        known: dict[int, _ModuleSlot] = {}
         for prefix, module in obj.named_modules():
             if isinstance(module, torch.jit.ScriptModule):
                 raise NotSupportedError(
@@ -69,45 +69,45 @@ class TorchModels(ModelLibrary):
                     continue
                 path = f"{prefix}.{name}" if prefix else name
                 _refuse_unready(tensor, path)
-                place = known.get(id(tensor))
-                if place is None:
-                    place = found[path] = known[id(tensor)] = _Place(*_first_place(tensor, module, name))
-                place.add((module, name))
+                slot = known.get(id(tensor))
+                if slot is None:
+                    slot = found[path] = known[id(tensor)] = _ModuleSlot(*_first_slot(tensor, module, name))
+                slot.add((module, name))
         return found
 
     def session(self) -> Session:
         return _Session()
 
 
-_places: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.nn.Module], str]] = {}
-"""Where each parameter was found first, by its identity: that place is its one Variable from then on."""
+_first_slots: dict[int, tuple[weakref.ref[torch.Tensor], weakref.ref[torch.nn.Module], str]] = {}
+"""The slot where each parameter was found first, by its identity: the parameter's Variable from then on."""
 
 _shown_by: dict[int, _TensorHolder] = {}
-"""What shows another tensor in place of a user's own one now, by the identity of that."""
+"""The holders that now show other tensors instead of the user's own, by the identities of the latter."""
 
 
-def _known_place(tensor: torch.Tensor) -> tuple[torch.nn.Module, str] | None:
-    found = _places.get(id(tensor))
+def _known_slot(tensor: torch.Tensor) -> tuple[torch.nn.Module, str] | None:
+    found = _first_slots.get(id(tensor))
     module = None if found is None or found[0]() is not tensor else found[1]()
     if found is None or module is None or _tensor_at((module, found[2])) is not tensor:
         return None
     return module, found[2]
 
 
-def _first_place(tensor: torch.Tensor, module: torch.nn.Module, name: str) -> tuple[torch.nn.Module, str]:
-    known = _known_place(tensor)
+def _first_slot(tensor: torch.Tensor, module: torch.nn.Module, name: str) -> tuple[torch.nn.Module, str]:
+    known = _known_slot(tensor)
     if known is not None:
         return known
     if isinstance(tensor, torch.nn.Parameter):
         forget = partial(_forget, id(tensor))
-        _places[id(tensor)] = weakref.ref(tensor, forget), weakref.ref(module), name
+        _first_slots[id(tensor)] = weakref.ref(tensor, forget), weakref.ref(module), name
     return module, name
 
 
 def _forget(identity: int, reference: object) -> None:
-    found = _places.get(identity)
+    found = _first_slots.get(identity)
     if found is not None and found[0] is reference:
-        del _places[identity]
+        del _first_slots[identity]
 
 
 def _refuse_unready(tensor: torch.Tensor, where: str) -> None:
@@ -116,14 +116,14 @@ def _refuse_unready(tensor: torch.Tensor, where: str) -> None:
 
 
 class _TensorHolder(Holder):
-    """What holders of tensors have in common.
+    """Base of the holders of tensors.
 
     Attributes
     ----------
     original
         The user's own tensor, while another one is shown; None at other times.
     keeps_version
-        Whether batch normalisation writes its statistics there, which PyTorch's own graphs are not to be told of.
+        Whether batch normalisation writes its statistics there, without counting up a version for PyTorch's graphs.
     """
 
     backend = "torch"
@@ -133,7 +133,7 @@ class _TensorHolder(Holder):
     @property
     def trainable(self) -> bool:
         tensor = self.content() if self.original is None else self.original
-        with torch._C.DisableTorchFunction():
+        with without_overrides():
             return isinstance(tensor, torch.nn.Parameter) and tensor.requires_grad
 
     def value(self, content: Any) -> Any:
@@ -144,7 +144,7 @@ class _TensorHolder(Holder):
 
     def has_moved(self, content: Any, kept: Any) -> bool:
         """Compare: `torch.utils.checkpoint` runs a module again in the pass back, past all that it is shown."""
-        with torch._C.DisableTorchFunction():
+        with without_overrides():
             return not (is_recording() or is_wrapped(content) or is_wrapped(kept) or same(content, kept))
 
     def stored(self, content: Any, value: Any) -> Any:
@@ -157,12 +157,12 @@ class _TensorHolder(Holder):
             is_parameter = isinstance(content, torch.nn.Parameter)
             return torch.nn.Parameter(value, content.requires_grad) if is_parameter else value
         keeps_version = self.keeps_version and not content.is_inference()  # which has none
-        with torch.no_grad(), _version_kept(content) if keeps_version else contextlib.nullcontext():
+        with torch.no_grad(), version_kept(content) if keeps_version else contextlib.nullcontext():
             content.copy_(value)
         return content
 
     def begin(self) -> None:
-        """Take note of what is held, before something else is."""
+        """Take note of the user's own tensor, before another is shown."""
         content = self.content()
         if _shown_by.setdefault(id(content), self) is not self:
             raise InputValueError(
@@ -172,7 +172,7 @@ class _TensorHolder(Holder):
         self.original = content
 
     def finish(self) -> None:
-        """Forget it, when it is held again."""
+        """Forget the user's own tensor, when it is held again."""
         if self.original is not None and _shown_by.get(id(self.original)) is self:
             del _shown_by[id(self.original)]
         self.original = None
@@ -181,8 +181,8 @@ class _TensorHolder(Holder):
 _Name = tuple[torch.nn.Module, str]
 
 
-class _Place(_TensorHolder):
-    """A parameter or buffer by its module and name; those that share a tensor are one holder."""
+class _ModuleSlot(_TensorHolder):
+    """A parameter or buffer by its module and name; slots that share a tensor are one holder."""
 
     def __init__(self, module: torch.nn.Module, name: str):
         self.anchor = module
@@ -198,12 +198,12 @@ class _Place(_TensorHolder):
         return self.anchor, self.slot
 
     def merge(self, other: Holder) -> None:
-        assert isinstance(other, _Place)
+        assert isinstance(other, _ModuleSlot)
         for name in other.others:
             self.add(name)
 
     def add(self, name: _Name) -> None:
-        """Take note of another place where its tensor stands."""
+        """Take note of another slot that has the tensor."""
         known = ((id(module), there) for module, there in (self.name, *self.others))
         if (id(name[0]), name[1]) not in known:
             self.others += (name,)
@@ -237,8 +237,8 @@ def _dict_with(module: torch.nn.Module, name: str) -> _Dict:
     return parameters if name in parameters else module._buffers
 
 
-class _Alone(_TensorHolder):
-    """A parameter that is known by itself; operators that are called with it get what is shown."""
+class _LoneParameter(_TensorHolder):
+    """A parameter whose module is not known; operators that are called with it get the tensor shown instead."""
 
     def __init__(self, parameter: torch.nn.Parameter):
         self.anchor = parameter
@@ -261,7 +261,7 @@ class _Alone(_TensorHolder):
 
 
 class _Session(Session):
-    """Shows tensors to modules; operators that get one of those that are replaced are given what is shown."""
+    """Shows tensors to modules, and redirects operators that are called with replaced tensors."""
 
     def __init__(self) -> None:
         self._holders: dict[int, _TensorHolder] = {}
@@ -275,7 +275,7 @@ class _Session(Session):
         assert isinstance(model, torch.nn.Module)
         for prefix, module in model.named_modules():
             self._modules += [(prefix, names, dict(names)) for names in (module._parameters, module._buffers)]
-            if isinstance(module, torch.nn.RNNBase):  # which keeps a list of what it has found in its dicts
+            if isinstance(module, torch.nn.RNNBase):  # which keeps lists of its weights besides its dicts
                 self._weights.append((module, {name: getattr(module, name) for name in _RNN_LISTS}))
 
     def show(self, holder: Holder, value: Any) -> None:
@@ -289,25 +289,25 @@ class _Session(Session):
         holder.put(value)
         self._holders[id(value)] = holder
         self._redirect.to(holder.original, value)
-        self._redirect.to(before, value)  # which is what an outer call shows, if it is another
+        self._redirect.to(before, value)  # an outer call may show another tensor
 
     def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
-        """Tell what the redirection knows, and compare where nobody can know."""
+        """Return whether the redirection knows of a write; compare the numbers where nobody can know."""
         assert isinstance(holder, _TensorHolder)
         how = self._redirect.noted(value)
-        if how is Unversioned.STATISTICS:
+        if how is UnversionedWrite.STATISTICS:
             holder.keeps_version = True
-        if how is Unversioned.STATISTICS or how is Unversioned.DATA:
+        if how is UnversionedWrite.STATISTICS or how is UnversionedWrite.DATA:
             return True
         if how is None and not _is_trained(holder):
             return False
         if is_recording() or is_wrapped(value) or is_wrapped(before):
             return False
-        with torch._C.DisableTorchFunction():
+        with without_overrides():
             return value._version == 0 and not same(before, value)
 
     def check(self, outputs: list[Any]) -> None:
-        with torch._C.DisableTorchFunction():
+        with without_overrides():
             if _reaches(outputs, self._redirect.differentiated()):
                 raise NotSupportedError(
                     "the function uses a parameter that it differentiates in a way that goes past PyTorch's operators, "
@@ -329,7 +329,7 @@ class _Session(Session):
 
 
 def _put_instead(holders: dict[int, _TensorHolder], shown: torch.Tensor, new: torch.Tensor) -> bool:
-    """Put a tensor where another one is shown, if there is such a place."""
+    """Put a tensor into the slot in which another is shown; return whether there is such a slot."""
     holder = holders.get(id(shown))
     if holder is None:
         return False
@@ -339,15 +339,15 @@ def _put_instead(holders: dict[int, _TensorHolder], shown: torch.Tensor, new: to
 
 
 def _is_trained(holder: _TensorHolder) -> bool:
-    """Tell whether a place is a buffer that kernels may write, which scripts call past all redirection."""
-    return isinstance(holder, _Place) and holder.name[1] in holder.name[0]._buffers and holder.name[0].training
+    """Return whether a slot holds a buffer in training, which kernels in scripts may write past all redirection."""
+    return isinstance(holder, _ModuleSlot) and holder.name[1] in holder.name[0]._buffers and holder.name[0].training
 
 
 _RNN_LISTS = ("_flat_weights", "_flat_weight_refs")
 
 
 def _put_names_back(prefix: str, names: Any, before: _Dict) -> str | None:
-    """Undo that a module was given other names, or None, and return what was done; tensors are put back elsewhere."""
+    """Undo changes of a module's names, and return a phrase on them; tensors are put back elsewhere."""
     done = None
     for name in [name for name in names if name not in before]:
         del names[name]
@@ -366,7 +366,7 @@ def _put_names_back(prefix: str, names: Any, before: _Dict) -> str | None:
 
 
 def _reaches(outputs: Sequence[Any], tensors: Sequence[torch.Tensor]) -> bool:
-    """Tell whether outputs depend on any of some leaves, past the transforms of `torch.func` around them too."""
+    """Return whether outputs depend on any of some leaves, past the transforms of `torch.func` around them too."""
     wanted = set(map(id, tensors))
     if not wanted:
         return False

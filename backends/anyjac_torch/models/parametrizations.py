@@ -1,7 +1,6 @@
 """The cache of `torch.nn.utils.parametrize.cached`, apart for each running call.
 
-What a call computes of its parameters belongs to its graph, which ends with it, and what was computed around it belongs
-to none of its own.
+Tensors that a call computes of its parameters belong to the graph of that call, and are of no use around it.
 """
 
 from __future__ import annotations
@@ -9,41 +8,42 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-from torch.nn.utils import parametrize
+from .. import private
 
-_Known = dict[tuple[int, str], Any]
+_Cache = dict[tuple[int, str], Any]
 
-_of_call: ContextVar[_Known | None] = ContextVar("anyjac_parametrizations", default=None)
-"""What the innermost running call has computed; None outside all calls."""
+_of_call: ContextVar[_Cache | None] = ContextVar("anyjac_parametrizations", default=None)
+"""The cache of the innermost running call; None outside all calls."""
 
 
 class OwnCache:
-    """What one call has computed, from `begin` to `end`; both may be repeated."""
+    """The cache of one call, from `begin` to `end`; both may be repeated."""
 
     def __init__(self) -> None:
         self._begun = False
-        self._around: _Known | None = None
+        self._around: _Cache | None = None
 
     def begin(self) -> None:
-        """Use it in the place of what was computed around the call, if PyTorch keeps anything now."""
-        if self._begun or not parametrize._cache_enabled:
+        """Use this cache instead of that around the call, if PyTorch caches now."""
+        if self._begun or not private.parametrizations_are_cached():
             return
-        if not isinstance(parametrize._cache, _CacheByCall):
-            parametrize._cache = _CacheByCall(parametrize._cache)
+        cache = private.parametrization_cache()
+        if not isinstance(cache, _CacheByCall):
+            private.set_parametrization_cache(_CacheByCall(cache))
         self._around = _of_call.get()
         self._begun = True
         _of_call.set({})
 
     def end(self) -> None:
-        """Use what was used before again."""
+        """Use the cache around the call again."""
         if self._begun:
             _of_call.set(self._around)
         self._begun = False
         self._around = None
 
 
-class _CacheByCall(_Known):
-    """What PyTorch takes for its cache, and leaves with the outermost ``cached()``."""
+class _CacheByCall(_Cache):
+    """The dict that PyTorch takes for its cache until the outermost ``cached()`` ends."""
 
     def get(self, key: tuple[int, str], default: Any = None) -> Any:
         known = _of_call.get()

@@ -1,7 +1,7 @@
-"""Operators that are called with a tensor that is replaced, and are given what stands for it.
+"""Redirection of operators: called with a tensor that is replaced, they are given the tensor that is shown instead.
 
-Also what is written to that in ways that no version tells: by the kernels of batch normalisation, by assignments to
-``.data``, and by way of memory that the function has asked for. Knows tensors alone.
+Also notes writes to tensors that are shown where no version counts them: by the kernels of batch normalisation, by
+assignments to ``.data``, and through memory that the function has asked for. Knows tensors alone.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from enum import Enum, auto
 from typing import Any, Final
 
 import torch
-from torch import overrides
 from torch.autograd import forward_ad
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array
 
+from .. import private
 from ..embeddings import WHERE_SPARSE, with_dense_gradient
 from ..modes import is_recording
 from ..past_operators import ASSIGN_DATA
@@ -25,14 +25,12 @@ from ..torch_func import is_transformed
 from ..writes import memories
 from . import batch_norm
 
-_modes: Any = overrides
-
 READ_DATA: Final[Any] = torch.Tensor.data.__get__  # type: ignore[attr-defined]
-"""What modes are asked for where ``.data`` of a tensor is read; not the same object each time, but equal."""
+"""The function that modes see where ``.data`` of a tensor is read; a new object each time, but equal."""
 
 
-class Unversioned(Enum):
-    """How a tensor may have been written though its version tells nothing."""
+class UnversionedWrite(Enum):
+    """A way in which a tensor may have been written though its version does not count it."""
 
     STATISTICS = auto()  # by batch normalisation
     DATA = auto()  # it was given other ``.data``
@@ -40,12 +38,12 @@ class Unversioned(Enum):
 
 
 class Redirect(TorchFunctionMode):
-    """Calls operators with what is shown in the place of tensors that are replaced.
+    """A mode that calls operators with the tensors shown instead of those replaced.
 
     Parameters
     ----------
     put
-        Lets another tensor stand in its place than one that is shown, and tells whether there is such a place.
+        Puts a tensor into the slot in which another is shown, and returns whether there is such a slot.
     """
 
     def __init__(self, put: Callable[[Array, Array], bool]) -> None:
@@ -53,11 +51,11 @@ class Redirect(TorchFunctionMode):
         self._put = put
         self._shown: dict[int, tuple[Array, Array]] = {}
         self._values: dict[int, Array] = {}
-        self._noted: dict[int, Unversioned] = {}
+        self._noted: dict[int, UnversionedWrite] = {}
         self._open: set[int] = set()
 
     def to(self, tensor: Array | None, shown: Array) -> None:
-        """Redirect from a tensor to another; the first time, begin to."""
+        """Redirect from a tensor to another; the first call begins the redirection."""
         begins = not self._shown
         if tensor is not None and tensor is not shown:
             self._shown[id(tensor)] = tensor, shown
@@ -68,13 +66,13 @@ class Redirect(TorchFunctionMode):
             self._set_modes(lambda others: [self, *others])
 
     def _follow(self, before: Array, now: Array) -> None:
-        """Redirect to another tensor what was redirected to one that it stands for."""
+        """Redirect to the tensor `now` all that was redirected to `before`."""
         for key, (tensor, shown) in self._shown.items():
             if shown is before:
                 self._shown[key] = tensor, now
 
     def leave(self) -> None:
-        """Redirect no more; may be repeated."""
+        """End the redirection; may be repeated."""
         if self._shown:
             self._set_modes(lambda others: others)
         self._shown.clear()
@@ -83,13 +81,10 @@ class Redirect(TorchFunctionMode):
         self._open.clear()
 
     def _set_modes(self, arranged: Callable[[list[Any]], list[Any]]) -> None:
-        """Arrange the modes of this thread: below all others is where none is left by another that ends before."""
-        others = [mode for mode in _modes._get_current_function_mode_stack() if mode is not self]
+        """Arrange the modes of this thread; the outermost position is left alone by modes that end earlier."""
+        others = [mode for mode in private.function_modes() if mode is not self]
         wanted = arranged(others)
-        while _modes._get_current_function_mode_stack():
-            _modes._pop_mode()
-        for mode in wanted:
-            _modes._push_mode(mode)
+        private.set_function_modes(wanted)
 
     # ---- what is found out -----------------------------------------------------------------------------------------
 
@@ -101,11 +96,11 @@ class Redirect(TorchFunctionMode):
             if tensor.requires_grad and tensor.is_leaf and _is_differentiated(shown)
         ]
 
-    def noted(self, shown: Array) -> Unversioned | None:
-        """Return what was noted of a tensor that is shown, if anything."""
+    def noted(self, shown: Array) -> UnversionedWrite | None:
+        """Return in which way a tensor that is shown was written past its version, if in any."""
         if id(shown) in self._noted:
             return self._noted[id(shown)]
-        return Unversioned.PERHAPS if self._open and not self._open.isdisjoint(memories([shown])) else None
+        return UnversionedWrite.PERHAPS if self._open and not self._open.isdisjoint(memories([shown])) else None
 
     # ---- operators -------------------------------------------------------------------------------------------------
 
@@ -126,13 +121,13 @@ class Redirect(TorchFunctionMode):
         return value
 
     def _shows(self, tensor: Array) -> bool:
-        """Tell whether a tensor is shown here, and nothing else in its place by a call within this one."""
+        """Return whether a tensor is shown here, and is not replaced in turn by a call within this one."""
         return id(tensor) in self._values and not any(id(tensor) in other._shown for other in _others_below())
 
     def _assign_data(self, func: Any, tensor: Array, new: Array) -> None:
         func(tensor, new)
         if self._shows(tensor):
-            self._noted[id(tensor)] = Unversioned.DATA
+            self._noted[id(tensor)] = UnversionedWrite.DATA
 
     def _open_memory(self, func: Any, tensor: Array, *args: Any, **kwargs: Any) -> Any:
         if func == READ_DATA and is_transformed():
@@ -158,15 +153,15 @@ class Redirect(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Any:
-        """Call `torch.nn.functional.batch_norm`, or what does the same by operators that are seen."""
+        """Call `torch.nn.functional.batch_norm`, or compute the same by operators that modes see."""
         given = input, running_mean, running_var, weight, bias, training, momentum, eps
         if running_mean is None or running_var is None:
             return functional.batch_norm(*given)
         shown = [tensor for tensor in (running_mean, running_var) if self._shows(tensor)]
         if not shown and _others_below():
-            return functional.batch_norm(*given)  # which asks the next one
+            return functional.batch_norm(*given)  # a mode of these is asked next
         if training:
-            self._noted.update(dict.fromkeys(map(id, shown), Unversioned.STATISTICS))
+            self._noted.update(dict.fromkeys(map(id, shown), UnversionedWrite.STATISTICS))
         differentiated = running_mean.requires_grad or running_var.requires_grad
         if differentiated and not training:
             return batch_norm.with_fixed_statistics(input, running_mean, running_var, weight, bias, eps)
@@ -192,7 +187,7 @@ class Redirect(TorchFunctionMode):
         return self._batch_norm(func, input, running_mean, running_var, weight, bias, training, momentum, eps)
 
     def _replace(self, shown: Array, new: Array) -> None:
-        """Show another tensor in the place of one that is shown; write to one that is not."""
+        """Show `new` instead of a tensor that is shown in a slot; write to any other tensor."""
         if self._put(shown, new):
             self.to(shown, new)
         else:
@@ -201,7 +196,7 @@ class Redirect(TorchFunctionMode):
 
 def _others_below() -> list[Redirect]:
     """Return the redirections of calls within this one, which are asked next."""
-    return [mode for mode in _modes._get_current_function_mode_stack() if isinstance(mode, Redirect)]
+    return [mode for mode in private.function_modes() if isinstance(mode, Redirect)]
 
 
 _SPECIAL: Final[dict[Any, Callable[..., Any]]] = {
@@ -216,10 +211,10 @@ _SPECIAL: Final[dict[Any, Callable[..., Any]]] = {
     torch.Tensor.__dlpack__: Redirect._open_memory,
     **dict.fromkeys(WHERE_SPARSE, Redirect._embedding),
 }
-"""Operators that need more than other tensors."""
+"""Operators for which it is not enough to replace tensors."""
 
 
 def _is_differentiated(tensor: Array) -> bool:
-    """Tell whether a tensor has a gradient or a tangent."""
+    """Return whether a tensor has a gradient or a tangent."""
     unpack: Any = forward_ad.unpack_dual
     return tensor.requires_grad or unpack(tensor).tangent is not None

@@ -348,7 +348,7 @@ def _in_threads(count: int, work: Callable[[int], None]) -> None:
         start.wait()
         try:
             work(index)
-        except BaseException as error:
+        except BaseException as error:  # raised below, in the thread that waits
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(index,)) for index in range(count)]

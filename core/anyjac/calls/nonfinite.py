@@ -153,7 +153,8 @@ class Look:
         """Return what asks the backend, which runs the function once more, for where a number comes from."""
 
         def ask(nan: bool) -> str | None:
-            with contextlib.suppress(Exception):  # what cannot be found out is not said
+            # The function runs once more, and may raise anything; the NonFiniteError is raised in any case.
+            with contextlib.suppress(Exception):
                 return self._backend.find_nonfinite(self._run, self._inputs.primals, nan=nan, **question)
             return None
 
@@ -170,7 +171,8 @@ class Look:
             leaves, tree = flatten(value, opener_of(self._backend))
             for leaf, path in zip(leaves, tree.paths(), strict=True):
                 found = None
-                with contextlib.suppress(Exception):  # it may be anything, such as a key of random numbers
+                # Of anything, such as a key of random numbers; the NonFiniteError is raised in any case.
+                with contextlib.suppress(Exception):
                     found = first_nonfinite(self._backend, leaf)
                 if found is not None:
                     yield f"{element(label + path, found[0])}, which is not differentiated, is {found[1]}"
@@ -204,7 +206,8 @@ def origin_in_map(backend: Backend, linear_map: Pullback | Pushforward, vectors:
     """Return what asks the backend where in a linear map a number comes from."""
 
     def ask(number: int, index: Index, nan: bool) -> str | None:
-        with contextlib.suppress(Exception):  # what cannot be found out is not said
+        # A user's rule runs once more, and may raise anything; the NonFiniteError is raised in any case.
+        with contextlib.suppress(Exception):
             return backend.find_nonfinite_in_map(linear_map, vectors, number=number, index=index, nan=nan)
         return None
 

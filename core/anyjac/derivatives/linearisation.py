@@ -173,7 +173,7 @@ class Linearisation:
         reason = None
         try:
             self.backend.to_numpy(array)
-        except Exception as error:  # a backend that only tried to trace the function around us may look for it
+        except Exception as error:  # any, for it is the cause of the one raised below, by which a backend may know it
             reason = error
         raise TracerLeakError(
             f"the Jacobian belongs to a trace of {self.backend.name} that is still being made, so it has no numbers "

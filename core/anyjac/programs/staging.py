@@ -287,7 +287,7 @@ def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Ar
     before, owner.missed = owner.missed, []
     try:
         noted = _run(func, scope, arrays, static)
-    except Exception:  # a BusyError, or what the function has made of it
+    except Exception:  # a BusyError, or what the function has made of it: it runs again with what it has missed
         if not owner.missed:
             raise
     finally:

@@ -84,7 +84,7 @@ class Showing:
         for key, shown in reversed(list(self._shown.items())):
             try:
                 found += [(key, content) for content in self._put_back(shown)]
-            except Exception as error:
+            except Exception as error:  # of a model library's own; raised below, when all else is put back
                 failed.append(error)
             del self._shown[key]
         for session in self._sessions.values():

@@ -234,7 +234,8 @@ class _Container:
         """Return whether all but the children is the same."""
         if self.kind is not other.kind:
             return False
-        with contextlib.suppress(Exception):  # what cannot be compared is taken for another
+        # What cannot be compared, such as arrays in a structure, is taken for another.
+        with contextlib.suppress(RuntimeError, TypeError, ValueError):
             return bool(self.structure == other.structure)
         return False
 
@@ -256,7 +257,8 @@ LEAF: Final = TreeDef(None, None, 1)
 def steps_to(steps: Callable[[], Sequence[str]] | None, count: int) -> Sequence[str]:
     """Return how Python gets to each of so many children; numbers where a registry does not tell."""
     if steps is not None:
-        with contextlib.suppress(Exception):  # a class need not take what is no array in the place of its arrays
+        # The class of a container, made of placeholders for this, may raise anything; the steps serve messages alone.
+        with contextlib.suppress(Exception):
             found = steps()
             if len(found) == count:
                 return found

@@ -34,7 +34,7 @@ def plain_jacobian(
         return Jacobian(outputs, blocks_by_columns(backend, pushforward, outputs, primals, chunk_size), aux, FORWARD)
     outputs, pullback, aux = backend.vjp(fun, primals)
     if cheaper_mode(backend, outputs, primals) == FORWARD:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # a user's rule may raise anything when transposed; rows need no transpose
             pushforward = backend.transpose(pullback, outputs, primals)
             blocks = blocks_by_columns(backend, pushforward, outputs, primals, chunk_size)
             return Jacobian(outputs, blocks, aux, FORWARD)

@@ -1,0 +1,193 @@
+"""Names that are PyTorch's own and may move from version to version, each under one name of ours.
+
+No other file of this package imports or reads such a name; only private attributes of single tensors, storages and
+modules, as ``tensor._version``, are read where they are needed. What PyTorch imports late is imported late here too.
+Knows nothing of derivatives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import torch
+from torch import overrides
+from torch._functorch import eager_transforms, pyfunctorch
+from torch.autograd import forward_ad, grad_mode
+from torch.autograd import graph as autograd_graph
+from torch.fx.experimental import proxy_tensor
+from torch.nn.utils import parametrize
+from torch.utils import _python_dispatch, _pytree
+from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
+
+from anyjac_plugins import Array
+
+_C: Any = torch._C
+_functorch: Any = torch._C._functorch
+_overrides: Any = overrides
+_parametrize: Any = parametrize
+
+# ---- graphs of torch.autograd ----------------------------------------------------------------------------------------
+
+AccumulateGrad: Final[Any] = _C._functions.AccumulateGrad
+"""The type of a leaf's node, which has the leaf as its ``variable``."""
+
+version_kept: Final[Callable[[Array], contextlib.AbstractContextManager[Any]]] = (
+    grad_mode._unsafe_preserve_version_counter
+)
+"""Makes a context in which writes to a tensor do not count up its version."""
+
+set_grad_enabled: Final[Any] = _C._set_grad_enabled
+"""The operator by which `torch.no_grad` and its like are seen in a mode."""
+
+set_tangents_enabled: Final[Callable[[bool], None]] = _C._set_fwd_grad_enabled
+"""Switches tangents of dual tensors on or off, as `set_grad_enabled` does graphs."""
+
+
+def run_backward(
+    outputs: Sequence[Array], cotangents: Sequence[Array], roots: Sequence[Array], *, differentiable: bool
+) -> tuple[Array | None, ...]:
+    """Return what `torch.autograd.grad` does, without its checks, which take a fifth of a small pass."""
+    return autograd_graph._engine_run_backward(
+        outputs, cotangents, True, differentiable, roots, allow_unreachable=True, accumulate_grad=False
+    )
+
+
+# ---- transforms of torch.func ----------------------------------------------------------------------------------------
+
+innermost_transform: Final[Callable[[], Any]] = _functorch.peek_interpreter_stack
+"""Returns the innermost running transform; None outside all of them."""
+
+running_transforms: Final[Callable[[], Sequence[Any] | None]] = _functorch.get_interpreter_stack
+"""Returns all running transforms, the outermost first; None outside all of them."""
+
+outside_transforms: Final[Callable[[], contextlib.AbstractContextManager[Any]]] = (
+    pyfunctorch.temporarily_clear_interpreter_stack
+)
+"""Makes a context in which no transform runs."""
+
+JVP: Final[Any] = _functorch.TransformType.Jvp
+"""The key of `torch.func.jvp` among the transforms."""
+
+# Tensors that a running transform has wrapped, and those over which a map runs.
+is_wrapped: Final[Callable[[Array], bool]] = _functorch.is_functorch_wrapped_tensor
+is_mapped: Final[Callable[[Array], bool]] = _functorch.is_batchedtensor
+unwrapped: Final[Callable[[Array], Array]] = _functorch.get_unwrapped
+level_of: Final[Callable[[Array], int]] = _functorch.maybe_get_level
+
+# A map, and the tensor that stands for each row of a batch within. Arguments are (count, randomness), (batch, axis,
+# level) and (row, level, count, axis).
+begin_map: Final[Callable[[int, str], int]] = _functorch._vmap_increment_nesting
+end_map: Final[Callable[[], int]] = _functorch._vmap_decrement_nesting
+row_of_map: Final[Callable[[Array, int, int], Array]] = _functorch._add_batch_dim
+batch_from_map: Final[Callable[[Array, int, int, int], Array]] = _functorch._remove_batch_dim
+
+# A differentiation, and tensors within.
+begin_gradient: Final[Callable[[], int]] = _functorch._grad_increment_nesting
+end_gradient: Final[Callable[[], int]] = _functorch._grad_decrement_nesting
+wrap_in_gradient: Final[Callable[[Array, int], Array]] = _functorch._wrap_for_grad
+unwrap_from_gradient: Final[Callable[[Array, int], Array]] = _functorch._unwrap_for_grad
+
+
+def require_gradients(tensors: Sequence[Array]) -> list[Array]:
+    """Have tensors differentiated, those too that a transform has wrapped, where PyTorch refuses users to do so."""
+    before = _functorch.get_inplace_requires_grad_allowed()
+    _functorch.set_inplace_requires_grad_allowed(True)
+    try:
+        return [tensor.requires_grad_() for tensor in tensors]
+    finally:
+        _functorch.set_inplace_requires_grad_allowed(before)
+
+
+# ---- dual tensors ----------------------------------------------------------------------------------------------------
+
+
+def has_level_of_duals() -> bool:
+    """Return whether there is a level of dual tensors, in any thread."""
+    return forward_ad._current_level >= 0
+
+
+def has_jvp_of_func() -> bool:
+    """Return whether `torch.func.jvp` runs, in any thread."""
+    return bool(eager_transforms.JVP_NESTING)
+
+
+# ---- modes -----------------------------------------------------------------------------------------------------------
+
+without_overrides: Final[Callable[[], contextlib.AbstractContextManager[Any]]] = _C.DisableTorchFunction
+"""Makes a context in which operators are PyTorch's alone: neither modes nor classes of tensors are asked."""
+
+without_dispatch_modes: Final[Callable[[], contextlib.AbstractContextManager[Any]]] = (
+    _python_dispatch._disable_current_modes
+)
+"""Makes a context in which no dispatch mode sees an operator, the one that records a graph neither."""
+
+dispatch_mode_count: Final[Callable[[], int]] = _C._len_torch_dispatch_stack
+"""Returns how many dispatch modes there are in this thread."""
+
+dispatch_modes: Final[Callable[[], Sequence[Any]]] = _python_dispatch._get_current_dispatch_mode_stack
+"""Returns the dispatch modes of this thread, the outermost first."""
+
+function_modes: Final[Callable[[], list[Any]]] = _overrides._get_current_function_mode_stack
+"""Returns the modes of `torch.overrides` in this thread, the outermost first."""
+
+
+def set_function_modes(modes: Sequence[Any]) -> None:
+    """Put modes of `torch.overrides` in the place of those of this thread."""
+    while function_modes():
+        _overrides._pop_mode()
+    for mode in modes:
+        _overrides._push_mode(mode)
+
+
+# ---- recording and compiling -----------------------------------------------------------------------------------------
+
+# The step of a graph is what `make_fx` has recorded for a tensor, if anything.
+make_fx: Final[Callable[..., Any]] = proxy_tensor.make_fx
+recording_mode: Final[Callable[[], Any]] = proxy_tensor.get_proxy_mode
+step_of: Final[Callable[..., Any]] = proxy_tensor.get_proxy_slot
+set_step: Final[Callable[..., None]] = proxy_tensor.set_proxy_slot
+
+autocast_is_on: Final[Callable[[], bool]] = _C._is_any_autocast_enabled
+autocast_off: Final[Callable[[], contextlib.AbstractContextManager[Any]]] = _C._DisableAutocast
+
+
+def generate_code(graph: Any, example: Sequence[Array]) -> Any:
+    """Return a recorded graph compiled by PyTorch's code generator, without guards."""
+    return torch._inductor.compile(graph, list(example))
+
+
+def compile_lock() -> Any:
+    """Return the lock under which Dynamo compiles, in one thread at a time."""
+    from torch._dynamo import convert_frame
+
+    return convert_frame.compile_lock
+
+
+# ---- trees -----------------------------------------------------------------------------------------------------------
+
+map_leaves: Final[Callable[[Callable[[Any], Any], Any], Any]] = _pytree.tree_map
+
+
+def registered_container(node: object) -> Any:
+    """Return how PyTorch takes a container apart; None for what is none to it."""
+    return _pytree.SUPPORTED_NODES.get(type(node))
+
+
+# ---- parametrizations ------------------------------------------------------------------------------------------------
+
+
+def parametrizations_are_cached() -> bool:
+    """Return whether `torch.nn.utils.parametrize.cached` is on."""
+    return bool(_parametrize._cache_enabled)
+
+
+def parametrization_cache() -> Any:
+    """Return the dict in which PyTorch keeps parametrized tensors."""
+    return _parametrize._cache
+
+
+def set_parametrization_cache(cache: Any) -> None:
+    """Give PyTorch another dict to keep parametrized tensors in."""
+    _parametrize._cache = cache
