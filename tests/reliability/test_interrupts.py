@@ -228,7 +228,7 @@ def test_an_interrupt_at_any_line_leaves_a_module_of_nnx_as_it_was_or_written() 
 
     from anyjac_jax.models import flax as models
 
-    files = (*SCOPE, *_of_core("state/showing.py"), *_files_of(models.NnxModels, models.KeptObject))
+    files = (*SCOPE, *_of_core("state/showing.py"), *_files_of(models.NnxModels, models.ObjectKeeper))
     x = anyjac.get_backend("jax").asarray(np.asarray(1.0))
     module = nnx.Linear(1, 1, rngs=nnx.Rngs(0))
     module.calls = nnx.Variable(0 * x)
