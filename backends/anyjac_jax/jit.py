@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 
-from anyjac_plugins import Array, Noted, StagedFunction
+from anyjac_plugins import Array, StageableFunction, StagedFunction, StagedResult
 
 
-class _Found(Noted):
+class _Found(StagedResult):
     """What comes back where nothing of the function was run: JAX takes the note for a part of the results' structure.
 
     JAX's caches outlive the function, so they have a weak reference to the note.
@@ -27,11 +27,11 @@ class _Found(Noted):
 jax.tree_util.register_pytree_node(_Found, lambda found: (found.arrays, weakref.ref(found.note)), _Found)
 
 
-def stage(fun: StagedFunction) -> StagedFunction:
+def stage(fun: StageableFunction) -> StagedFunction:
     """Return `fun` compiled by `jax.jit`."""
     notes: list[Any] = []
 
-    def run(*arrays: Array) -> Noted:  # a new function, since JAX knows those that it has compiled before
+    def run(*arrays: Array) -> StagedResult:  # a new function, since JAX knows those that it has compiled before
         noted = fun(*arrays)
         notes.append(noted.note)
         return _Found(weakref.ref(noted.note), noted.arrays)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from anyjac_plugins import Array, Noted, StagedFunction
+from anyjac_plugins import Array, StageableFunction, StagedFunction, StagedResult
 from anyjac_plugins.errors import UncompiledWarning
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
@@ -83,13 +83,13 @@ class Staged:
     Where its tensors belong to a graph of `torch.autograd`, or a transform of `torch.func` runs, it is run as it is.
     """
 
-    def __init__(self, fun: StagedFunction, compile: Compile):
+    def __init__(self, fun: StageableFunction, compile: Compile):
         self._fun = fun
         self._as_it_is: StagedFunction = getattr(fun, "as_it_is", fun)
         self._compile = compile
         self._compiled: dict[Hashable, tuple[_Graph, Any]] = {}
 
-    def __call__(self, *arrays: Any) -> Noted:
+    def __call__(self, *arrays: Any) -> StagedResult:
         tensors = arrays if all(isinstance(array, torch.Tensor) for array in arrays) else _tensors(arrays)
         if _belongs_to_a_trace(tensors):
             return self._as_it_is(*tensors)
@@ -103,9 +103,9 @@ class Staged:
         if found is None:
             return self._first_call(kind, tensors)
         graph, note = found
-        return Noted(note, graph(*tensors))
+        return StagedResult(note, graph(*tensors))
 
-    def _first_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
+    def _first_call(self, kind: Hashable, tensors: Sequence[Array]) -> StagedResult:
         """Compile and run; run as it is while another thread compiles, for PyTorch does that in one at a time.
 
         To wait for the other would be to wait for ever where it waits for a Variable that this call owns.
@@ -116,14 +116,14 @@ class Staged:
         if lock._is_owned():  # so that below it is, if it is, by this very call
             return self._as_it_is(*tensors)
 
-        def compiled() -> Noted:
+        def compiled() -> StagedResult:
             if not lock.acquire(blocking=False):
                 return self._as_it_is(*tensors)
             return self._recorded_call(kind, tensors)
 
         return run_and_end(compiled, partial(release, lock))
 
-    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
+    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> StagedResult:
         """Make a call and keep what is compiled of it; after an error, tensors found elsewhere are as they were.
 
         An error of the core says that the run was for nothing, as Variables were read that have to be inputs.
@@ -131,7 +131,7 @@ class Staged:
         twins = list(map(_twin, tensors))
         writes = Writes(twins)
 
-        def recorded() -> Noted:
+        def recorded() -> StagedResult:
             graph, noted = self._record(twins, tensors, writes)
             if writes.elsewhere:  # which the recorded run has changed, and is not to be changed once more
                 results: Sequence[Array] = noted.arrays
@@ -140,12 +140,12 @@ class Staged:
                 results = graph(*tensors)  # which compiles it
             self._compiled[kind] = graph, noted.note
             writes.keep()
-            return Noted(noted.note, results)
+            return StagedResult(noted.note, results)
 
         return run_and_end(recorded, writes.undo)
 
-    def _record(self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes) -> tuple[_Graph, Noted]:
-        runs: list[Noted] = []
+    def _record(self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes) -> tuple[_Graph, StagedResult]:
+        runs: list[StagedResult] = []
 
         def flat(*tensors: Array) -> Sequence[Array]:
             with PastOperators(twins, writes):

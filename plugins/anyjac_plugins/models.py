@@ -145,6 +145,9 @@ class ModelLibrary(ABC):
 
     Attributes
     ----------
+    interface_version
+        The version of this interface that the plugin was written for, as a number. An installed plugin that names none
+        was written for version 1, before there were others; a library that is registered at run time need not name it.
     discovers
         Name of the backend in whose calls a session of this library finds by itself which places a function uses, so
         that they need not be named; None, the default, where there is no way to.
@@ -159,6 +162,7 @@ class ModelLibrary(ABC):
     ...         return {"weight": Weight(obj)} if hasattr(obj, "weight") else None
     """
 
+    interface_version: int | None = None
     discovers: str | None = None
 
     @abstractmethod

@@ -120,10 +120,16 @@ def test_a_library_is_registered_once_unless_it_replaces(reservoir):
         anyjac.unregister_models("another")
 
 
+class InstalledReservoirs(Reservoirs):
+    """The library as a plugin brings it, which names the version that it was written for."""
+
+    interface_version = 2
+
+
 @hookimpl
 def anyjac_models():
     """Describe the made-up library."""
-    return Reservoirs()
+    return InstalledReservoirs()
 
 
 class Broken:
@@ -153,7 +159,7 @@ def test_an_entry_point_is_loaded_when_its_library_is_met(monkeypatch):
 def test_a_broken_plugin_says_so_where_its_models_are_met(monkeypatch):
     missing = EntryPoint(MODULE, "no_such_module", plugin_models.GROUP)
     wrong = EntryPoint(MODULE, f"{__name__}:Broken", plugin_models.GROUP)
-    with pytest.raises(anyjac.PluginError, match=r"cannot be used: ModuleNotFoundError"):
+    with pytest.raises(anyjac.PluginError, match=r"cannot be imported: ModuleNotFoundError"):
         entry_points_are(monkeypatch, missing).of(Reservoir())
     with pytest.raises(anyjac.PluginError, match="returned 'reservoirs', not a ModelLibrary"):
         entry_points_are(monkeypatch, wrong).of(Reservoir())

@@ -11,18 +11,25 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Final
 
-import pluggy
-
 from .. import environment
-from ..errors import AnyjacError, PluginError
+from ..errors import PluginError
 from ..models import ModelLibrary
-from . import hookspecs
+from .loader import Kind, Plugin, found_plugins
 
 GROUP: Final = "anyjac.models"
 """The entry-point group of model libraries."""
+
+KIND: Final = Kind[ModelLibrary](
+    title="plugin for models of",
+    hook="anyjac_models",
+    returns=ModelLibrary,
+    moved="a ModelLibrary names the version that it was written for, interface_version = 2; since version 1 nothing "
+    "else has changed for libraries of models",
+)
+"""What a plugin for models has to give."""
 
 
 class ModelLibraries:
@@ -30,7 +37,7 @@ class ModelLibraries:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._points: dict[str, list[EntryPoint]] | None = None
+        self._plugins: dict[str, Plugin[ModelLibrary]] | None = None
         self._libraries: dict[str, ModelLibrary] = {}
         self._of_types: dict[type, ModelLibrary | None] = {}
         self._discovering: dict[str, tuple[ModelLibrary, ...]] = {}
@@ -110,48 +117,18 @@ class ModelLibraries:
                 return self._load(module)
         return None
 
-    def _found(self) -> dict[str, list[EntryPoint]]:
-        if self._points is None:
-            found: dict[str, list[EntryPoint]] = {}
-            for point in entry_points(group=GROUP):
-                others = found.setdefault(point.name, [])
-                if point.value not in [other.value for other in others]:
-                    others.append(point)
-            self._points = found
-        return self._points
+    def _found(self) -> dict[str, Plugin[ModelLibrary]]:
+        if self._plugins is None:
+            self._plugins = found_plugins(KIND, entry_points(group=GROUP))
+        return self._plugins
 
     def _load(self, module: str) -> ModelLibrary | None:
         with self._lock:
-            if module in self._libraries:
-                return self._libraries[module]
-            if module in environment.disabled_plugins():
-                return None
-            points = self._found()[module]
-            if len(points) > 1:
-                raise PluginError(
-                    f"models of {module!r} are declared twice: by {' and '.join(point.value for point in points)}; "
-                    f"uninstall all but one"
-                )
-            self._libraries[module] = _ask(points[0])
+            if module not in self._libraries:
+                if module in environment.disabled_plugins():
+                    return None
+                self._libraries[module] = self._found()[module].describe()
             return self._libraries[module]
-
-
-def _ask(point: EntryPoint) -> ModelLibrary:
-    """Import one plugin's module and ask its hook, turning whatever goes wrong into one clear error."""
-    who = f"plugin for models of {point.name!r} ({point.value})"
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(point.load(), name=point.name)
-        manager.check_pending()
-        library = manager.hook.anyjac_models()
-    except AnyjacError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{who} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    if not isinstance(library, ModelLibrary):
-        raise PluginError(f"{who}: its hook 'anyjac_models' returned {library!r}, not a ModelLibrary")
-    return library
 
 
 libraries: Final = ModelLibraries()
