@@ -24,11 +24,11 @@ from anyjac_plugins import (
     FrameworkTransforms,
     LinearMap,
     OutputRows,
+    Paths,
     Pullback,
 )
 from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
-from anyjac_plugins.paths import Paths
 
 from . import forward, jacobians, linear_maps, variables
 from .namespace import build_namespace

@@ -33,6 +33,7 @@ from anyjac_plugins import (
     LinearMapCall,
     OpenedNode,
     OutputRows,
+    Paths,
     Pullback,
     Pushforward,
     StageableFunction,
@@ -41,7 +42,6 @@ from anyjac_plugins import (
 from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import DtypeError
-from anyjac_plugins.paths import Paths
 
 from . import indexing, jit, linear_maps, nonfinite, programs
 from .jacobians import CompiledJacobians, may_compile, recorded_jacobian

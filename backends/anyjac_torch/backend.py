@@ -31,6 +31,7 @@ from anyjac_plugins import (
     LinearMapCall,
     OpenedNode,
     OutputRows,
+    Paths,
     Pullback,
     Pushforward,
     StageableFunction,
@@ -38,7 +39,6 @@ from anyjac_plugins import (
 )
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.failed_functions import Remembered
-from anyjac_plugins.paths import Paths
 
 from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, torch_func
 from .modes import copied, is_recording

@@ -60,6 +60,7 @@ from .loading.retired import GUIDE as _GUIDE
 from .loading.retired import NAMES as _RETIRED
 from .loading.spec import INTERFACE_VERSION, BackendSpec
 from .models import Adopt, Holder, ModelLibrary, Session
+from .paths import Paths
 
 __all__ = [
     "BFLOAT16",
@@ -101,6 +102,7 @@ __all__ = [
     "OpenedNode",
     "OutputError",
     "OutputRows",
+    "Paths",
     "PluginError",
     "Pullback",
     "Pushforward",

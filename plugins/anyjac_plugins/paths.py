@@ -20,7 +20,7 @@ class Paths:
 
     Examples
     --------
-    >>> from anyjac_plugins.paths import Paths
+    >>> from anyjac_plugins import Paths
     >>> paths = Paths("mine", "batched", "loop")
     >>> paths.forced, paths.names
     (None, ('batched', 'loop'))

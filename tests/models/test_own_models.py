@@ -167,6 +167,52 @@ def test_a_broken_plugin_says_so_where_its_models_are_met(monkeypatch):
         entry_points_are(monkeypatch, missing, wrong).of(Reservoir())
 
 
+def test_a_broken_plugin_is_imported_once_and_its_error_stays(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = (
+        "from pathlib import Path\nwith Path(__file__).with_name('imports').open('a') as f:\n    f.write('x')\n1 / 0\n"
+    )
+    (tmp_path / "broken_models.py").write_text(source)
+    libraries = entry_points_are(monkeypatch, EntryPoint(MODULE, "broken_models", plugin_models.GROUP))
+    for reservoir in (Reservoir(), Reservoir(), Reservoir()):
+        with pytest.raises(anyjac.PluginError, match="cannot be imported: ZeroDivisionError"):
+            libraries.of(reservoir)
+        assert libraries.discovering("numpy") == ()
+    assert (tmp_path / "imports").read_text() == "x"
+
+
+class Old:
+    """Stands for a module whose library names no interface version."""
+
+    @staticmethod
+    @hookimpl
+    def anyjac_models():
+        """Return a library of version 1."""
+        return Reservoirs()
+
+
+class New:
+    """Stands for a module whose library is written for an interface that is to come."""
+
+    @staticmethod
+    @hookimpl
+    def anyjac_models():
+        """Return a library of version 99."""
+        library = Reservoirs()
+        library.interface_version = 99
+        return library
+
+
+def test_a_library_of_another_interface_version_is_refused_with_what_to_do(monkeypatch):
+    old, new = (EntryPoint(MODULE, f"{__name__}:{name}", plugin_models.GROUP) for name in ("Old", "New"))
+    with pytest.raises(
+        anyjac.PluginError, match=r"version 1, .* version 2; upgrade the plugin: .*interface_version = 2"
+    ):
+        entry_points_are(monkeypatch, old).of(Reservoir())
+    with pytest.raises(anyjac.PluginError, match=r"version 99, .* version 2; upgrade anyjac"):
+        entry_points_are(monkeypatch, new).of(Reservoir())
+
+
 def test_no_library_is_imported_before_its_models_are_there():
     import subprocess
 

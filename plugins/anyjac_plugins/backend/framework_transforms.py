@@ -28,10 +28,10 @@ class FrameworkTransforms:
 
     Examples
     --------
-    >>> import jax
+    >>> import autograd
     >>> from anyjac_plugins import FrameworkTransforms
-    >>> own = FrameworkTransforms(grad=jax.grad, compile=jax.jit)
-    >>> own.grad(lambda x: x**2)(3.0).item(), own.vmap
+    >>> own = FrameworkTransforms(grad=autograd.grad)
+    >>> own.grad(lambda x: x**2)(3.0), own.vmap
     (6.0, None)
     """
 

@@ -24,8 +24,8 @@ MEMBERS: Final[dict[str, str]] = {
     "grad": "framework_transforms",
     "compile": "framework_transforms",
     "vmap": "framework_transforms",
-    "paths": "anyjac_plugins.paths.Paths",
-    "forced_path": "anyjac_plugins.paths.Paths",
+    "paths": "Paths",
+    "forced_path": "Paths",
 }
 """What has become of members of `Backend` that are gone."""
 
