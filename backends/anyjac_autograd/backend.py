@@ -130,8 +130,9 @@ class AutogradBackend(Backend):
         pullback, outputs, index, primals = wanted.pullback, wanted.outputs, wanted.index, wanted.primals
         assert isinstance(pullback, linear_maps.BackwardPass)
         if wanted.span is not None:
-            rows = jacobians.pull_identity(pullback, outputs, index, *wanted.span, self.paths.forced)
-            return filled(rows, primals, self.zeros, wanted.shape)
+            start, stop = wanted.span
+            rows = jacobians.pull_identity(pullback, outputs, index, start, stop, self.paths.forced)
+            return filled(rows, primals, self.zeros, (stop - start,))
         parts = None
         if wanted.chunk_size is None:
             parts = jacobians.pull_whole_identity(pullback, outputs, index, self.paths.forced)

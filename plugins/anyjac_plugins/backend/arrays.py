@@ -33,11 +33,11 @@ import numpy as np
 from ..errors import DtypeError
 from . import elements
 from .capabilities import STOP_GRADIENT
-from .framework import Framework
+from .required import RequiredMembers
 from .types import Array
 
 
-class Arrays(Framework):
+class ArrayMembers(RequiredMembers):
     """The part of a backend that knows arrays."""
 
     # ---- traces and copies -----------------------------------------------------------------------------------------

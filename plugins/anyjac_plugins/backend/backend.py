@@ -10,15 +10,15 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from .containers import Containers
-from .devices import Devices
+from .containers import ContainerMembers
+from .devices import DeviceMembers
 from .framework_transforms import FrameworkTransforms
-from .jacobians import Jacobians
-from .programs import Programs
+from .jacobians import JacobianMembers
+from .programs import ProgramMembers
 from .types import Array, FlatFunction, Pullback
 
 
-class Backend(Jacobians, Programs, Devices, Containers):
+class Backend(JacobianMembers, ProgramMembers, DeviceMembers, ContainerMembers):
     """One array framework, as seen by anyjac.
 
     Required are `name`, `namespace`, `is_array`, `asarray`, `devices`, `device_of` and `vjp`. The other members have

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 
 from .linear_maps import filled
-from .rows import Rows
+from .rows import RowMembers
 from .types import Array, Pushforward, chunks
 
 
 def blocks_by_columns(
-    backend: Rows,
+    backend: RowMembers,
     pushforward: Pushforward,
     outputs: Sequence[Array],
     primals: Sequence[Array],
@@ -33,7 +33,7 @@ def blocks_by_columns(
 
 
 def _columns_of_primal(
-    backend: Rows,
+    backend: RowMembers,
     pushforward: Pushforward,
     outputs: Sequence[Array],
     index: int,
@@ -53,7 +53,7 @@ def _columns_of_primal(
 
 
 def _pushed_identity(
-    backend: Rows,
+    backend: RowMembers,
     pushforward: Pushforward,
     outputs: Sequence[Array],
     index: int,
@@ -78,16 +78,20 @@ def _pushed_identity(
 
 
 def _pushed(
-    backend: Rows, pushforward: Pushforward, tangents: Sequence[Array | None], outputs: Sequence[Array], count: int
+    backend: RowMembers,
+    pushforward: Pushforward,
+    tangents: Sequence[Array | None],
+    outputs: Sequence[Array],
+    count: int,
 ) -> list[Array]:
     return filled(backend.pullback_rows(pushforward, tangents), outputs, backend.zeros, (count,))
 
 
-def _is_complex(backend: Rows, array: Array) -> bool:
+def _is_complex(backend: RowMembers, array: Array) -> bool:
     return backend.dtype_kind(array.dtype) == "complex floating"
 
 
-def _beside(backend: Rows, parts: Sequence[Array], output: Array, primal: Array) -> Array:
+def _beside(backend: RowMembers, parts: Sequence[Array], output: Array, primal: Array) -> Array:
     """Put the columns of one block beside one another, in the primal's dtype."""
     xp = backend.namespace
     shape = (*output.shape, *primal.shape)

@@ -10,11 +10,11 @@ member                   override it where
 
 from __future__ import annotations
 
-from .framework import Framework
+from .required import RequiredMembers
 from .types import OpenedNode
 
 
-class Containers(Framework):
+class ContainerMembers(RequiredMembers):
     """The part of a backend that knows containers of arrays."""
 
     def flatten_node(self, node: object) -> OpenedNode | None:

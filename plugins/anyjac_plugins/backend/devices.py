@@ -18,14 +18,14 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import DeviceError
-from .framework import Framework
+from .required import RequiredMembers
 from .types import Array
 
 HOST_DEVICE_CODES: Final = (1, 3, 13)
 """DLPack's device types whose memory the host reads: CPU, pinned CUDA memory, managed CUDA memory."""
 
 
-class Devices(Framework):
+class DeviceMembers(RequiredMembers):
     """The part of a backend that knows devices."""
 
     def device_name(self, device: Any) -> str:

@@ -31,7 +31,7 @@ class FrameworkTransforms:
     >>> import autograd
     >>> from anyjac_plugins import FrameworkTransforms
     >>> own = FrameworkTransforms(grad=autograd.grad)
-    >>> own.grad(lambda x: x**2)(3.0), own.vmap
+    >>> float(own.grad(lambda x: x**2)(3.0)), own.vmap
     (6.0, None)
     """
 

@@ -21,11 +21,11 @@ from typing import Any, ClassVar
 
 from .capabilities import FORWARD
 from .columns import blocks_by_columns
-from .rows import Rows
+from .rows import RowMembers
 from .types import FORWARD_MODE, REVERSE_MODE, Array, CacheInfo, FlatFunction, Jacobian, OutputRows, Pullback
 
 
-class Jacobians(Rows):
+class JacobianMembers(RowMembers):
     """The part of a backend that computes whole Jacobians."""
 
     column_cost: ClassVar[float] = 2.0
@@ -59,7 +59,7 @@ class Jacobians(Rows):
 
 
 def plain_jacobian(
-    backend: Jacobians, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
+    backend: JacobianMembers, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
 ) -> Jacobian:
     """Run `fun` once and compute its Jacobian in the given mode.
 
@@ -83,7 +83,7 @@ def plain_jacobian(
     return _by_rows(backend, outputs, pullback, aux, primals, chunk_size)
 
 
-def cheaper_mode(backend: Jacobians, outputs: Sequence[Any], primals: Sequence[Any]) -> str:
+def cheaper_mode(backend: JacobianMembers, outputs: Sequence[Any], primals: Sequence[Any]) -> str:
     """Return the mode that costs less, by numbers of rows and columns and by what the backend can."""
     rows = sum(math.prod(output.shape) for output in outputs)
     columns = sum(math.prod(primal.shape) for primal in primals)
@@ -92,7 +92,7 @@ def cheaper_mode(backend: Jacobians, outputs: Sequence[Any], primals: Sequence[A
 
 
 def reverse_jacobian(
-    backend: Jacobians, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None
+    backend: JacobianMembers, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None
 ) -> Jacobian:
     """Run `fun` once and pull back the rows of the identity, a chunk at a time, output by output.
 
@@ -105,7 +105,7 @@ def reverse_jacobian(
 
 
 def _by_rows(
-    backend: Jacobians,
+    backend: JacobianMembers,
     outputs: list[Array],
     pullback: Pullback,
     aux: list[Array],

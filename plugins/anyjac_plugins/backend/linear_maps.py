@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .arrays import Arrays
+from .arrays import ArrayMembers
 from .capabilities import FORWARD, NESTED
 from .types import Array, FlatFunction, FunctionRun, LinearMapCall, Pullback, Pushforward
 
 
-class LinearMaps(Arrays):
+class LinearMapMembers(ArrayMembers):
     """The part of a backend that makes linear maps of functions."""
 
     def linearize(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pushforward, list[Array]]:

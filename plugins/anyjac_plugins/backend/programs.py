@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .framework import Framework
+from .required import RequiredMembers
 from .types import Array, StageableFunction, StagedFunction
 
 
-class Programs(Framework):
+class ProgramMembers(RequiredMembers):
     """The part of a backend that compiles and maps functions."""
 
     def stage(self, fun: StageableFunction) -> StagedFunction:

@@ -16,11 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .linear_maps import LinearMaps, filled
+from .linear_maps import LinearMapMembers, filled
 from .types import Array, LinearMap, OutputRows, chunks
 
 
-class Rows(LinearMaps):
+class RowMembers(LinearMapMembers):
     """The part of a backend that computes rows of Jacobians."""
 
     def pullback_rows(self, linear_map: LinearMap, vectors: Sequence[Array | None]) -> list[Array | None]:
@@ -64,7 +64,7 @@ class Rows(LinearMaps):
         return max(1, 2**22 // max(1, width))
 
 
-def _stacked(backend: Rows, column: Sequence[Array | None]) -> Array | None:
+def _stacked(backend: RowMembers, column: Sequence[Array | None]) -> Array | None:
     """Return the rows of one result as one array; None where none of them is there."""
     known = next((row for row in column if row is not None), None)
     if known is None:
@@ -73,21 +73,17 @@ def _stacked(backend: Rows, column: Sequence[Array | None]) -> Array | None:
     return xp.stack([xp.zeros_like(known) if row is None else row for row in column])
 
 
-def _all_rows(backend: Rows, wanted: OutputRows) -> list[Array]:
+def _all_rows(backend: RowMembers, wanted: OutputRows) -> list[Array]:
     """Return all rows of one output, put together of spans, each of which is asked of `Backend.output_rows`."""
-    primals, shape = wanted.primals, wanted.shape
+    pullback, outputs, index, primals = wanted.pullback, wanted.outputs, wanted.index, wanted.primals
+    shape = outputs[index].shape
     rows = math.prod(shape)
     columns = sum(math.prod(primal.shape) for primal in primals)
-    shapes = [(*shape, *primal.shape) for primal in primals]
     if not rows or not columns:
-        return [backend.zeros(shape, primal) for shape, primal in zip(shapes, primals, strict=True)]
-    size = wanted.chunk_size or backend.rows_at_once(max(rows, columns))
-    parts = [
-        backend.output_rows(OutputRows(wanted.pullback, wanted.outputs, wanted.index, primals, span=span))
-        for span in chunks(rows, size)
-    ]
+        return [backend.zeros((*shape, *primal.shape), primal) for primal in primals]
+    spans = chunks(rows, wanted.chunk_size or backend.rows_at_once(max(rows, columns)))
+    parts = [backend.output_rows(OutputRows(pullback, outputs, index, primals, None, span)) for span in spans]
     xp = backend.namespace
-    return [
-        xp.reshape(column[0] if len(column) == 1 else xp.concat(column, axis=0), shape)
-        for column, shape in zip(zip(*parts, strict=True), shapes, strict=True)
-    ]
+    together = parts[0] if len(parts) == 1 else [xp.concat(column, axis=0) for column in zip(*parts, strict=True)]
+    pairs = zip(together, primals, strict=True)
+    return [xp.reshape(part, (*shape, *primal.shape)) for part, primal in pairs]

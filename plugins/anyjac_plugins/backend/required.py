@@ -15,7 +15,7 @@ from .capabilities import CAPABILITIES
 from .types import Array, FlatFunction, Pullback
 
 
-class Framework(ABC):
+class RequiredMembers(ABC):
     """The members that the defaults of all others stand on."""
 
     name: str
