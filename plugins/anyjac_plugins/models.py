@@ -76,7 +76,7 @@ class Holder(ABC):
         return self.value(content)
 
     def has_moved(self, content: Any, kept: Any) -> bool:
-        """Tell whether content is another one than it was kept as when the function had run.
+        """Return whether content is another one than it was kept as when the function had run.
 
         Asked where the call comes to nothing afterwards. False by default: a framework that runs parts of the function
         again to differentiate it, outside of what the function is shown, may have written it.
@@ -84,7 +84,7 @@ class Holder(ABC):
         return False
 
     def takes(self, traced: Any) -> bool:
-        """Tell whether a traced value may be stored, since a transformation of the library around the call expects it.
+        """Return whether a traced value may be stored, since a transformation of the library around the call expects it.
 
         False by default: what a place holds after a call is no tracer.
         """
@@ -123,7 +123,7 @@ class Session:
         holder.put(value)
 
     def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
-        """Tell whether `value`, a copy of `before`, was written in place in a way that the backend does not notice."""
+        """Return whether `value`, a copy of `before`, was written in place in a way that the backend does not notice."""
         return False
 
     def check(self, outputs: list[Any]) -> None:
@@ -184,7 +184,7 @@ class ModelLibrary(ABC):
         return ()
 
     def holds_back(self, leaf: object, container: object) -> bool:
-        """Tell whether a leaf of a model that is given as an argument is no parameter of it.
+        """Return whether a leaf of a model that is given as an argument is no parameter of it.
 
         Asked where the model is a pytree that the backend's framework knows, `container` being that in which the leaf
         was found. Such a leaf reaches the function as it is, and None stands in its place in the derivative. The
