@@ -84,7 +84,7 @@ class Holder(ABC):
         return False
 
     def takes(self, traced: Any) -> bool:
-        """Return whether a traced value may be stored, since a transformation of the library around the call expects it.
+        """Return whether a traced value may be stored, as a transformation of the library around the call expects it.
 
         False by default: what a place holds after a call is no tracer.
         """
@@ -123,7 +123,7 @@ class Session:
         holder.put(value)
 
     def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
-        """Return whether `value`, a copy of `before`, was written in place in a way that the backend does not notice."""
+        """Return whether `value`, a copy of `before`, was written in place in a way that the backend misses."""
         return False
 
     def check(self, outputs: list[Any]) -> None:

@@ -198,9 +198,23 @@ class New:
     @hookimpl
     def anyjac_models():
         """Return a library of version 99."""
-        library = Reservoirs()
-        library.interface_version = 99
-        return library
+        return type("Reservoirs99", (Reservoirs,), {"interface_version": 99, "__module__": __name__})()
+
+
+class Borrowed:
+    """Stands for a module whose library inherits from that of another package and names no version itself."""
+
+    @staticmethod
+    @hookimpl
+    def anyjac_models():
+        """Return a library that has the version of another."""
+        return type("Borrowing", (InstalledReservoirs,), {"__module__": "another_package.models"})()
+
+
+def test_a_version_that_is_inherited_from_another_package_is_not_the_plugin_s(monkeypatch):
+    borrowed = EntryPoint(MODULE, f"{__name__}:Borrowed", plugin_models.GROUP)
+    with pytest.raises(anyjac.PluginError, match=r"written for interface version 1, .*; upgrade the plugin"):
+        entry_points_are(monkeypatch, borrowed).of(Reservoir())
 
 
 def test_a_library_of_another_interface_version_is_refused_with_what_to_do(monkeypatch):

@@ -2,6 +2,7 @@
 
 import inspect
 import pydoc
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -311,6 +312,19 @@ def test_a_plugin_that_imports_a_name_that_is_gone_is_told_the_new_one(site: Sit
     assert "cannot be imported: ImportError: anyjac_plugins.Noted is now StagedResult; see 'Coming from" in error
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = anyjac_plugins.Nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "conformance/anyjac_conformance/templates/skeleton/hook.py.jinja",
+        "docs/own-models.rst",
+        "examples/anyjac-mlx/anyjac_mlx/__init__.py",
+    ],
+)
+def test_the_version_that_is_shown_to_authors_is_the_present_one(place: str) -> None:
+    shown = re.findall(r"interface_version ?= ?(\d+)", (Path(__file__).parents[2] / place).read_text())
+    assert shown == [str(INTERFACE_VERSION)]
 
 
 def test_the_page_has_a_table_of_all_that_has_moved() -> None:

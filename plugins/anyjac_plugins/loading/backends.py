@@ -24,7 +24,11 @@ from .retired import GUIDE, listed, retired_members, what_has_moved
 from .spec import INTERFACE_VERSION, BackendSpec
 
 KIND: Final = Kind[BackendSpec](
-    title="plugin", hook="anyjac_backend", returns=BackendSpec, moved=f"{what_has_moved()}; see {GUIDE}"
+    title="plugin",
+    hook="anyjac_backend",
+    returns=BackendSpec,
+    version=lambda spec: spec.interface_version,
+    moved=f"{what_has_moved()}; see {GUIDE}",
 )
 """What the plugin of a backend has to give."""
 

@@ -6,7 +6,7 @@ neither backends nor models.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
@@ -31,8 +31,10 @@ class Kind(Generic[Description]):
     hook
         The hook that describes it.
     returns
-        The class of the description. It has an attribute ``interface_version``: the version that the plugin was written
-        for, None where it names none.
+        The class of the description.
+    version
+        Returns the version of the interface that a description says it was written for; None where it names none, as in
+        version 1.
     moved
         In one line, what has changed for such plugins since the version before this one.
     """
@@ -40,6 +42,7 @@ class Kind(Generic[Description]):
     title: str
     hook: str
     returns: type[Any]
+    version: Callable[[Description], int | None]
     moved: str
 
 
@@ -98,8 +101,9 @@ class Plugin(Generic[Description]):
             raise PluginError(
                 f"{who}: its hook {kind.hook!r} returned {description!r}, not a {kind.returns.__qualname__}"
             )
-        refuse_other_version(who, getattr(description, "interface_version", None) or 1, kind.moved)
         found: Description = description
+        version = kind.version(found)
+        refuse_other_version(who, 1 if version is None else version, kind.moved)
         return found
 
 

@@ -22,10 +22,23 @@ from .loader import Kind, Plugin, found_plugins
 GROUP: Final = "anyjac.models"
 """The entry-point group of model libraries."""
 
+
+def _version_of(library: ModelLibrary) -> int | None:
+    """Return the version that the classes of the plugin name themselves, and do not inherit of another package."""
+    package = _package_of(type(library))
+    own = (base for base in type(library).__mro__ if _package_of(base) == package)
+    return next((vars(base)["interface_version"] for base in own if "interface_version" in vars(base)), None)
+
+
+def _package_of(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
+
+
 KIND: Final = Kind[ModelLibrary](
     title="plugin for models of",
     hook="anyjac_models",
     returns=ModelLibrary,
+    version=_version_of,
     moved="a ModelLibrary names the version that it was written for, interface_version = 2; since version 1 nothing "
     "else has changed for libraries of models",
 )
@@ -112,7 +125,7 @@ class ModelLibraries:
 
     def _find(self, cls: type) -> ModelLibrary | None:
         for base in cls.__mro__:
-            module = base.__module__.partition(".")[0]
+            module = _package_of(base)
             if module in self._libraries or module in self._found():
                 return self._load(module)
         return None
