@@ -76,7 +76,7 @@ class Holder(ABC):
         return self.value(content)
 
     def has_moved(self, content: Any, kept: Any) -> bool:
-        """Return whether content is another one than it was kept as when the function had run.
+        """Return whether a content has changed since `kept` was taken of it, when the function had run.
 
         Asked where the call comes to nothing afterwards. False by default: a framework that runs parts of the function
         again to differentiate it, outside of what the function is shown, may have written it.
@@ -136,7 +136,7 @@ class Session:
         """
 
     def end(self) -> str | None:
-        """Undo what is left to undo, and return what the function did that cannot be committed, if anything."""
+        """End the session, and name a deed of the function that cannot be committed; None where there is none."""
         return None
 
 
@@ -177,7 +177,7 @@ class ModelLibrary(ABC):
         """
 
     def objects(self, model: object) -> Sequence[object]:
-        """Return what a session changes besides the places of a model, so that one call at a time may use each of them.
+        """Return the objects, besides the places of a model, that a session changes: one call at a time may use each.
 
         The default is that there are none.
         """

@@ -65,7 +65,7 @@ class ArrayMembers(RequiredMembers):
         return self.copy(array)
 
     def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
-        """Return arrays that a user may change in place without changing each other, or any of `others`.
+        """Return arrays for users to write, with no memory in common and none in common with `others`.
 
         The default suits immutable arrays. Traced ones are returned as they are.
         """

@@ -82,7 +82,7 @@ class Backend(JacobianMembers, ProgramMembers, DeviceMembers, ContainerMembers):
 
     @abstractmethod
     def device_of(self, array: Array) -> Any:
-        """Return the device that holds `array`; for a traced array, the one that its computation runs on."""
+        """Return the device that holds `array`; for a traced array, the device of its computation."""
 
     @abstractmethod
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:

@@ -92,7 +92,7 @@ def _is_complex(backend: RowMembers, array: Array) -> bool:
 
 
 def _beside(backend: RowMembers, parts: Sequence[Array], output: Array, primal: Array) -> Array:
-    """Put the columns of one block beside one another, in the primal's dtype."""
+    """Join the chunks of columns of one block, in the primal's dtype."""
     xp = backend.namespace
     shape = (*output.shape, *primal.shape)
     if not parts or not math.prod(shape):

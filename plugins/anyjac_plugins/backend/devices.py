@@ -59,7 +59,7 @@ class DeviceMembers(RequiredMembers):
         raise DeviceError(f"backend {self.name!r} has no device {device!r}; present: {names}")
 
     def import_array(self, value: Any, device: Any = None) -> Array:
-        """Convert an array of another framework, given only that it implements DLPack or NumPy's protocol.
+        """Convert an array of any framework that implements DLPack or NumPy's protocol.
 
         Raises
         ------

@@ -99,7 +99,7 @@ def _is_mask_for(backend: ArrayMembers, index: Any, array: Array, value: Any) ->
 
 
 def _update_masked(backend: ArrayMembers, array: Array, mask: Any, apply: Callable[..., Any], value: Any) -> Array:
-    """Update under a mask without looking at it, so that it may be traced.
+    """Update under a mask without a look at its values, since it may be traced.
 
     What is not selected is replaced by 1 beforehand: an operation with no finite derivative there would otherwise
     make a NaN of the zero that flows back to it.

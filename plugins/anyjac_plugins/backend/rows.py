@@ -3,11 +3,10 @@
 =================  ================================================================================================
 member             override it where
 =================  ================================================================================================
-``pullback_rows``  the framework pulls many cotangents back at once; by default one after the other
-``output_rows``    it is of use that the rows are those of an identity, or that all of an output are wanted: where
-                   they may be had without seeds, or be written where they are to stay; by default `pullback_rows`
-                   of `seeds`, a chunk after the other
-``rows_at_once``   another size of chunks is faster; by default they take 32 MiB of float64
+``pullback_rows``  the framework pulls many cotangents back at once; by default one follows the other
+``output_rows``    the cotangents' being rows of an identity is of use, or all rows of an output can be had at once, or
+                   be written where they are to stay; by default `pullback_rows` of `seeds`, chunk by chunk
+``rows_at_once``   another size of chunks is faster; by default one has 2^22 elements, 32 MiB of float64
 =================  ================================================================================================
 """
 

@@ -159,7 +159,7 @@ class OutputRows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The leading axes of what is returned: those of the output, or one that counts the rows of a span."""
+        """The leading axes of the result: those of the output, or an axis that counts the rows of a span."""
         if self.span is None:
             return tuple(self.output.shape)
         start, stop = self.span

@@ -80,7 +80,7 @@ class BackendInfo:
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one backend so far; a later stage fills the fields that an earlier one leaves None."""
+    """The knowledge of a backend so far; each stage of its loading fills a field that was None."""
 
     name: str
     plugin: Plugin[BackendSpec] | None = None
@@ -278,7 +278,7 @@ class BackendRegistry:
         return entry.spec
 
     def _with_free_aliases(self, asking: _Entry, spec: BackendSpec) -> BackendSpec:
-        """Return `spec`, refused if it claims a name that another backend has; anyjac's own come first."""
+        """Return `spec`, and refuse an alias that is taken; anyjac's own backends come first."""
         others = [entry for entry in self._found().values() if entry is not asking]
         if not asking.is_own():
             for entry in filter(_Entry.is_own, others):

@@ -131,7 +131,7 @@ def _ask(module: Any, hook: str, who: str) -> Any:
 
 
 def refuse_other_version(who: str, version: object, moved: str) -> None:
-    """Refuse what is written for another version of the interface than this one.
+    """Refuse a plugin that is written for another version of the interface.
 
     Raises
     ------

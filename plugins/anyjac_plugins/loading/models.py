@@ -81,7 +81,7 @@ class ModelLibraries:
                     yield library
 
     def of(self, obj: object) -> ModelLibrary | None:
-        """Return the library that an object's class comes from, if it is a known one.
+        """Return the library of models that an object's class comes from; None where no plugin knows it.
 
         Raises
         ------

@@ -44,7 +44,7 @@ def retired_members(cls: type[Backend]) -> dict[str, str]:
 
 
 def what_has_moved() -> str:
-    """Return in one line what has become of members and names that are gone."""
+    """Return in one line which members and names are gone, and their successors."""
     return listed({**MEMBERS, **NAMES})
 
 

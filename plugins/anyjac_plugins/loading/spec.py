@@ -16,7 +16,7 @@ INTERFACE_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class BackendSpec:
-    """Name of a backend, what it needs, and how to make it.
+    """Name of a backend, the modules that it needs, and its factory.
 
     Parameters
     ----------
