@@ -30,14 +30,14 @@ from anyjac_autograd.rules.table import CannotBatchError
 from anyjac_conformance import check_backend
 from anyjac_conformance.array_api import CONSTANT, RIGHT, TABLE, check
 
-PATHS = AutogradBackend.paths
+PATHS = AutogradBackend().paths.names
 Array = Any
 Function = Callable[[Array], Array]
 
 
 def forced(path: str) -> AutogradBackend:
     backend = AutogradBackend()
-    backend.forced_path = path
+    backend.paths.force(path)
     return backend
 
 

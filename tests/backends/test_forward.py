@@ -33,7 +33,7 @@ F64 = torch.float64
 
 def forced(path: str) -> TorchBackend:
     backend = TorchBackend()
-    backend.forced_path = path
+    backend.paths.force(path)
     return backend
 
 

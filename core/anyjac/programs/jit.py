@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from anyjac_plugins import JIT, Backend, Noted, StagedFunction
+from anyjac_plugins import JIT, Backend, StagedFunction, StagedResult
 from anyjac_plugins.errors import MixedBackendsError
 from anyjac_plugins.interrupts import run_and_end
 
@@ -265,7 +265,7 @@ class _Program:
         self._reads: dict[Static, tuple[Place, ...]] = {}
         self._staged: dict[Static, StagedFunction] = {}
 
-    def run(self, scope: Scope, given: Given) -> Noted:
+    def run(self, scope: Scope, given: Given) -> StagedResult:
         """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
         if not self._compiles:
             return self._run_as_it_is(scope, given)
@@ -284,7 +284,7 @@ class _Program:
             finally:
                 scope.deactivate()
 
-    def _run_as_it_is(self, scope: Scope, given: Given) -> Noted:
+    def _run_as_it_is(self, scope: Scope, given: Given) -> StagedResult:
         """Run the function, which finds its Variables in the scope."""
         scope.activate()
         try:

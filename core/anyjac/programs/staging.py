@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from anyjac_plugins import Array, Backend, Noted, OpenedNode
+from anyjac_plugins import Array, Backend, OpenedNode, StagedResult
 from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.loading.models import libraries
@@ -236,7 +236,7 @@ class FlatCall:
         self._static = static
         self._resolve = resolve
 
-    def __call__(self, *arrays: Array) -> Noted:
+    def __call__(self, *arrays: Array) -> StagedResult:
         """Run to be compiled.
 
         Raises
@@ -246,16 +246,16 @@ class FlatCall:
         """
         return self._run_in(_run_to_discover, arrays)
 
-    def as_it_is(self, *arrays: Array) -> Noted:
+    def as_it_is(self, *arrays: Array) -> StagedResult:
         """Run for this one call, in which Variables need be no inputs."""
         return self._run_in(_run, arrays)
 
-    def _run_in(self, run: Callable[..., Noted], arrays: Sequence[Array]) -> Noted:
+    def _run_in(self, run: Callable[..., StagedResult], arrays: Sequence[Array]) -> StagedResult:
         scope = Scope(self._backend, self._device, self._explicit)
         return run_and_end(lambda: run(self._resolve(), scope, arrays, self._static), scope.close)
 
 
-def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:
     """Run, and raise an UndiscoveredError for Variables that are to be inputs.
 
     The framework, which may be recording what is run here, makes other threads wait until it has finished: one of them
@@ -279,7 +279,7 @@ def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Ar
     return noted
 
 
-def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:
     backend, opener = scope.backend, opener_of(scope.backend)
     remaining = iter(arrays)
     args, kwargs = static.arguments(remaining)
@@ -296,7 +296,7 @@ def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static
     writes = [(write.variable, carry(backend, None, write.value)) for write in scope.writes() if not write.created]
     results = [*output.arrays, *(array for _, content in writes for array in content.arrays)]
     note = Note(Skeleton(output), [(variable, Skeleton(content)) for variable, content in writes])
-    return Noted(note, results)
+    return StagedResult(note, results)
 
 
 def _refuse_linear_maps(output: Carried) -> None:
