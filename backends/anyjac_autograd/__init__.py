@@ -35,6 +35,7 @@ def anyjac_backend() -> BackendSpec:
     return BackendSpec(
         name="autograd",
         factory=_make,
+        interface_version=2,
         requires=("autograd", "numpy"),
         install="autograd",
         array_modules=("autograd",),

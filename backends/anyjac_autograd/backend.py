@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -21,8 +21,13 @@ from anyjac_plugins import (
     Array,
     Backend,
     FlatFunction,
+    FrameworkTransforms,
+    LinearMap,
+    OutputRows,
+    Paths,
     Pullback,
 )
+from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
 
 from . import forward, jacobians, linear_maps, variables
@@ -38,9 +43,10 @@ class AutogradBackend(Backend):
     name = "autograd"
     version = version("autograd")
     capabilities = frozenset({COMPLEX, FLOAT16, NESTED, FORWARD, GRAD, STOP_GRADIENT})
-    paths = (jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
+    framework_transforms = FrameworkTransforms(grad=autograd.grad)
 
     def __init__(self) -> None:
+        self.paths = Paths(self.name, jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
         make_tracing_thread_safe()
         self._namespace = build_namespace()
 
@@ -119,41 +125,34 @@ class AutogradBackend(Backend):
         """
         return forward.jvp(fun, primals, tangents)
 
-    def pullback_blocks(
-        self, pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array], chunk_size: int | None
-    ) -> list[Array]:
-        """Compute one output's blocks: all rows at once where few elements are not zero, otherwise in chunks."""
+    def output_rows(self, wanted: OutputRows) -> list[Array]:
+        """Compute all rows of an output at once where few elements are not zero, otherwise in chunks."""
+        pullback, outputs, index, primals = wanted.pullback, wanted.outputs, wanted.index, wanted.primals
         assert isinstance(pullback, linear_maps.BackwardPass)
+        if wanted.span is not None:
+            start, stop = wanted.span
+            rows = jacobians.pull_identity(pullback, outputs, index, start, stop, self.paths.forced)
+            return filled(rows, primals, self.zeros, (stop - start,))
         parts = None
-        if chunk_size is None:
-            parts = jacobians.pull_whole_identity(pullback, outputs, index, self.forced_path)
+        if wanted.chunk_size is None:
+            parts = jacobians.pull_whole_identity(pullback, outputs, index, self.paths.forced)
         if parts is None:
-            return super().pullback_blocks(pullback, outputs, index, primals, chunk_size)
+            return super().output_rows(wanted)
         shapes = [(*outputs[index].shape, *primal.shape) for primal in primals]
         return [
             np.zeros(shape, primal.dtype) if part is None else part.reshape(shape)
             for part, primal, shape in zip(parts, primals, shapes, strict=True)
         ]
 
-    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        assert isinstance(pullback, linear_maps.BackwardPass)
-        return jacobians.pull_rows(pullback, cotangents, self.forced_path)
+    def pullback_rows(self, linear_map: LinearMap, vectors: Sequence[Array | None]) -> list[Array | None]:
+        assert isinstance(linear_map, linear_maps.BackwardPass)
+        return jacobians.pull_rows(linear_map, vectors, self.paths.forced)
 
-    def pullback_identity(
-        self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int
-    ) -> list[Array | None]:
-        assert isinstance(pullback, linear_maps.BackwardPass)
-        return jacobians.pull_identity(pullback, outputs, index, start, stop, self.forced_path)
-
-    def identity_rows(self, like: Array, start: int, stop: int) -> Array:
+    def seeds(self, like: Array, start: int, stop: int) -> Array:
         return jacobians.dense_identity_rows(like, start, stop)
 
     def rows_at_once(self, width: int) -> int:
         return jacobians.rows_at_once(width)
-
-    def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        gradient: Callable[[Array], Array] = autograd.grad(fun)
-        return gradient
 
     # ---- Variables -------------------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ def pull_rows(pullback: BackwardPass, cotangents: Sequence[Array | None], path: 
 def pull_identity(
     pullback: BackwardPass, outputs: Sequence[Array], index: int, start: int, stop: int, path: str | None
 ) -> list[Array | None]:
-    """Return rows `start` to `stop` of the Jacobian of an output; see `anyjac_plugins.Backend.pullback_identity`."""
+    """Return rows `start` to `stop` of the Jacobian of an output; None stands for zeros."""
     output = innermost(outputs[index])
     if path == STRUCTURED or (path is None and _is_large(stop - start, output)):
         try:

@@ -15,6 +15,7 @@ def anyjac_backend() -> BackendSpec:
     return BackendSpec(
         name="jax",
         factory=_make,
+        interface_version=2,
         requires=("jax", "jaxlib"),
         install='"anyjac[jax]"',
         array_modules=("jax", "jaxlib"),

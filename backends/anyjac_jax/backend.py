@@ -26,15 +26,21 @@ from anyjac_plugins import (
     Backend,
     CacheInfo,
     FlatFunction,
+    FrameworkTransforms,
+    FunctionRun,
     Jacobian,
+    LinearMap,
+    LinearMapCall,
     OpenedNode,
+    OutputRows,
+    Paths,
     Pullback,
     Pushforward,
+    StageableFunction,
     StagedFunction,
 )
 from anyjac_plugins.backend.jacobians import cheaper_mode
-from anyjac_plugins.backend.types import AUTO, REVERSE
-from anyjac_plugins.backend.types import FORWARD as COLUMNS
+from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import DtypeError
 
 from . import elements, jit, linear_maps, nonfinite, programs
@@ -51,10 +57,11 @@ class JaxBackend(Backend):
     version = jax.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, FORWARD, GRAD, JIT, VMAP, STOP_GRADIENT})
 
-    paths = ("compiled", "native")
+    framework_transforms = FrameworkTransforms(grad=jax.grad, compile=jax.jit, vmap=jax.vmap)
     column_cost = 0.9  # a column needs no sweep back
 
     def __init__(self) -> None:
+        self.paths = Paths(self.name, "compiled", "native")
         self._namespace = build_namespace()
         self._compiled = CompiledJacobians()
 
@@ -128,14 +135,14 @@ class JaxBackend(Backend):
         return linear_maps.jvp(fun, primals, tangents)
 
     def jacobian(
-        self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None, mode: str = REVERSE
+        self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None = None, mode: str = REVERSE_MODE
     ) -> Jacobian:
         """Record the computation of `fun`, and use a compiled Jacobian where the computation has come several times.
 
         A function cannot be recorded if it needs values of its arrays, for a branch, say, or moves arrays to another
         device: then it runs again from its beginning, and is not recorded from then on.
         """
-        if self.forced_path == "native":
+        if self.paths.forced == "native":
             return super().jacobian(fun, primals, chunk_size, mode)
         if not self._compiled.serves(fun):
             return self._jacobian_as_it_is(fun, primals, chunk_size, mode)
@@ -157,13 +164,13 @@ class JaxBackend(Backend):
     def _jacobian_of_program(
         self, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
     ) -> Jacobian:
-        if mode == AUTO:
-            if cheaper_mode(self, program.output_shapes(), primals) == COLUMNS:
+        if mode == AUTO_MODE:
+            if cheaper_mode(self, program.output_shapes(), primals) == FORWARD_MODE:
                 # A rule for rows need not be one for columns; other errors come again with rows, or are real.
                 with contextlib.suppress(NotImplementedError, TypeError):
-                    return self._jacobian_of_program(program, primals, chunk_size, COLUMNS)
-            mode = REVERSE
-        compiled = self._compiled.find(self, program, chunk_size, mode, at_once=self.forced_path == "compiled")
+                    return self._jacobian_of_program(program, primals, chunk_size, FORWARD_MODE)
+            mode = REVERSE_MODE
+        compiled = self._compiled.find(self, program, chunk_size, mode, at_once=self.paths.forced == "compiled")
         if compiled is not None:
             # JAX and XLA raise many kinds of errors where a program does not compile, or not for these devices. Of the
             # user's code only derivative rules run here, and in what follows, which is complete, they run again.
@@ -178,7 +185,7 @@ class JaxBackend(Backend):
     def cache_clear(self) -> None:
         self._compiled.clear()
 
-    def identity_rows(self, like: Array, start: int, stop: int) -> Array:
+    def seeds(self, like: Array, start: int, stop: int) -> Array:
         """Return rows of the identity on the device of `like`; for an array on several devices, bound to none."""
         rows = jnp.reshape(jnp.eye(stop - start, like.size, k=start, dtype=like.dtype), (stop - start, *like.shape))
         device = self.device_of(like)
@@ -191,65 +198,40 @@ class JaxBackend(Backend):
         return jnp.zeros(shape, like.dtype, device=device if isinstance(device, jax.Device) else None)
 
     def find_nonfinite(
-        self,
-        fun: FlatFunction,
-        primals: Sequence[Array],
-        *,
-        number: int,
-        index: tuple[int, ...],
-        nan: bool,
-        cotangents: Sequence[Array | None] | None = None,
-        tangents: Sequence[Array | None] | None = None,
+        self, computation: FunctionRun | LinearMapCall, *, number: int, index: tuple[int, ...], nan: bool
     ) -> str | None:
-        return nonfinite.origin(fun, primals, number, index, cotangents, tangents, nan)
-
-    def find_nonfinite_in_map(
-        self,
-        linear_map: Pullback | Pushforward,
-        vectors: Sequence[Array | None],
-        *,
-        number: int,
-        index: tuple[int, ...],
-        nan: bool,
-    ) -> str | None:
-        return nonfinite.origin_in_map(linear_map, vectors, number, index, nan)
+        if isinstance(computation, LinearMapCall):
+            return nonfinite.in_map(computation.linear_map, computation.vectors, number, index, nan)
+        cotangents, tangents = computation.cotangents, computation.tangents
+        return nonfinite.in_run(computation.fun, computation.primals, number, index, cotangents, tangents, nan)
 
     def rows_at_once(self, width: int) -> int:
         return linear_maps.rows_at_once(max(1, width))
 
-    def pullback_identity(
-        self, pullback: Pullback, outputs: Sequence[Array], index: int, start: int, stop: int
-    ) -> list[Array | None]:
+    def output_rows(self, wanted: OutputRows) -> list[Array]:
         """Compile what pulls back a chunk where many of its size are asked for, one after the other."""
+        pullback, span = wanted.pullback, wanted.span
         if (
-            not isinstance(pullback, linear_maps.VjpPullback)
-            or not pullback.rows_are_wanted_often(index, stop - start)
-            or self.forced_path == "native"
+            span is None
+            or not isinstance(pullback, linear_maps.VjpPullback)
+            or not pullback.rows_are_wanted_often(wanted.index, span[1] - span[0])
+            or self.paths.forced == "native"
             or not programs.outside_all_traces()
             or not may_compile()
         ):
-            return super().pullback_identity(pullback, outputs, index, start, stop)
-        device = self.device_of(outputs[index])
+            return super().output_rows(wanted)
+        device = self.device_of(wanted.output)
         with self.device_scope(device if isinstance(device, jax.Device) else None):
-            return [*pullback.compiled_identity(index, start, stop - start)]
+            return pullback.compiled_identity(wanted.index, span[0], span[1] - span[0])
 
-    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        return linear_maps.pullback_rows(pullback, cotangents)
+    def pullback_rows(self, linear_map: LinearMap, vectors: Sequence[Array | None]) -> list[Array | None]:
+        return linear_maps.pullback_rows(linear_map, vectors)
 
-    def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        return jax.grad(fun)
-
-    def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
-        return jax.jit(fun)
-
-    def stage(self, fun: StagedFunction) -> StagedFunction:
+    def stage(self, fun: StageableFunction) -> StagedFunction:
         return jit.stage(fun)
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return programs.mapped(fun, arrays)
-
-    def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
-        return jax.vmap(fun)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from anyjac_plugins import Array, Backend, CacheInfo, FlatFunction, Jacobian, Pullback, Pushforward, environment
 from anyjac_plugins.backend.jacobians import cheaper_mode
-from anyjac_plugins.backend.types import FORWARD, REVERSE
+from anyjac_plugins.backend.types import FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.failed_functions import FailedFunctions
 from anyjac_plugins.locking import SafeLock
 
@@ -155,7 +155,7 @@ def _is_large(program: Program, mode: str) -> bool:
     """Return whether an output has more rows, or an input more columns, than are computed at once."""
     inputs: list[Any] = [variable.aval for variable in program.jaxpr.invars]
     outputs: list[Any] = program.output_shapes()
-    along, across = (outputs, inputs) if mode == REVERSE else (inputs, outputs)
+    along, across = (outputs, inputs) if mode == REVERSE_MODE else (inputs, outputs)
     width = sum(aval.size for aval in across)
     return any(aval.size > rows_at_once(max(1, aval.size, width)) for aval in along)
 
@@ -175,18 +175,20 @@ def recorded_jacobian(
     backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
 ) -> Jacobian:
     """Compute a Jacobian in a form that compiles well: chunks of rows in a loop, whose body is there once."""
-    if mode == REVERSE:
+    if mode == REVERSE_MODE:
         outputs, pullback, aux = vjp(fun, primals)
     else:
         outputs, pushforward, aux = linearize(fun, primals)
-        if mode == FORWARD:
-            return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD)
-        if cheaper_mode(backend, outputs, primals) == FORWARD:
+        if mode == FORWARD_MODE:
+            return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE)
+        if cheaper_mode(backend, outputs, primals) == FORWARD_MODE:
             with contextlib.suppress(TypeError):  # a rule for rows need not be one for columns
-                return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD)
+                return Jacobian(
+                    outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE
+                )
         pullback = transposed(pushforward, outputs, primals)
     blocks = [_blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
-    return Jacobian(outputs, blocks, aux, REVERSE)
+    return Jacobian(outputs, blocks, aux, REVERSE_MODE)
 
 
 def _blocks(

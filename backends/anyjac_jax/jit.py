@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 
-from anyjac_plugins import Array, Noted, StagedFunction
+from anyjac_plugins import Array, StageableFunction, StagedFunction, StagedResult
 
 
-class _Results(Noted):
+class _Results(StagedResult):
     """The results of a compiled call, in which the function was not run: their structure brings back the note.
 
     JAX's caches outlive the function, so that they have a weak reference to the note.
@@ -29,11 +29,11 @@ class _Results(Noted):
 jax.tree_util.register_pytree_node(_Results, lambda found: (found.arrays, weakref.ref(found.note)), _Results)
 
 
-def stage(fun: StagedFunction) -> StagedFunction:
+def stage(fun: StageableFunction) -> StagedFunction:
     """Return `fun` compiled by `jax.jit`."""
     notes: list[Any] = []
 
-    def run(*arrays: Array) -> Noted:  # a new function, since JAX knows those that it has compiled before
+    def run(*arrays: Array) -> StagedResult:  # a new function, since JAX knows those that it has compiled before
         noted = fun(*arrays)
         notes.append(noted.note)
         return _Results(weakref.ref(noted.note), noted.arrays)

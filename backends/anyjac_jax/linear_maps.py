@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from anyjac_plugins import Array, FlatFunction, Pullback, Pushforward
+from anyjac_plugins import Array, FlatFunction, LinearMap, Pullback, Pushforward
+from anyjac_plugins.backend.linear_maps import filled
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
@@ -23,7 +24,7 @@ def linearize(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array],
     outputs, push, aux = jax.linearize(_in_lists(fun), *primals, has_aux=True)
 
     def pushforward(tangents: Sequence[Array | None]) -> list[Array]:
-        return list(push(*_filled(primals, tangents)))
+        return list(push(*filled(tangents, primals, _zeros)))
 
     return outputs, pushforward, aux
 
@@ -42,7 +43,9 @@ def jvp(
     fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
 ) -> tuple[list[Array], list[Array | None], list[Array]]:
     """Run `fun` once and return outputs, their tangents and aux; see `anyjac_plugins.Backend.jvp`."""
-    outputs, pushed, aux = jax.jvp(_in_lists(fun), tuple(primals), tuple(_filled(primals, tangents)), has_aux=True)
+    outputs, pushed, aux = jax.jvp(
+        _in_lists(fun), tuple(primals), tuple(filled(tangents, primals, _zeros)), has_aux=True
+    )
     return outputs, pushed, aux
 
 
@@ -115,23 +118,22 @@ def one_hot(number: Array, like: Any) -> Array:
 
 
 def _pull_filled(pull: Callable[..., Any], outputs: Sequence[Any], cotangents: Sequence[Array | None]) -> list[Array]:
-    return list(pull(_filled(outputs, cotangents)))
+    return list(pull(filled(cotangents, outputs, _zeros)))
 
 
-def _filled(like: Sequence[Any], vectors: Sequence[Array | None]) -> list[Array]:
-    """Return zeros for vectors that are None, and all others as they are."""
-    pairs = zip(like, vectors, strict=True)
-    return [jnp.zeros(array.shape, array.dtype) if vector is None else vector for array, vector in pairs]
+def _zeros(shape: tuple[int, ...], like: Any) -> Array:
+    """Return zeros like an array, or like the shape and dtype that stand for one."""
+    return jnp.zeros(shape, like.dtype)
 
 
-def pullback_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-    """Map `pullback` over the leading axis of the cotangents that are given."""
-    given = [index for index, cotangent in enumerate(cotangents) if cotangent is not None]
+def pullback_rows(linear_map: LinearMap, vectors: Sequence[Array | None]) -> list[Array | None]:
+    """Map `linear_map` over the leading axis of the vectors that are given."""
+    given = [index for index, vector in enumerate(vectors) if vector is not None]
 
     def one_row(*rows: Array) -> Sequence[Array | None]:
-        filled: list[Array | None] = [None] * len(cotangents)
+        row_of_each: list[Array | None] = [None] * len(vectors)
         for index, row in zip(given, rows, strict=True):
-            filled[index] = row
-        return pullback(filled)
+            row_of_each[index] = row
+        return linear_map(row_of_each)
 
-    return list(jax.vmap(one_row)(*(cotangents[index] for index in given)))
+    return list(jax.vmap(one_row)(*(vectors[index] for index in given)))

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from anyjac_plugins import Array, FlatFunction, Pullback, Pushforward
+from anyjac_plugins import Array, FlatFunction, LinearMap
 
 from . import linear_maps
 from .programs import bind
@@ -26,7 +26,7 @@ CALLS = frozenset(
 """Primitives that do nothing but evaluate a program of their own."""
 
 
-def origin(
+def in_run(
     fun: FlatFunction,
     primals: Sequence[Array],
     number: int,
@@ -49,8 +49,8 @@ def origin(
     return _primitive(results, primals, index, nan, "derivative" if derivative else "forward run")
 
 
-def origin_in_map(
-    linear_map: Pullback | Pushforward,
+def in_map(
+    linear_map: LinearMap,
     vectors: Sequence[Array | None],
     number: int,
     index: tuple[int, ...],
@@ -72,7 +72,7 @@ def _primitive(
     fun: Callable[..., Sequence[Array]], arguments: Sequence[Array], index: tuple[int, ...], nan: bool, where: str
 ) -> str | None:
     recorded = jax.make_jaxpr(fun)(*arguments)
-    path = _Program(recorded.jaxpr, recorded.consts, arguments, nan).origin(0)
+    path = _Program(recorded.jaxpr, recorded.consts, arguments, nan).source(0)
     if path is None:
         return None
     (mended,) = _evaluate(recorded.jaxpr, recorded.consts, arguments, path)
@@ -106,7 +106,7 @@ class _Program:
         for variable in equation.outvars:
             self._made[variable] = _Step(equation, given)
 
-    def origin(self, result: int) -> Path | None:
+    def source(self, result: int) -> Path | None:
         """Return the equation to which all ways from a result lead; None where there is no such equation."""
         return self._end_of(self._jaxpr.outvars[result])
 
@@ -124,7 +124,7 @@ class _Program:
             if inner is None:
                 return (equation,)
             program = _Program(inner.jaxpr, inner.consts, given, self._nan)
-            path = program.origin(list(equation.outvars).index(atom))
+            path = program.source(list(equation.outvars).index(atom))
             return None if path is None else (equation, *path)
         if inner is not None and len(faulty) > 1:
             return None  # which of them got to this result is not known

@@ -15,6 +15,7 @@ def anyjac_backend() -> BackendSpec:
     return BackendSpec(
         name="torch",
         factory=_make,
+        interface_version=2,
         requires=("torch",),
         install='"anyjac[torch]"',
         array_modules=("torch",),

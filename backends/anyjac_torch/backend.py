@@ -24,9 +24,16 @@ from anyjac_plugins import (
     Array,
     Backend,
     FlatFunction,
+    FrameworkTransforms,
+    FunctionRun,
+    LinearMap,
+    LinearMapCall,
     OpenedNode,
+    OutputRows,
+    Paths,
     Pullback,
     Pushforward,
+    StageableFunction,
     StagedFunction,
 )
 from anyjac_plugins.errors import DtypeError
@@ -39,15 +46,23 @@ from .transposing import Transposed
 from .writes import was_written
 
 
+def _compile(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `fun` compiled by `torch.compile`; without code generation where no C++ compiler is installed."""
+    backend = "inductor" if code_generation.is_possible() else "aot_eager"
+    compiled: Callable[..., Any] = torch.compile(fun, backend=backend)
+    return compiled
+
+
 class TorchBackend(Backend):
     """PyTorch. Tensors that belong to a graph count as traced; Variables hold detached copies."""
 
     name = "torch"
     version = torch.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, FORWARD, GRAD, JIT, VMAP, STOP_GRADIENT})
-    paths = ("batched", "rows", "transposed", "forward")
+    framework_transforms = FrameworkTransforms(grad=torch.func.grad, compile=_compile, vmap=torch.func.vmap)
 
     def __init__(self) -> None:
+        self.paths = Paths(self.name, "batched", "rows", "transposed", "forward")
         self._namespace = build_namespace()
         self._without_tangents = FailedFunctions()
 
@@ -173,14 +188,14 @@ class TorchBackend(Backend):
 
     def _pushes_duals(self, fun: FlatFunction, primals: Sequence[Array]) -> bool:
         """Return whether to push by dual tensors: not within a transform, or where nothing is gained."""
-        if self.forced_path == "transposed" or fun in self._without_tangents or torch.is_inference_mode_enabled():
+        if self.paths.forced == "transposed" or fun in self._without_tangents or torch.is_inference_mode_enabled():
             return False
-        if self.forced_path == "forward":
+        if self.paths.forced == "forward":
             return not is_recording()
         large = sum(primal.numel() for primal in primals) >= LARGE
         return large and not torch_func.is_transformed() and not is_recording()
 
-    def transpose(self, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]) -> Pullback:
+    def transpose(self, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]) -> Pushforward:
         """Transpose as by default, and compare with the pullback where a user's own backward has a part in it.
 
         Raises
@@ -193,36 +208,16 @@ class TorchBackend(Backend):
         return Transposed(transposed, pullback, outputs, primals)
 
     def find_nonfinite(
-        self,
-        fun: FlatFunction,
-        primals: Sequence[Array],
-        *,
-        number: int,
-        index: tuple[int, ...],
-        nan: bool,
-        cotangents: Sequence[Array | None] | None = None,
-        tangents: Sequence[Array | None] | None = None,
+        self, computation: FunctionRun | LinearMapCall, *, number: int, index: tuple[int, ...], nan: bool
     ) -> str | None:
-        if tangents is not None:
-            return nonfinite.in_tangents(fun, primals, number, index, tangents, nan)
-        if cotangents is not None:
-            return nonfinite.in_backward_pass(fun, primals, number, index, cotangents, nan)
+        if isinstance(computation, LinearMapCall):
+            return _find_in_map(computation, number, index, nan)
+        fun, primals = computation.fun, computation.primals
+        if computation.tangents is not None:
+            return nonfinite.in_tangents(fun, primals, number, index, computation.tangents, nan)
+        if computation.cotangents is not None:
+            return nonfinite.in_backward_pass(fun, primals, number, index, computation.cotangents, nan)
         return nonfinite.in_forward_run(fun, primals, number, index, nan)
-
-    def find_nonfinite_in_map(
-        self,
-        linear_map: Pullback | Pushforward,
-        vectors: Sequence[Array | None],
-        *,
-        number: int,
-        index: tuple[int, ...],
-        nan: bool,
-    ) -> str | None:
-        if isinstance(linear_map, Transposed):  # which is the pullback of a pullback
-            linear_map = linear_map.transposed
-        if not isinstance(linear_map, linear_maps.GraphPullback):
-            return None
-        return nonfinite.in_pullback(linear_map, number, index, vectors, nan)
 
     def rows_at_once(self, width: int) -> int:
         """Return few rows: what stays in the cache of the processor goes twice as fast as one great batch.
@@ -233,77 +228,55 @@ class TorchBackend(Backend):
             return super().rows_at_once(width)
         return max(32, _power_of_two_below(2**18 // max(1, width)))  # powers of two go best
 
-    def pullback_blocks(
-        self,
-        pullback: Pullback,
-        outputs: Sequence[Array],
-        index: int,
-        primals: Sequence[Array],
-        chunk_size: int | None,
-    ) -> list[Array]:
-        output = outputs[index]
+    def output_rows(self, wanted: OutputRows) -> list[Array]:
+        """Write all rows to the memory of the blocks, where they belong to no graph."""
+        if wanted.span is not None:
+            return super().output_rows(wanted)
+        pullback, output, primals = wanted.pullback, wanted.output, wanted.primals
         rows = output.numel()
         columns = sum(primal.numel() for primal in primals)
-        if rows == 1 and columns and self.forced_path is None and not linear_maps.is_constant(pullback):
-            return self._only_row(pullback, outputs, index, primals)
+        if rows == 1 and columns and self.paths.forced is None and not linear_maps.is_constant(pullback):
+            return self._only_row(wanted)
         if not linear_maps.is_constant(pullback) or not rows or not columns:
-            return super().pullback_blocks(pullback, outputs, index, primals, chunk_size)
-        cotangents: list[Array | None] = [None] * len(outputs)
+            return super().output_rows(wanted)
+        cotangents: list[Array | None] = [None] * len(wanted.outputs)
 
         def pull_rows(seeds: Array) -> Sequence[Array | None]:
-            cotangents[index] = seeds
+            cotangents[wanted.index] = seeds
             return self.pullback_rows(pullback, cotangents)
 
-        size = chunk_size or self.rows_at_once(rows + columns)  # seeds and gradients share the cache
-        fits = rows <= size or (chunk_size is None and rows * (rows + columns) <= AT_ONCE_IF_SHORT)
+        size = wanted.chunk_size or self.rows_at_once(rows + columns)  # seeds and gradients share the cache
+        fits = rows <= size or (wanted.chunk_size is None and rows * (rows + columns) <= AT_ONCE_IF_SHORT)
         if rows <= size or (fits and linear_maps.is_short(pullback)):
             return jacobians.whole_blocks(pull_rows, output, primals)
         return jacobians.filled_blocks(pull_rows, output, primals, size)
 
-    def _only_row(
-        self, pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array]
-    ) -> list[Array]:
+    def _only_row(self, wanted: OutputRows) -> list[Array]:
         """Return the blocks of an output of one element within a graph or a transform, where each step costs."""
-        cotangents: list[Array | None] = [None] * len(outputs)
-        cotangents[index] = torch.ones_like(outputs[index])
-        shapes = [outputs[index].shape + primal.shape for primal in primals]
+        cotangents: list[Array | None] = [None] * len(wanted.outputs)
+        cotangents[wanted.index] = torch.ones_like(wanted.output)
+        shapes = [wanted.output.shape + primal.shape for primal in wanted.primals]
         return [
             self.zeros(shape, primal) if part is None else part if part.shape == shape else part.reshape(shape)
-            for part, primal, shape in zip(pullback(cotangents), primals, shapes, strict=True)
+            for part, primal, shape in zip(wanted.pullback(cotangents), wanted.primals, shapes, strict=True)
         ]
 
-    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
-        if self.forced_path not in ("batched", "rows") and all(
-            batch is None or batch.shape[0] == 1 for batch in cotangents
+    def pullback_rows(self, linear_map: LinearMap, vectors: Sequence[Array | None]) -> list[Array | None]:
+        if self.paths.forced not in ("batched", "rows") and all(
+            batch is None or batch.shape[0] == 1 for batch in vectors
         ):
-            return linear_maps.one_row(pullback, cotangents)
-        rows = None if self.forced_path == "rows" else linear_maps.batched_rows(pullback, cotangents)
-        return super().pullback_rows(pullback, cotangents) if rows is None else rows
+            return linear_maps.one_row(linear_map, vectors)
+        rows = None if self.paths.forced == "rows" else linear_maps.batched_rows(linear_map, vectors)
+        return super().pullback_rows(linear_map, vectors) if rows is None else rows
 
-    def identity_rows(self, like: Array, start: int, stop: int) -> Array:
+    def seeds(self, like: Array, start: int, stop: int) -> Array:
         return jacobians.identity_rows(like, start, stop)
 
-    def grad(self, fun: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        return torch.func.grad(fun)
-
-    def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `fun` compiled by `torch.compile`; without code generation where no C++ compiler is installed."""
-        backend = "inductor" if code_generation.is_possible() else "aot_eager"
-        compiled: Callable[..., Any] = torch.compile(fun, backend=backend)
-        return compiled
-
-    def stage(self, fun: StagedFunction) -> StagedFunction:
-        return jit.CompiledFunction(fun, self._compile_graph)
-
-    def _compile_graph(self, graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
-        compiled: Callable[..., Any] = jit.compile_graph(graph, example, self.compile)
-        return compiled
+    def stage(self, fun: StageableFunction) -> StagedFunction:
+        return jit.CompiledFunction(fun, _compile_graph)
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return torch_func.map_rows(fun, arrays)
-
-    def vmap(self, fun: Callable[..., Any]) -> Callable[..., Any]:
-        return torch.func.vmap(fun)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 
@@ -317,6 +290,20 @@ class TorchBackend(Backend):
             return registered.unflatten_fn(list(children), context)
 
         return OpenedNode(list(children), assemble, context, partial(_steps_of, node, registered.flatten_with_keys_fn))
+
+
+def _compile_graph(graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = jit.compile_graph(graph, example, _compile)
+    return compiled
+
+
+def _find_in_map(call: LinearMapCall, number: int, index: tuple[int, ...], nan: bool) -> str | None:
+    linear_map = call.linear_map
+    if isinstance(linear_map, Transposed):  # which is the pullback of a pullback
+        linear_map = linear_map.transposed
+    if not isinstance(linear_map, linear_maps.GraphPullback):
+        return None
+    return nonfinite.in_pullback(linear_map, number, index, call.vectors, nan)
 
 
 def _steps_of(node: Any, flatten_with_keys: Callable[[Any], Any] | None) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from anyjac_plugins import Array, Noted, StagedFunction
+from anyjac_plugins import Array, StageableFunction, StagedFunction, StagedResult
 from anyjac_plugins.errors import UncompiledWarning
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
@@ -82,13 +82,13 @@ class CompiledFunction:
     It runs uncompiled where its tensors belong to a graph of `torch.autograd`, or a transform of `torch.func` runs.
     """
 
-    def __init__(self, fun: StagedFunction, compile: Compile):
+    def __init__(self, fun: StageableFunction, compile: Compile):
         self._fun = fun
         self._as_it_is: StagedFunction = getattr(fun, "as_it_is", fun)
         self._compile = compile
         self._compiled: dict[Hashable, tuple[_Graph, Any]] = {}
 
-    def __call__(self, *arrays: Any) -> Noted:
+    def __call__(self, *arrays: Any) -> StagedResult:
         tensors = arrays if all(isinstance(array, torch.Tensor) for array in arrays) else _tensors(arrays)
         if _belongs_to_a_trace(tensors):
             return self._as_it_is(*tensors)
@@ -102,9 +102,9 @@ class CompiledFunction:
         if found is None:
             return self._first_call(kind, tensors)
         graph, note = found
-        return Noted(note, graph(*tensors))
+        return StagedResult(note, graph(*tensors))
 
-    def _first_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
+    def _first_call(self, kind: Hashable, tensors: Sequence[Array]) -> StagedResult:
         """Compile and run; run uncompiled while another thread compiles, since PyTorch compiles in one at a time.
 
         Waiting for that thread may last for ever: it may itself wait for a Variable that this call owns.
@@ -113,14 +113,14 @@ class CompiledFunction:
         if lock._is_owned():  # by a call around this one, which releases it
             return self._as_it_is(*tensors)
 
-        def compiled() -> Noted:
+        def compiled() -> StagedResult:
             if not lock.acquire(blocking=False):
                 return self._as_it_is(*tensors)
             return self._recorded_call(kind, tensors)
 
         return run_and_end(compiled, partial(release, lock))
 
-    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> Noted:
+    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> StagedResult:
         """Make a call and keep its compiled graph; after an error, restore the tensors that were found elsewhere.
 
         The error may be the core's: Variables were read that have to be inputs, so that the run was for nothing.
@@ -128,7 +128,7 @@ class CompiledFunction:
         twins = list(map(_twin, tensors))
         writes = Writes(twins)
 
-        def recorded() -> Noted:
+        def recorded() -> StagedResult:
             graph, noted = self._record(twins, tensors, writes)
             if writes.elsewhere:  # the recorded run has changed memory, which a second run would change again
                 results: Sequence[Array] = noted.arrays
@@ -137,12 +137,12 @@ class CompiledFunction:
                 results = graph(*tensors)  # the first run compiles the graph
             self._compiled[kind] = graph, noted.note
             writes.keep()
-            return Noted(noted.note, results)
+            return StagedResult(noted.note, results)
 
         return run_and_end(recorded, writes.undo)
 
-    def _record(self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes) -> tuple[_Graph, Noted]:
-        runs: list[Noted] = []
+    def _record(self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes) -> tuple[_Graph, StagedResult]:
+        runs: list[StagedResult] = []
 
         def flat(*tensors: Array) -> Sequence[Array]:
             with PastOperators(twins, writes):

@@ -33,7 +33,7 @@ def in_forward_run(fun: FlatFunction, primals: Sequence[Array], number: int, ind
     with torch.no_grad():
         with _Record(partial(_has, nan=nan)) as record:
             found = run()
-        step = record.origin(_Version.of(found))
+        step = record.source(_Version.of(found))
         if step is None:
             return None
         with _Mend(step.call, _finite):
@@ -65,7 +65,7 @@ def in_tangents(
         return tangent, found[-1]
 
     record = _Record(partial(_has_with_tangent, nan=nan))
-    step = record.origin(push(record)[1])
+    step = record.source(push(record)[1])
     if step is None:
         return None
     mended, _ = push(_Mend(step.call, _finite_with_tangent))
@@ -76,7 +76,7 @@ def in_pullback(
     pullback: GraphPullback, number: int, index: Index, cotangents: Sequence[Array | None], nan: bool
 ) -> str | None:
     """Return the node of a pullback's graph that made the NaN (or infinity) in the gradient for a primal."""
-    node = _origin_of(
+    node = _node_of(
         pullback.begins(cotangents), pullback.root(number), index, lambda: pullback(cotangents)[number], nan
     )
     return None if node is None else f"{node.name()!r} of the derivative"
@@ -101,18 +101,18 @@ def in_backward_pass(
         ends, seeds = [y for y, _ in begins], [c for _, c in begins]
         return torch.autograd.grad(ends, roots, seeds, allow_unused=True, retain_graph=True)[number]
 
-    node = _origin_of([y.grad_fn for y, _ in begins], roots[number], index, gradient, nan)
+    node = _node_of([y.grad_fn for y, _ in begins], roots[number], index, gradient, nan)
     return None if node is None else f"{node.name()!r} of the backward pass"
 
 
-def _origin_of(ends: Sequence[Any], root: Array, index: Index, gradient: Callable[[], Array | None], nan: bool) -> Any:
+def _node_of(ends: Sequence[Any], root: Array, index: Index, gradient: Callable[[], Array | None], nan: bool) -> Any:
     """Return the node that made the NaN (or infinity) in an element of a gradient; `gradient` computes it."""
     watched = _Pass(ends, nan)
     try:
         gradient()
     finally:
         watched.end()
-    node = watched.origin(root)
+    node = watched.source(root)
     if node is None:
         return None
     handle = node.register_hook(lambda returned, _: tuple(None if g is None else _finite(g) for g in returned))
@@ -203,7 +203,7 @@ class _Record(TorchFunctionMode):
                 self._made[made] = _Step(_name_of(func), self._calls, faulty)
         return result
 
-    def origin(self, found: _Version) -> _Step | None:
+    def source(self, found: _Version) -> _Step | None:
         """Return the step to which all ways back lead; None where there is no such step."""
         ends: dict[_Version, _Step | None] = {}
 
@@ -308,7 +308,7 @@ class _Pass:
         for handle in self._handles:
             handle.remove()
 
-    def origin(self, root: Array) -> Any:
+    def source(self, root: Array) -> Any:
         """Return the node to which all ways from a root lead; None where there is no such node."""
         ends: dict[Any, Any] = {}
 

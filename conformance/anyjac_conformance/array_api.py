@@ -22,6 +22,9 @@ import numpy as np
 
 import anyjac
 from anyjac import Backend
+from anyjac_plugins import JIT
+
+from .framework_transforms import framework_transform
 
 Floats = np.ndarray[Any, Any]
 Function = Callable[[Any, Any], Any]
@@ -454,7 +457,7 @@ def check(backend: Backend, name: str, body: Body, *, compiled: bool = False) ->
         return first(x), second(x)
 
     try:
-        arrays = (backend.compile(both) if compiled else both)(backend.asarray(point))
+        arrays = (framework_transform(backend, JIT)(both) if compiled else both)(backend.asarray(point))
         slopes, curvatures = (_on_host(backend, array) for array in arrays)
     except Exception as error:  # any that a backend raises is a verdict, and told
         return Verdict(name, REFUSED, f"{type(error).__name__}: {error}")

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from anyjac import Backend, NotSupportedError
+from anyjac_plugins import GRAD, JIT, VMAP
+
+from .framework_transforms import framework_transform
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,19 @@ class Lab:
         """
         assert isinstance(fun, FunctionType)
         own = FunctionType(fun.__code__.replace(), fun.__globals__, fun.__name__, fun.__defaults__, fun.__closure__)
-        return self.backend.compile(own)
+        return self.native_jit(own)
+
+    def native_grad(self, fun: Callable[..., Any]) -> Any:
+        """Return the framework's own gradient of a function."""
+        return framework_transform(self.backend, GRAD)(fun)
+
+    def native_jit(self, fun: Callable[..., Any]) -> Any:
+        """Compile a function, or a transform, by the framework's own compiler."""
+        return framework_transform(self.backend, JIT)(fun)
+
+    def native_vmap(self, fun: Callable[..., Any]) -> Any:
+        """Map a function by the framework's own means."""
+        return framework_transform(self.backend, VMAP)(fun)
 
     @property
     def last_device(self) -> Any:

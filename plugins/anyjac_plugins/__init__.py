@@ -18,16 +18,23 @@ from .backend.capabilities import (
     STOP_GRADIENT,
     VMAP,
 )
+from .backend.framework_transforms import FrameworkTransforms
 from .backend.types import (
     Array,
     CacheInfo,
     FlatFunction,
+    FlatUserFunction,
+    FunctionRun,
     Jacobian,
-    Noted,
+    LinearMap,
+    LinearMapCall,
     OpenedNode,
+    OutputRows,
     Pullback,
     Pushforward,
+    StageableFunction,
     StagedFunction,
+    StagedResult,
 )
 from .errors import (
     AnyjacError,
@@ -49,8 +56,11 @@ from .errors import (
 )
 from .loading.backends import BackendInfo, BackendRegistry
 from .loading.hookspecs import hookimpl
+from .loading.retired import GUIDE as _GUIDE
+from .loading.retired import NAMES as _RETIRED
 from .loading.spec import INTERFACE_VERSION, BackendSpec
 from .models import Adopt, Holder, ModelLibrary, Session
+from .paths import Paths
 
 __all__ = [
     "BFLOAT16",
@@ -77,21 +87,29 @@ __all__ = [
     "DeviceError",
     "DtypeError",
     "FlatFunction",
+    "FlatUserFunction",
+    "FrameworkTransforms",
+    "FunctionRun",
     "Holder",
     "InputTypeError",
     "InputValueError",
     "Jacobian",
+    "LinearMap",
+    "LinearMapCall",
     "MixedBackendsError",
     "ModelLibrary",
     "NotSupportedError",
-    "Noted",
     "OpenedNode",
     "OutputError",
+    "OutputRows",
+    "Paths",
     "PluginError",
     "Pullback",
     "Pushforward",
     "Session",
+    "StageableFunction",
     "StagedFunction",
+    "StagedResult",
     "TracerLeakError",
     "UncompiledWarning",
     "UnknownBackendError",
@@ -102,5 +120,13 @@ __all__ = [
 
 for _found in (BackendInfo, BackendSpec, CacheInfo):
     _found.__module__ = __name__  # where pickles are to find it, in whichever file it stands
+
+
+def __getattr__(name: str) -> object:
+    """Refuse a name of an earlier interface version with the one that stands in its place."""
+    if name in _RETIRED:
+        raise ImportError(f"{__name__}.{name} is now {_RETIRED[name]}; see {_GUIDE}", name=__name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __path__.append(f"{__path__[0]}/old_pickles")  # where pickles find the modules of then

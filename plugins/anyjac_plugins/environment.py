@@ -42,7 +42,7 @@ def disabled_plugins() -> frozenset[str]:
 
 
 def compiles() -> bool:
-    """Tell whether a backend may compile what nobody asked it to.
+    """Return whether a backend may compile what nobody asked it to.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class TracerLeakError(AnyjacError, RuntimeError):
 
 
 class ConcurrencyError(AnyjacError, RuntimeError):
-    """Two calls wait for each other's Variables; this one was refused so that the other can finish."""
+    """Two calls wait for each other's Variables, and the second was refused so that the first can finish."""
 
 
 class ConformanceError(AnyjacError, AssertionError):

@@ -11,13 +11,28 @@ MAXIMUM: Final = 256
 """How many functions are remembered; then all are forgotten, for it costs little to find out again."""
 
 
+def origin_of(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the user's function that a flat function comes from; for a plain function that function itself.
+
+    Examples
+    --------
+    >>> from anyjac_plugins.failed_functions import origin_of
+    >>> def plain(x):
+    ...     return [x], []
+    >>> origin_of(plain) is plain
+    True
+    """
+    origin: Callable[..., Any] = getattr(fun, "origin", fun)
+    return origin
+
+
 def code_of(fun: Callable[..., Any]) -> Hashable:
-    """Return what stands for a function that may be made anew for each call: its code, or its type.
+    """Return the code that stands for a function, which may be made anew for each call; its type where it has none.
 
     Parameters
     ----------
     fun
-        A function, or what has the user's function as its attribute ``origin``.
+        A function, or a flat function, which stands for the user's.
 
     Examples
     --------
@@ -26,7 +41,7 @@ def code_of(fun: Callable[..., Any]) -> Hashable:
     >>> code_of(makers[0]()) == code_of(makers[1]())
     True
     """
-    origin: Any = getattr(fun, "origin", fun)
+    origin: Any = origin_of(fun)
     while (inner := getattr(origin, "__func__", getattr(origin, "func", None))) is not None:
         origin = inner
     code: Hashable = getattr(origin, "__code__", None) or type(origin).__qualname__

@@ -76,7 +76,7 @@ class Holder(ABC):
         return self.value(content)
 
     def has_moved(self, content: Any, kept: Any) -> bool:
-        """Tell whether content is another one than it was kept as when the function had run.
+        """Return whether a content has changed since `kept` was taken of it, when the function had run.
 
         Asked where the call comes to nothing afterwards. False by default: a framework that runs parts of the function
         again to differentiate it, outside of what the function is shown, may have written it.
@@ -84,7 +84,7 @@ class Holder(ABC):
         return False
 
     def takes(self, traced: Any) -> bool:
-        """Tell whether a traced value may be stored, since a transformation of the library around the call expects it.
+        """Return whether a traced value may be stored, as a transformation of the library around the call expects it.
 
         False by default: what a place holds after a call is no tracer.
         """
@@ -123,7 +123,7 @@ class Session:
         holder.put(value)
 
     def wrote(self, holder: Holder, before: Any, value: Any) -> bool:
-        """Tell whether `value`, a copy of `before`, was written in place in a way that the backend does not notice."""
+        """Return whether `value`, a copy of `before`, was written in place in a way that the backend misses."""
         return False
 
     def check(self, outputs: list[Any]) -> None:
@@ -136,7 +136,7 @@ class Session:
         """
 
     def end(self) -> str | None:
-        """Undo what is left to undo, and return what the function did that cannot be committed, if anything."""
+        """End the session, and name a deed of the function that cannot be committed; None where there is none."""
         return None
 
 
@@ -145,6 +145,9 @@ class ModelLibrary(ABC):
 
     Attributes
     ----------
+    interface_version
+        The version of this interface that the plugin was written for, as a number. An installed plugin that names none
+        was written for version 1, before there were others; a library that is registered at run time need not name it.
     discovers
         Name of the backend in whose calls a session of this library finds by itself which places a function uses, so
         that they need not be named; None, the default, where there is no way to.
@@ -159,6 +162,7 @@ class ModelLibrary(ABC):
     ...         return {"weight": Weight(obj)} if hasattr(obj, "weight") else None
     """
 
+    interface_version: int | None = None
     discovers: str | None = None
 
     @abstractmethod
@@ -173,14 +177,14 @@ class ModelLibrary(ABC):
         """
 
     def objects(self, model: object) -> Sequence[object]:
-        """Return what a session changes besides the places of a model, so that one call at a time may use each of them.
+        """Return the objects, besides the places of a model, that a session changes: one call at a time may use each.
 
         The default is that there are none.
         """
         return ()
 
     def holds_back(self, leaf: object, container: object) -> bool:
-        """Tell whether a leaf of a model that is given as an argument is no parameter of it.
+        """Return whether a leaf of a model that is given as an argument is no parameter of it.
 
         Asked where the model is a pytree that the backend's framework knows, `container` being that in which the leaf
         was found. Such a leaf reaches the function as it is, and None stands in its place in the derivative. The

@@ -63,8 +63,8 @@ def test_the_device_of_a_jax_tracer_is_known_outside_the_compiler() -> None:
     x = jax.asarray(2.0, device=last)
     jacrev(f)(x)
     jacrev(jacrev(f))(x)
-    jax.grad(f)(x)
-    jax.compile(f)(x)
+    jax.framework_transforms.grad(f)(x)
+    jax.framework_transforms.compile(f)(x)
     assert seen == [last, last, last, None]
 
 
@@ -79,7 +79,7 @@ def test_a_move_is_differentiated_on_its_way_back_too() -> None:
 def test_the_framework_s_own_gradient_takes_a_stopped_value_for_a_constant(name: str) -> None:
     own = anyjac.get_backend(name)
     w = Variable(own.asarray(3.0))
-    gradient = own.grad(lambda x: anyjac.stop_gradient(x) * x * anyjac.stop_gradient(w))
+    gradient = own.framework_transforms.grad(lambda x: anyjac.stop_gradient(x) * x * anyjac.stop_gradient(w))
     assert float(own.to_numpy(gradient(own.asarray(2.0)))) == 6.0
 
 

@@ -31,7 +31,7 @@ from anyjac_autograd.rules.table import CannotBatchError
 from anyjac_conformance import check_backend
 from anyjac_conformance.array_api import CONSTANT, RIGHT, TABLE, check
 
-PATHS = AutogradBackend.paths
+PATHS = AutogradBackend().paths.names
 Array = Any
 Function = Callable[[Array], Array]
 

@@ -76,12 +76,14 @@ def framework(request: pytest.FixtureRequest) -> anyjac.Backend:
 
 
 def test_a_mask_may_be_traced_by_the_compiler(framework: anyjac.Backend) -> None:
-    compiled = framework.compile(lambda x: anyjac.at(anyjac.at(x)[x > 1].add(10.0))[x < 0].set(0.0))
+    compiled = framework.framework_transforms.compile(
+        lambda x: anyjac.at(anyjac.at(x)[x > 1].add(10.0))[x < 0].set(0.0)
+    )
     assert framework.to_numpy(compiled(framework.asarray(np.array([-1.0, 1.0, 2.0])))).tolist() == [0.0, 1.0, 12.0]
 
 
 def test_a_mask_may_be_mapped_over(framework: anyjac.Backend) -> None:
-    mapped = framework.vmap(lambda x: anyjac.at(x)[x > 1].multiply(2.0))
+    mapped = framework.framework_transforms.vmap(lambda x: anyjac.at(x)[x > 1].multiply(2.0))
     assert framework.to_numpy(mapped(framework.asarray(np.array([[1.0, 2.0], [3.0, 0.0]])))).tolist() == [
         [1, 4],
         [6, 0],
@@ -90,19 +92,19 @@ def test_a_mask_may_be_mapped_over(framework: anyjac.Backend) -> None:
 
 def test_an_index_may_come_from_what_the_framework_differentiates(framework: anyjac.Backend) -> None:
     xp = framework.namespace
-    gradient = framework.grad(lambda x: xp.sum(anyjac.at(x)[xp.argsort(x)[:2]].multiply(x[2])))
+    gradient = framework.framework_transforms.grad(lambda x: xp.sum(anyjac.at(x)[xp.argsort(x)[:2]].multiply(x[2])))
     assert framework.to_numpy(gradient(framework.asarray(np.array([5.0, 1.0, 2.0])))).tolist() == [1.0, 2.0, 5.0]
 
 
 def test_a_traced_index_of_jax_is_left_to_jax() -> None:
     jax = anyjac.get_backend("jax")
-    compiled = jax.compile(lambda x, i: anyjac.at(anyjac.at(x)[i].add(1.0))[i[0]].power(2.0))
+    compiled = jax.framework_transforms.compile(lambda x, i: anyjac.at(anyjac.at(x)[i].add(1.0))[i[0]].power(2.0))
     found = compiled(jax.asarray(np.array([1.0, 2.0])), jax.asarray(np.array([1, 1, 0])))
     assert jax.to_numpy(found).tolist() == [2.0, 16.0]
 
 
 def test_an_index_that_torch_maps_over_is_refused_by_name() -> None:
     torch = anyjac.get_backend("torch")
-    mapped = torch.vmap(lambda i: anyjac.at(torch.asarray(np.zeros(2)))[i].add(1.0))
+    mapped = torch.framework_transforms.vmap(lambda i: anyjac.at(torch.asarray(np.zeros(2)))[i].add(1.0))
     with pytest.raises(NotSupportedError, match=r"torch\.func\.vmap maps over; use a mask"):
         mapped(torch.asarray(np.array([0, 1])))

@@ -559,10 +559,10 @@ def test_threads_share_what_is_compiled() -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("path", JaxBackend.paths)
+@pytest.mark.parametrize("path", JaxBackend().paths.names)
 @pytest.mark.parametrize("clause", CLAUSES)
 def test_the_scenarios_pass_on_each_path(path: str, clause: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anyjac.get_backend("jax"), "forced_path", path)
+    monkeypatch.setattr(anyjac.get_backend("jax").paths, "forced", path)
     check_backend("jax", scenarios=select([clause]))
 
 

@@ -9,7 +9,7 @@ import pytest
 import anyjac
 from anyjac import Backend
 from anyjac_conformance import all_scenarios, check_backend
-from anyjac_plugins import Noted
+from anyjac_plugins import OutputRows, StagedResult
 
 
 class Broken(Backend):
@@ -50,18 +50,15 @@ class Broken(Backend):
     def jacobian(self, fun: Any, primals: Any, chunk_size: int | None = None, mode: str = "rev") -> Any:
         return Backend.jacobian(self, fun, primals, chunk_size, mode)
 
-    def pullback_blocks(self, pullback: Any, outputs: Any, index: int, primals: Any, chunk_size: int | None) -> Any:
-        return Backend.pullback_blocks(self, pullback, outputs, index, primals, chunk_size)
-
-    def pullback_identity(self, pullback: Any, outputs: Any, index: int, start: int, stop: int) -> Any:
-        return Backend.pullback_identity(self, pullback, outputs, index, start, stop)
+    def output_rows(self, wanted: OutputRows) -> Any:
+        return Backend.output_rows(self, wanted)
 
 
 class Transposed(Broken):
     """Transposes each square block."""
 
-    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
-        rows = self.real.pullback_rows(pullback, cotangents)
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
+        rows = self.real.pullback_rows(linear_map, vectors)
         square = [row is not None and row.ndim == 2 and row.shape[0] == row.shape[1] for row in rows]
         return [row.T if yes else row for row, yes in zip(rows, square, strict=True)]
 
@@ -69,25 +66,25 @@ class Transposed(Broken):
 class Conjugated(Broken):
     """Gives the conjugate of every complex derivative."""
 
-    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
         conj = self.real.namespace.conj
-        rows = self.real.pullback_rows(pullback, cotangents)
+        rows = self.real.pullback_rows(linear_map, vectors)
         return [row if row is None or "complex" not in str(row.dtype) else conj(row) for row in rows]
 
 
 class Zeros(Broken):
     """Gives zeros for everything."""
 
-    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
-        return [None if row is None else row * 0 for row in self.real.pullback_rows(pullback, cotangents)]
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
+        return [None if row is None else row * 0 for row in self.real.pullback_rows(linear_map, vectors)]
 
 
 class SwappedRows(Broken):
     """Gives the rows of a chunk in reverse order."""
 
-    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
         flip = self.real.namespace.flip
-        return [None if row is None else flip(row, axis=0) for row in self.real.pullback_rows(pullback, cotangents)]
+        return [None if row is None else flip(row, axis=0) for row in self.real.pullback_rows(linear_map, vectors)]
 
 
 class SwappedPrimals(Broken):
@@ -101,18 +98,18 @@ class SwappedPrimals(Broken):
 class Single(Broken):
     """Computes in float32, in spite of float64 inputs."""
 
-    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
         xp = self.real.namespace
-        rows = self.real.pullback_rows(pullback, cotangents)
+        rows = self.real.pullback_rows(linear_map, vectors)
         return [row if row is None or row.dtype != xp.float64 else xp.astype(row, xp.float32) for row in rows]
 
 
 class Truncated(Broken):
     """Computes in float32 and calls it float64."""
 
-    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
         xp = self.real.namespace
-        rows = self.real.pullback_rows(pullback, cotangents)
+        rows = self.real.pullback_rows(linear_map, vectors)
         return [
             row if row is None or row.dtype != xp.float64 else xp.astype(xp.astype(row, xp.float32), xp.float64)
             for row in rows
@@ -122,17 +119,17 @@ class Truncated(Broken):
 class OffByOneAtSeams(Broken):
     """Begins each chunk but the first with the last row of the one before."""
 
-    def identity_rows(self, like: Any, start: int, stop: int) -> Any:
+    def seeds(self, like: Any, start: int, stop: int) -> Any:
         shift = 1 if start else 0
-        return self.real.identity_rows(like, start - shift, stop - shift)
+        return self.real.seeds(like, start - shift, stop - shift)
 
 
 class DtypeOfTheOutput(Broken):
     """Gives blocks the dtype of the output."""
 
-    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
-        of_output = next(cotangent.dtype for cotangent in cotangents if cotangent is not None)
-        rows = self.real.pullback_rows(pullback, cotangents)
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
+        of_output = next(vector.dtype for vector in vectors if vector is not None)
+        rows = self.real.pullback_rows(linear_map, vectors)
         return [row if row is None else self.real.namespace.astype(row, of_output) for row in rows]
 
 
@@ -165,8 +162,8 @@ class ForgetsTheOuterLevel(Broken):
 
         return outputs, forgetful, aux
 
-    def pullback_rows(self, pullback: Any, cotangents: Sequence[Any]) -> list[Any]:
-        return Backend.pullback_rows(self, pullback, cotangents)
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
+        return Backend.pullback_rows(self, linear_map, vectors)
 
 
 class RunsTwice(Broken):
@@ -226,10 +223,10 @@ class KeepsTheFirstNote(Broken):
     def stage(self, fun: Any) -> Any:
         staged, notes = self.real.stage(fun), []
 
-        def run(*arrays: Any) -> Noted:
+        def run(*arrays: Any) -> StagedResult:
             noted = staged(*arrays)
             notes.append(noted.note)
-            return Noted(notes[0], noted.arrays)
+            return StagedResult(notes[0], noted.arrays)
 
         return run
 
@@ -240,7 +237,7 @@ class RunsNothingAgain(Broken):
     def stage(self, fun: Any) -> Any:
         staged, results = self.real.stage(fun), []
 
-        def run(*arrays: Any) -> Noted:
+        def run(*arrays: Any) -> StagedResult:
             if not results:
                 results.append(staged(*arrays))
             return results[0]
@@ -285,9 +282,9 @@ class LosesTheUpperTriangle(Broken):
 class PullsBackTwos(Broken):
     """Gives twice the gradient of a scalar, and Jacobians as they are."""
 
-    def pullback_identity(self, pullback: Any, outputs: Any, index: int, start: int, stop: int) -> Any:
-        rows = self.real.pullback_identity(pullback, outputs, index, start, stop)
-        return rows if outputs[index].ndim else [None if row is None else 2 * row for row in rows]
+    def output_rows(self, wanted: OutputRows) -> Any:
+        rows = self.real.output_rows(wanted)
+        return rows if wanted.output.ndim else [2 * row for row in rows]
 
 
 class LeaksWritesOfMaps(SharesMemory):

@@ -10,5 +10,5 @@ B = TypeVar("B", bound=Backend)
 def forced(kind: type[B], path: str) -> B:
     """Return a new backend that takes the path with this name always."""
     backend = kind()
-    backend.forced_path = path
+    backend.paths.force(path)
     return backend

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.repository import PYPROJECT, ROOT, SOURCE_ROOTS
 
 import anyjac
+import anyjac_plugins
 from anyjac.lazy import homes_in
 from anyjac_plugins import CAPABILITIES, Backend, environment
 
@@ -264,10 +265,17 @@ def test_who_reports_something_is_asked_what_anyjac_info_prints() -> None:
 
 
 def test_the_reference_lists_every_public_name_once() -> None:
-    text = (ROOT / "docs" / "api.rst").read_text()
-    listed = re.findall(r"^(?:   (?=\w+$)|\.\. data:: )(\w+)$", text, re.MULTILINE)
-    returned = [name for names in homes_in("anyjac.returned_types").values() for name in names]
-    assert sorted(listed) == sorted([*anyjac.__all__, *returned])
+    reference = (ROOT / "docs" / "api.rst").read_text()
+    _, *packages = re.split(r"^\.\. currentmodule:: (\w+)$", reference, flags=re.MULTILINE)
+    listed = {
+        package: re.findall(r"^(?:   (?=\w+$)|\.\. data:: )(\w+)$", text, re.MULTILINE)
+        for package, text in zip(packages[::2], packages[1::2], strict=True)
+    }
+    returned = {name for names in homes_in("anyjac.returned_types").values() for name in names}
+    assert sorted(listed["anyjac"]) == sorted({*anyjac.__all__, *returned})
+    of_plugins = {*anyjac_plugins.__all__} - {*anyjac.__all__, *returned}
+    of_plugins -= {"CAPABILITIES", *map(str.upper, CAPABILITIES)}
+    assert sorted(listed["anyjac_plugins"]) == sorted(of_plugins)
 
 
 def test_the_documentation_lists_every_capability_with_its_sentence() -> None:

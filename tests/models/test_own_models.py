@@ -120,10 +120,16 @@ def test_a_library_is_registered_once_unless_it_replaces(reservoir):
         anyjac.unregister_models("another")
 
 
+class InstalledReservoirs(Reservoirs):
+    """The library as a plugin brings it, which names the version that it was written for."""
+
+    interface_version = 2
+
+
 @hookimpl
 def anyjac_models():
     """Describe the made-up library."""
-    return Reservoirs()
+    return InstalledReservoirs()
 
 
 class Broken:
@@ -153,12 +159,72 @@ def test_an_entry_point_is_loaded_when_its_library_is_met(monkeypatch):
 def test_a_broken_plugin_says_so_where_its_models_are_met(monkeypatch):
     missing = EntryPoint(MODULE, "no_such_module", plugin_models.GROUP)
     wrong = EntryPoint(MODULE, f"{__name__}:Broken", plugin_models.GROUP)
-    with pytest.raises(anyjac.PluginError, match=r"cannot be used: ModuleNotFoundError"):
+    with pytest.raises(anyjac.PluginError, match=r"cannot be imported: ModuleNotFoundError"):
         entry_points_are(monkeypatch, missing).of(Reservoir())
     with pytest.raises(anyjac.PluginError, match="returned 'reservoirs', not a ModelLibrary"):
         entry_points_are(monkeypatch, wrong).of(Reservoir())
     with pytest.raises(anyjac.PluginError, match="declared twice"):
         entry_points_are(monkeypatch, missing, wrong).of(Reservoir())
+
+
+def test_a_broken_plugin_is_imported_once_and_its_error_stays(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = (
+        "from pathlib import Path\nwith Path(__file__).with_name('imports').open('a') as f:\n    f.write('x')\n1 / 0\n"
+    )
+    (tmp_path / "broken_models.py").write_text(source)
+    libraries = entry_points_are(monkeypatch, EntryPoint(MODULE, "broken_models", plugin_models.GROUP))
+    for reservoir in (Reservoir(), Reservoir(), Reservoir()):
+        with pytest.raises(anyjac.PluginError, match="cannot be imported: ZeroDivisionError"):
+            libraries.of(reservoir)
+        assert libraries.discovering("numpy") == ()
+    assert (tmp_path / "imports").read_text() == "x"
+
+
+class Old:
+    """Stands for a module whose library names no interface version."""
+
+    @staticmethod
+    @hookimpl
+    def anyjac_models():
+        """Return a library of version 1."""
+        return Reservoirs()
+
+
+class New:
+    """Stands for a module whose library is written for an interface that is to come."""
+
+    @staticmethod
+    @hookimpl
+    def anyjac_models():
+        """Return a library of version 99."""
+        return type("Reservoirs99", (Reservoirs,), {"interface_version": 99, "__module__": __name__})()
+
+
+class Borrowed:
+    """Stands for a module whose library inherits from that of another package and names no version itself."""
+
+    @staticmethod
+    @hookimpl
+    def anyjac_models():
+        """Return a library that has the version of another."""
+        return type("Borrowing", (InstalledReservoirs,), {"__module__": "another_package.models"})()
+
+
+def test_a_version_that_is_inherited_from_another_package_is_not_the_plugin_s(monkeypatch):
+    borrowed = EntryPoint(MODULE, f"{__name__}:Borrowed", plugin_models.GROUP)
+    with pytest.raises(anyjac.PluginError, match=r"written for interface version 1, .*; upgrade the plugin"):
+        entry_points_are(monkeypatch, borrowed).of(Reservoir())
+
+
+def test_a_library_of_another_interface_version_is_refused_with_what_to_do(monkeypatch):
+    old, new = (EntryPoint(MODULE, f"{__name__}:{name}", plugin_models.GROUP) for name in ("Old", "New"))
+    with pytest.raises(
+        anyjac.PluginError, match=r"version 1, .* version 2; upgrade the plugin: .*interface_version = 2"
+    ):
+        entry_points_are(monkeypatch, old).of(Reservoir())
+    with pytest.raises(anyjac.PluginError, match=r"version 99, .* version 2; upgrade anyjac"):
+        entry_points_are(monkeypatch, new).of(Reservoir())
 
 
 def test_no_library_is_imported_before_its_models_are_there():

@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 PRELUDE = """
-from anyjac_plugins import Backend, BackendSpec, hookimpl
+from anyjac_plugins import INTERFACE_VERSION, Backend, BackendSpec, hookimpl
 """
 
 

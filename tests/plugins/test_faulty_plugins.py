@@ -12,12 +12,14 @@ from anyjac_plugins import BackendRegistry, BackendUnavailableError, PluginError
 DESCRIBED = """
 @hookimpl
 def anyjac_backend():
-    return BackendSpec(name={name!r}, factory={factory}, {rest})
+    return BackendSpec(name={name!r}, factory={factory}, interface_version={version}, {rest})
 """
 
 
-def describing(name: str, factory: str = "lambda: 1", rest: str = "", before: str = "") -> str:
-    return before + DESCRIBED.format(name=name, factory=factory, rest=rest)
+def describing(
+    name: str, factory: str = "lambda: 1", rest: str = "", before: str = "", version: str = "INTERFACE_VERSION"
+) -> str:
+    return before + DESCRIBED.format(name=name, factory=factory, rest=rest, version=version)
 
 
 RAISES = """
@@ -60,9 +62,9 @@ FAULTS_OF_DESCRIPTIONS = {
     "hook-raises": ("@hookimpl\ndef anyjac_backend(): raise KeyError('home')", "describe itself: KeyError: 'home'"),
     "hook-returns-text": ("@hookimpl\ndef anyjac_backend(): return 'me'", "returned 'me', not a BackendSpec"),
     "other-name": (describing("another"), "describes a backend called 'another'.*must be the same"),
-    "older-interface": (describing("older-interface", rest="interface_version=0"), "version 0.*upgrade the plugin"),
-    "newer-interface": (describing("newer-interface", rest="interface_version=99"), "version 99.*upgrade anyjac"),
-    "interface-as-text": (describing("interface-as-text", rest="interface_version='1'"), "interface version"),
+    "older-interface": (describing("older-interface", version="1"), "version 1, .*version 2; upgrade the plugin"),
+    "newer-interface": (describing("newer-interface", version="99"), "version 99.*upgrade anyjac"),
+    "interface-as-text": (describing("interface-as-text", version="'1'"), "interface version"),
 }
 """Found when the backends are listed."""
 

@@ -74,7 +74,7 @@ def test_sixteen_threads_find_the_plugins_once(site: Site) -> None:
         time.sleep(0.05)
         @hookimpl
         def anyjac_backend():
-            return BackendSpec(name='slow', factory=int)
+            return BackendSpec(name='slow', factory=int, interface_version=2)
         """,
     )
     registry = BackendRegistry()

@@ -260,7 +260,7 @@ def test_a_write_that_would_commit_a_tracer_stores_none_of_the_writes(backend: a
         return jacrev(f, backend=backend)(y)
 
     with pytest.raises(anyjac.TracerLeakError, match=r"Variable '[vw]' belongs to a trace"):
-        backend.grad(around)(case.x)
+        backend.framework_transforms.grad(around)(case.x)
     snapshot.assert_unchanged()
     case.assert_next_call_is_right()
 
@@ -291,7 +291,7 @@ def test_a_variable_of_another_framework_that_cannot_take_its_value_stores_none_
 # ---- in the backend ------------------------------------------------------------------------------------------------
 
 
-NEEDED = {"vjp", "pullback_rows", "the pullback", "identity_rows", "copy", "constant", "set_index", "xp.stack"}
+NEEDED = {"vjp", "pullback_rows", "the pullback", "seeds", "copy", "constant", "set_index", "xp.stack"}
 """Members of the backend that a call of a `Model` uses, among others; a fault must have come in each."""
 
 

@@ -20,6 +20,8 @@ def anyjac_models() -> ModelLibrary:
 class BrainPyModels(ModelLibrary):
     """Objects of BrainPy, by the names under which BrainPy itself collects their Variables."""
 
+    interface_version = 2
+
     def holder(self, obj: object) -> Holder | None:
         return StateHolder(obj, isinstance(obj, bm.TrainVar)) if isinstance(obj, bm.Variable) else None
 

@@ -28,6 +28,7 @@ def anyjac_models() -> ModelLibrary:
 class BrainStateModels(ModelLibrary):
     """Nodes, by the attributes that lead to their states."""
 
+    interface_version = 2
     discovers = "jax"
 
     def holder(self, obj: object) -> Holder | None:

@@ -22,6 +22,8 @@ def anyjac_models() -> ModelLibrary:
 class EquinoxModels(ModelLibrary):
     """Modules as arguments."""
 
+    interface_version = 2
+
     def holder(self, obj: object) -> Holder | None:
         return None
 

@@ -31,6 +31,8 @@ def anyjac_models() -> ModelLibrary:
 class NnxModels(ModelLibrary):
     """Objects of NNX, by the attributes that lead to their Variables."""
 
+    interface_version = 2
+
     def holder(self, obj: object) -> Holder | None:
         return _holder(obj) if isinstance(obj, nnx.Variable) else None
 

@@ -39,6 +39,8 @@ def anyjac_models() -> ModelLibrary:
 class TorchModels(ModelLibrary):
     """Modules, by the names that their ``state_dict`` has, and parameters."""
 
+    interface_version = 2
+
     def holder(self, obj: object) -> Holder | None:
         if not isinstance(obj, torch.nn.Parameter):
             return None

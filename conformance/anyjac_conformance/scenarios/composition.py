@@ -166,58 +166,58 @@ def holomorphic_twice(lab: Lab) -> Any:
 @scenario("composition/native-grad", answer=np.array([6.0, 12.0]), requires=("grad", "nested"))
 def around_a_transform(lab: Lab) -> Any:
     sum_of_slopes = lambda x: lab.xp.sum(jacrev(lambda y: y**3)(x))  # noqa: E731
-    return lab.backend.grad(sum_of_slopes)(lab.array([1.0, 2.0]))
+    return lab.native_grad(sum_of_slopes)(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-grad", answer=np.diag([6.0, 12.0]), requires=("grad", "nested"))
 def inside_a_transform(lab: Lab) -> Any:
-    return jacrev(lab.backend.grad(lambda x: lab.xp.sum(x**3)))(lab.array([1.0, 2.0]))
+    return jacrev(lab.native_grad(lambda x: lab.xp.sum(x**3)))(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-grad", answer={"w": np.array([6.0, 24.0])}, requires=("grad", "nested"))
 def inside_a_transform_of_a_variable(lab: Lab) -> Any:
     w = Variable(lab.array(2.0))
-    slope = lab.backend.grad(lambda x: lab.xp.sum(w * x**3))
+    slope = lab.native_grad(lambda x: lab.xp.sum(w * x**3))
     return jacrev(lambda x: slope(x) * 2.0, {"w": w})(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-grad", answer=np.array([18.0, 36.0]), requires=("grad", "nested"))
 def around_a_transform_that_reads_a_variable(lab: Lab) -> Any:
     w = Variable(lab.array(3.0))
-    return lab.backend.grad(lambda x: lab.xp.sum(jacrev(lambda y: w * y**3)(x)))(lab.array([1.0, 2.0]))
+    return lab.native_grad(lambda x: lab.xp.sum(jacrev(lambda y: w * y**3)(x)))(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-jit", answer=np.diag([2.0, 4.0]), requires=("jit",))
 def a_compiled_transform(lab: Lab) -> Any:
-    return lab.backend.compile(jacrev(lambda x: x**2))(lab.array([1.0, 2.0]))
+    return lab.native_jit(jacrev(lambda x: x**2))(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-jit", answer=(np.diag([2.0, 4.0]), np.diag([3.0, 3.0])), requires=("jit",))
 def a_transform_of_a_compiled_function(lab: Lab) -> Any:
     w = Variable(lab.array(3.0))
-    square = lab.backend.compile(lambda x: x**2)
-    scale = jacrev(lambda x: lab.backend.compile(lambda y, k: k * y)(x, w.value))
+    square = lab.native_jit(lambda x: x**2)
+    scale = jacrev(lambda x: lab.native_jit(lambda y, k: k * y)(x, w.value))
     return jacrev(square)(lab.array([1.0, 2.0])), scale(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-jit", answer=(np.diag([3.0, 3.0]), np.diag([1.0, 2.0])), requires=("jit",))
 def a_compiled_transform_that_reads_a_variable(lab: Lab) -> Any:
     w = Variable(lab.array([3.0, 3.0]))
-    of_argument = lab.backend.compile(jacrev(lambda x: w * x))
-    of_variable = lab.backend.compile(jacrev(lambda x: w * x, w))
+    of_argument = lab.native_jit(jacrev(lambda x: w * x))
+    of_variable = lab.native_jit(jacrev(lambda x: w * x, w))
     return of_argument(lab.array([1.0, 2.0])), of_variable(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-jit", answer=(np.array([1.0, 2.0]), np.diag([3.0, 3.0])), requires=("jit",))
 def a_compiled_function_that_reads_a_differentiated_variable(lab: Lab) -> Any:
     w = Variable(lab.array(3.0))
-    compiled = lab.backend.compile(lambda x: w.value * x)
+    compiled = lab.native_jit(lambda x: w.value * x)
     return jacrev(compiled, w, 0)(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-jit", answer=np.diag([6.0, 12.0]), requires=("jit", "nested"))
 def compiled_at_every_level(lab: Lab) -> Any:
-    jit = lab.backend.compile
+    jit = lab.native_jit
     return jit(jacrev(jit(jacrev(jit(lambda x: lab.xp.sum(x**3))))))(lab.array([1.0, 2.0]))
 
 
@@ -226,26 +226,26 @@ SQUARES = np.stack([np.diag([2.0, 4.0]), np.diag([6.0, 8.0])])
 
 @scenario("composition/native-vmap", answer=SQUARES, requires=("vmap",))
 def a_mapped_transform(lab: Lab) -> Any:
-    return lab.backend.vmap(jacrev(lambda x: x**2))(lab.array([[1.0, 2.0], [3.0, 4.0]]))
+    return lab.native_vmap(jacrev(lambda x: x**2))(lab.array([[1.0, 2.0], [3.0, 4.0]]))
 
 
 @scenario("composition/native-vmap", answer=3 * SQUARES, requires=("vmap",))
 def a_mapped_transform_that_reads_a_variable(lab: Lab) -> Any:
     w = Variable(lab.array(3.0))
-    return lab.backend.vmap(jacrev(lambda x: w * x**2))(lab.array([[1.0, 2.0], [3.0, 4.0]]))
+    return lab.native_vmap(jacrev(lambda x: w * x**2))(lab.array([[1.0, 2.0], [3.0, 4.0]]))
 
 
 @scenario("composition/native-vmap", answer=np.diag([2.0, 4.0]), requires=("vmap",))
 def a_transform_of_a_mapped_function(lab: Lab) -> Any:
-    return jacrev(lab.backend.vmap(lambda x: x**2))(lab.array([1.0, 2.0]))
+    return jacrev(lab.native_vmap(lambda x: x**2))(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-vmap", answer=(np.array([1.0, 2.0]), np.diag([3.0, 3.0])), requires=("vmap",))
 def a_mapped_function_that_reads_a_differentiated_variable(lab: Lab) -> Any:
     w = Variable(lab.array(3.0))
-    return jacrev(lab.backend.vmap(lambda x: w.value * x), w, 0)(lab.array([1.0, 2.0]))
+    return jacrev(lab.native_vmap(lambda x: w.value * x), w, 0)(lab.array([1.0, 2.0]))
 
 
 @scenario("composition/native-vmap", answer=np.stack([np.diag([6.0, 12.0])] * 2), requires=("vmap", "nested"))
 def a_mapped_hessian(lab: Lab) -> Any:
-    return lab.backend.vmap(jacrev(jacrev(lambda x: lab.xp.sum(x**3))))(lab.array([[1.0, 2.0], [1.0, 2.0]]))
+    return lab.native_vmap(jacrev(jacrev(lambda x: lab.xp.sum(x**3))))(lab.array([[1.0, 2.0], [1.0, 2.0]]))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anyjac_plugins import Array, Backend, Pullback, Pushforward
-from anyjac_plugins.backend.types import FORWARD
+from anyjac_plugins import Array, Backend, FunctionRun, LinearMap, LinearMapCall
+from anyjac_plugins.backend.types import FORWARD_MODE
 from anyjac_plugins.errors import NonFiniteError
 
 from ..trees.structure import flatten
@@ -134,7 +134,7 @@ class Look:
         label = "the sum of the output" if summed else element(array_labels(self._run.output)[number], index[:rank])
         to = element(self._inputs.labels(self._settings)[primal], index[rank:])
         backend = self._backend
-        if mode == FORWARD:
+        if mode == FORWARD_MODE:
             tangents: list[Array | None] = [None] * len(self._inputs.primals)
             tangents[primal] = one_hot(backend, self._inputs.primals[primal], index[rank:])
             origin = self._origin(number=number, index=index[:rank], tangents=tangents)
@@ -149,13 +149,14 @@ class Look:
         others = "".join(f"; {each}" for each in self._others())
         return error_at(where, value, origin("nan" in value), others)
 
-    def _origin(self, **question: Any) -> Callable[[bool], str | None]:
+    def _origin(self, *, number: int, index: Index, **vectors: Any) -> Callable[[bool], str | None]:
         """Return what asks the backend, which runs the function once more, for where a number comes from."""
+        run = FunctionRun(self._run, self._inputs.primals, **vectors)
 
         def ask(nan: bool) -> str | None:
             # The function runs once more, and may raise anything; the NonFiniteError is raised in any case.
             with contextlib.suppress(Exception):
-                return self._backend.find_nonfinite(self._run, self._inputs.primals, nan=nan, **question)
+                return self._backend.find_nonfinite(run, number=number, index=index, nan=nan)
             return None
 
         return ask
@@ -202,13 +203,13 @@ def refuse_vectors(
             raise error_at(f"the {what} {element(label, found[0])}", found[1], phrase)
 
 
-def origin_in_map(backend: Backend, linear_map: Pullback | Pushforward, vectors: Sequence[Array | None]) -> MapOrigin:
+def origin_in_map(backend: Backend, linear_map: LinearMap, vectors: Sequence[Array | None]) -> MapOrigin:
     """Return what asks the backend where in a linear map a number comes from."""
 
     def ask(number: int, index: Index, nan: bool) -> str | None:
         # A user's rule runs once more, and may raise anything; the NonFiniteError is raised in any case.
         with contextlib.suppress(Exception):
-            return backend.find_nonfinite_in_map(linear_map, vectors, number=number, index=index, nan=nan)
+            return backend.find_nonfinite(LinearMapCall(linear_map, vectors), number=number, index=index, nan=nan)
         return None
 
     return ask
@@ -265,4 +266,4 @@ def _first_on_host(host: np.ndarray[Any, Any]) -> tuple[Index, str] | None:
 def one_hot(backend: Backend, like: Array, index: Index) -> Array:
     """Return zeros in the form of an array, with a one at an index."""
     flat = int(np.ravel_multi_index(index, like.shape)) if index else 0
-    return backend.identity_rows(like, flat, flat + 1)[0, ...]
+    return backend.seeds(like, flat, flat + 1)[0, ...]

@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from anyjac_plugins import Array, Backend, FlatFunction
-from anyjac_plugins.backend.types import FORWARD, REVERSE
+from anyjac_plugins.backend.linear_maps import filled
+from anyjac_plugins.backend.types import FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import AnyjacError, DerivativeMismatchError, InconclusiveCheckError, TracerLeakError
 
 from ..calls.dtypes import COMPLEX_KIND
@@ -18,8 +19,8 @@ from ..calls.labels import element, leaf_labels
 from ..calls.run import FlatRun
 from .differences import Floats, Vector
 
-REV: Final = REVERSE
-FWD: Final = FORWARD
+REV: Final = REVERSE_MODE
+FWD: Final = FORWARD_MODE
 
 #                        eps, rtol
 PRECISIONS: Final[dict[str, tuple[float, float]]] = {
@@ -66,11 +67,6 @@ class Point:
             backend.asarray(np.array(value), dtype=array.dtype, device=backend.device_of(array))
             for value, array in zip(values, like, strict=True)
         ]
-
-    def zero(self, arrays: Sequence[Array | None], like: Sequence[Array]) -> list[Array]:
-        """Put zeros in the place of what is None."""
-        pairs = zip(arrays, like, strict=True)
-        return [self.backend.zeros(other.shape, other) if array is None else array for array, other in pairs]
 
     def precision(self, arrays: Sequence[Array]) -> str:
         """Return the name of the coarsest real dtype among those of arrays."""
@@ -275,7 +271,7 @@ class Function:
 
         def pull(cotangents: Vector) -> Vector:
             found = pullback(point.device(cotangents, self.outputs))
-            return [point.host(array) for array in point.zero(found, point.primals)]
+            return [point.host(array) for array in filled(found, point.primals, point.backend.zeros)]
 
         return outputs, pull
 
@@ -284,7 +280,7 @@ class Function:
         point = self.point
         primals = [point.backend.copy(p) for p in point.primals]
         outputs, found, _ = point.backend.jvp(self.flat, primals, point.device(tangents, point.primals))
-        return outputs, [point.host(array) for array in point.zero(found, outputs)]
+        return outputs, [point.host(array) for array in filled(found, outputs, point.backend.zeros)]
 
     def derivative(self, mode: str, direction: Vector) -> Function:
         """Return its derivative along a fixed direction, as a function of the point."""
@@ -293,11 +289,11 @@ class Function:
 
         def gradient(*primals: Array) -> tuple[list[Array], list[Array]]:
             _, pullback, _ = backend.vjp(self.flat, primals)
-            return point.zero(pullback(point.device(direction, like)), primals), []
+            return filled(pullback(point.device(direction, like)), primals, backend.zeros), []
 
         def tangent(*primals: Array) -> tuple[list[Array], list[Array]]:
             outputs, tangents, _ = backend.jvp(self.flat, primals, point.device(direction, like))
-            return point.zero(tangents, outputs), []
+            return filled(tangents, outputs, backend.zeros), []
 
         given, along = (self.values, "of a random sum") if mode == REV else (point.values, "in a random direction")
         random = "" if _is_one_number(given) else f", {along},"

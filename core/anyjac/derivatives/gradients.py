@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any, Final
 
 from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
-from anyjac_plugins.backend.types import AUTO, REVERSE
+from anyjac_plugins.backend.types import AUTO_MODE, REVERSE_MODE
 from anyjac_plugins.errors import InputValueError, OutputError
+from anyjac_plugins.failed_functions import origin_of
 
 from ..calls.packing import PACKING, VALUE_FIRST, PackingTable
 from ..calls.settings import make_settings
@@ -48,7 +49,7 @@ def gradient(request: Request, *, name: str, table: PackingTable = PACKING) -> A
     return differentiate(request, _by_rows, check=partial(refuse_all_but_scalars, name=name), table=table)
 
 
-_by_rows: Final = partial(blocks_in_mode, mode=REVERSE)
+_by_rows: Final = partial(blocks_in_mode, mode=REVERSE_MODE)
 
 
 def _blocks_of_sum(backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None) -> Jacobian:
@@ -66,7 +67,7 @@ class _Sum:
     def __init__(self, backend: Backend, fun: FlatFunction):
         self._backend = backend
         self._fun = fun
-        self.origin = getattr(fun, "origin", fun)
+        self.origin = origin_of(fun)
         self.outputs = 0
 
     def __call__(self, *primals: Array) -> tuple[list[Array], list[Array]]:
@@ -86,7 +87,7 @@ def _blocks_of_scalar(
             f"derivative needs one scalar to differentiate with respect to, and was given {given}; use jacrev, jacfwd "
             f"or grad"
         )
-    return blocks_in_mode(backend, fun, primals, chunk_size, mode=AUTO)
+    return blocks_in_mode(backend, fun, primals, chunk_size, mode=AUTO_MODE)
 
 
 GRAD: Final = Derivative("grad", partial(gradient, name="grad"), itself)

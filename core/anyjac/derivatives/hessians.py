@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from anyjac_plugins import Backend
-from anyjac_plugins.backend.types import AUTO
+from anyjac_plugins.backend.types import AUTO_MODE
 
 from ..calls.packing import PACKING
 from ..calls.settings import Settings, make_settings
@@ -52,7 +52,7 @@ def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[...
     return _first_of(func, settings, JACREV), settings
 
 
-_jacobian: Final = partial(differentiate, evaluate=partial(blocks_in_mode, mode=AUTO))
+_jacobian: Final = partial(differentiate, evaluate=partial(blocks_in_mode, mode=AUTO_MODE))
 
 HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jacobian), _operand)
 HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=along), direction="vector")

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from anyjac_plugins import FORWARD as FORWARD_MODE
-from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
-from anyjac_plugins.backend.types import AUTO, FORWARD, REVERSE
+from anyjac_plugins import FORWARD, Array, Backend, FlatFunction, Jacobian
+from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
 from ..calls.settings import make_settings
@@ -22,8 +21,8 @@ def blocks_in_mode(
     backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, *, mode: str
 ) -> Jacobian:
     """Compute a Jacobian by rows or columns; refuse columns where the backend has none, before the function runs."""
-    if mode == FORWARD and not backend.supports(FORWARD_MODE):
-        raise backend.unsupported(FORWARD_MODE)
+    if mode == FORWARD_MODE and not backend.supports(FORWARD):
+        raise backend.unsupported(FORWARD)
     return backend.jacobian(fun, primals, chunk_size, mode)
 
 
@@ -31,12 +30,12 @@ def _apply(mode: str) -> Callable[[Request], Any]:
     return partial(differentiate, evaluate=partial(blocks_in_mode, mode=mode))
 
 
-JACREV: Final = Derivative("jacrev", _apply(REVERSE), itself)
-JACFWD: Final = Derivative("jacfwd", _apply(FORWARD), itself)
+JACREV: Final = Derivative("jacrev", _apply(REVERSE_MODE), itself)
+JACFWD: Final = Derivative("jacfwd", _apply(FORWARD_MODE), itself)
 JACOBIAN: Final = {
-    REVERSE: Derivative("jacobian", _apply(REVERSE), itself, {"mode": REVERSE}),
-    FORWARD: Derivative("jacobian", _apply(FORWARD), itself, {"mode": FORWARD}),
-    AUTO: Derivative("jacobian", _apply(AUTO), itself, picks=True),
+    REVERSE_MODE: Derivative("jacobian", _apply(REVERSE_MODE), itself, {"mode": REVERSE_MODE}),
+    FORWARD_MODE: Derivative("jacobian", _apply(FORWARD_MODE), itself, {"mode": FORWARD_MODE}),
+    AUTO_MODE: Derivative("jacobian", _apply(AUTO_MODE), itself, picks=True),
 }
 
 
@@ -252,7 +251,7 @@ def jacobian(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
-    mode: str = AUTO,
+    mode: str = AUTO_MODE,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in the mode that costs less.

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from anyjac_plugins import Array, Backend
+from anyjac_plugins.backend.linear_maps import filled
 
 from ..calls.dtypes import float0
 from ..calls.nonfinite import origin_in_map, refuse_vectors
@@ -88,7 +89,7 @@ class Pullback(_LinearMap):
             origin = origin_in_map(backend, source.linear_map, seeds)
             refuse_vectors(backend, gradients, source.primal_labels, "gradient for", origin)
         gradients = backend.unshared(gradients, [*seeds, *source.primals])
-        return source.pack(_filled(backend, gradients, source.primals), ())
+        return source.pack(filled(gradients, source.primals, backend.zeros), ())
 
     def __repr__(self) -> str:
         return f"<Pullback to {_arrays(self._source.primals)} on {self._source.backend.name}>"
@@ -157,17 +158,12 @@ def _arrays(arrays: Sequence[Array]) -> str:
     return "one array" if len(arrays) == 1 else f"{len(arrays)} arrays"
 
 
-def _filled(backend: Backend, arrays: Sequence[Array | None], like: Sequence[Array]) -> list[Array]:
-    pairs = zip(arrays, like, strict=True)
-    return [backend.zeros(other.shape, other) if array is None else array for array, other in pairs]
-
-
 def tangent_tree(
     backend: Backend, output: Partition, outputs: Sequence[Array], tangents: Sequence[Array | None]
 ) -> Any:
     """Return tangents in the tree of the output; zeros for the constants in it."""
     zeros = output.skeleton(partial(_zero, backend))
-    return zeros.combine(_filled(backend, tangents, outputs))
+    return zeros.combine(filled(tangents, outputs, backend.zeros))
 
 
 def _zero(backend: Backend, constant: Any) -> Array:

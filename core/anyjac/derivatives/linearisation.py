@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from anyjac_plugins import Array, Backend, Pullback, Pushforward
-from anyjac_plugins.backend.jacobians import rows_between
+from anyjac_plugins import Array, Backend, LinearMap, OutputRows
 from anyjac_plugins.errors import TracerLeakError
 
 from ..calls.call import call
@@ -88,7 +87,7 @@ class Linearisation:
         output: Partition,
         primals: Sequence[Array],
         outputs: Sequence[Array],
-        linear_map: Pullback | Pushforward,
+        linear_map: LinearMap,
         aux: Any,
     ):
         self.backend: Backend = scope.backend
@@ -127,7 +126,8 @@ class Linearisation:
             if leaf.index is None or not self.columns:
                 row = [self.backend.zeros((stop - start, *primal.shape), primal) for primal in self.primals]
             else:
-                row = rows_between(self.backend, self.linear_map, self.outputs, leaf.index, self.primals, start, stop)
+                wanted = OutputRows(self.linear_map, self.outputs, leaf.index, self.primals, span=(start, stop))
+                row = self.backend.output_rows(wanted)
             if self.settings.debug_nan and leaf.index is not None:
                 _refuse_rows(self, row, leaf, start)
             return self.pack(row, (stop - start,))
@@ -224,7 +224,7 @@ def linearise(
     return call(func, settings, args, kwargs, finish)
 
 
-def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], Pullback, Sequence[Array]]:
+def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], LinearMap, Sequence[Array]]:
     outputs, aux = run()
     return outputs, lambda vectors: [None] * (len(outputs) if run_with == "linearize" else 0), aux
 

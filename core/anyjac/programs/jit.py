@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from anyjac_plugins import JIT, Backend, Noted, StagedFunction
+from anyjac_plugins import JIT, Backend, StagedFunction, StagedResult
 from anyjac_plugins.errors import MixedBackendsError
 
 from ..callables.wrapper import Deferred, Wrapper, bind, name_of
@@ -258,7 +258,7 @@ class _Program:
         self._reads: dict[Static, tuple[Variable, ...]] = {}
         self._staged: dict[Static, StagedFunction] = {}
 
-    def run(self, scope: Scope, arguments: Arguments) -> Noted:
+    def run(self, scope: Scope, arguments: Arguments) -> StagedResult:
         """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
         if not self._compiles:
             run = self._flat(arguments.static).as_it_is

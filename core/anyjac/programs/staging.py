@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from anyjac_plugins import Array, Backend, Noted, OpenedNode
+from anyjac_plugins import Array, Backend, OpenedNode, StagedResult
 from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.loading.models import libraries
 
@@ -255,7 +255,7 @@ class FlatCall:
         self._static = static
         self._resolve = resolve
 
-    def __call__(self, *arrays: Array) -> Noted:
+    def __call__(self, *arrays: Array) -> StagedResult:
         """Run to be compiled.
 
         Raises
@@ -265,18 +265,18 @@ class FlatCall:
         """
         return self._run_in(_run_to_discover, arrays)
 
-    def as_it_is(self, *arrays: Array) -> Noted:
+    def as_it_is(self, *arrays: Array) -> StagedResult:
         """Run for this one call, in which Variables need be no inputs."""
         return self._run_in(_run, arrays)
 
-    def _run_in(self, run: Callable[..., Noted], arrays: Sequence[Array]) -> Noted:
-        def work(scope: Scope) -> Noted:
+    def _run_in(self, run: Callable[..., StagedResult], arrays: Sequence[Array]) -> StagedResult:
+        def work(scope: Scope) -> StagedResult:
             return run(self._resolve(), scope, arrays, self._static)
 
         return open_scope(work, self._backend, self._device, self._explicit)
 
 
-def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:
     """Run, and raise an UndiscoveredError for Variables that are to be inputs.
 
     The framework, which may be recording what is run here, makes other threads wait until it has finished: one of them
@@ -300,7 +300,7 @@ def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Ar
     return noted
 
 
-def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> Noted:
+def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:
     backend = scope.backend
     remaining = iter(arrays)
     args, kwargs = static.arguments(remaining)
@@ -318,7 +318,7 @@ def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static
     stored = [(write.variable, value) for write, value in writes if not write.created]
     results = [*output.arrays, *(array for _, value in stored for array in value.arrays)]
     note = Note(output.skeleton(), [(variable, value.skeleton()) for variable, value in stored])
-    return Noted(note, results)
+    return StagedResult(note, results)
 
 
 def _refuse_linear_maps(output: Partition) -> None:

@@ -15,6 +15,7 @@ def anyjac_backend() -> BackendSpec:
     return BackendSpec(
         name="mlx",
         factory=_make,
+        interface_version=2,
         requires=("mlx.core", "numpy"),
         install="anyjac-mlx",
         array_modules=("mlx", "anyjac_mlx"),

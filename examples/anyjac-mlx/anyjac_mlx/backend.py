@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +20,8 @@ from anyjac_plugins import (
     Backend,
     DtypeError,
     FlatFunction,
+    FrameworkTransforms,
+    LinearMap,
     Pullback,
 )
 
@@ -38,6 +40,7 @@ class MlxBackend(Backend):
     name = "mlx"
     version = version("mlx")
     capabilities = frozenset({FLOAT16, BFLOAT16, NESTED, JIT, STOP_GRADIENT})
+    framework_transforms = FrameworkTransforms(compile=compile_function)
 
     def __init__(self) -> None:
         self._namespace = build_namespace()
@@ -51,7 +54,7 @@ class MlxBackend(Backend):
         return self._namespace
 
     def is_array(self, value: object) -> bool:
-        """Tell whether a value is an array of MLX, or a traced one."""
+        """Return whether a value is an array of MLX, or a traced one."""
         return isinstance(value, mx.array | Traced)
 
     def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
@@ -59,7 +62,7 @@ class MlxBackend(Backend):
         return asarray(value, dtype=dtype)
 
     def is_traced(self, value: Array) -> bool:
-        """Tell whether an array is traced here, or stands for one in a function that MLX is compiling or mapping."""
+        """Return whether an array is traced here, or stands for one in a function that MLX is compiling or mapping."""
         return isinstance(value, Traced) or not _has_values(value)
 
     def copy(self, array: Array) -> Array:
@@ -73,7 +76,7 @@ class MlxBackend(Backend):
         return copied
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
-        """Tell whether a copy has other values than its original; MLX does not count changes."""
+        """Return whether a copy has other values than its original; MLX does not count changes."""
         if isinstance(copy, Traced) or isinstance(original, Traced):
             return False
         if not _has_values(copy) or not _has_values(original):
@@ -122,14 +125,10 @@ class MlxBackend(Backend):
         """Run `fun` once on traced arrays; see `anyjac_plugins.Backend.vjp`."""
         return differentiation.vjp(fun, primals)
 
-    def pullback_rows(self, pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None]:
+    def pullback_rows(self, linear_map: LinearMap, vectors: Sequence[Array | None]) -> list[Array | None]:
         """Pull back many cotangents in one pass, by MLX's vectorising map of each step."""
-        assert isinstance(pullback, differentiation.RecordPullback)
-        return pullback.rows(cotangents)
-
-    def compile(self, fun: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `fun` compiled by `mlx.core.compile`."""
-        return compile_function(fun)
+        assert isinstance(linear_map, differentiation.RecordPullback)
+        return linear_map.rows(vectors)
 
     # ---- Variables -------------------------------------------------------------------------------------------------
 
@@ -139,7 +138,7 @@ class MlxBackend(Backend):
 
 
 def _has_values(array: mx.array) -> bool:
-    """Tell whether an array can be evaluated, which a placeholder of MLX's compiler or map cannot."""
+    """Return whether an array can be evaluated, which a placeholder of MLX's compiler or map cannot."""
     try:
         mx.eval(array)
     except RuntimeError as error:

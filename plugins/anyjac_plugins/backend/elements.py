@@ -1,4 +1,4 @@
-"""Changing elements of immutable arrays: assignment and arithmetic at an index, in terms of a `Backend`'s namespace.
+"""Changing elements of immutable arrays: assignment and arithmetic at an index, in terms of a backend's namespace.
 
 An index is worked out on the host, by NumPy, so that it means the same everywhere and one that is out of range is an
 IndexError; the values go through gathers, which every framework differentiates.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from .backend import Backend
+    from .arrays import ArrayMembers
     from .types import Array
 
 Integers = np.ndarray[Any, Any]
@@ -31,7 +31,7 @@ COMBINED_BY: Final = {
 """The operations of `update`, functions of the array API."""
 
 
-def assign(backend: Backend, array: Array, index: Any, value: Any) -> Array:
+def assign(backend: ArrayMembers, array: Array, index: Any, value: Any) -> Array:
     """Return `array` with the elements at `index` replaced by `value`; of several for one element the last stays."""
     xp = backend.namespace
     if _is_mask_for(backend, index, array, value):
@@ -48,7 +48,7 @@ def assign(backend: Backend, array: Array, index: Any, value: Any) -> Array:
     return xp.reshape(flat, tuple(array.shape))
 
 
-def update(backend: Backend, array: Array, index: Any, operation: str, value: Any) -> Array:
+def update(backend: ArrayMembers, array: Array, index: Any, operation: str, value: Any) -> Array:
     """Return `array` with ``operation(element, value)`` in the place of each element that `index` names.
 
     Operands for the same element are first combined, see `COMBINED_BY`.
@@ -68,20 +68,20 @@ def update(backend: Backend, array: Array, index: Any, operation: str, value: An
     return xp.reshape(changed, tuple(array.shape))
 
 
-def _places(backend: Backend, array: Array, index: Any) -> Integers:
+def _places(backend: ArrayMembers, array: Array, index: Any) -> Integers:
     """Return the number, in the flattened array, of each element that `index` names."""
     shape = tuple(array.shape)
     places: Integers = np.asarray(np.arange(math.prod(shape)).reshape(shape)[_on_host(backend, index)])
     return places
 
 
-def _on_host(backend: Backend, index: Any) -> Any:
+def _on_host(backend: ArrayMembers, index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(_on_host(backend, part) for part in index)
     return backend.index_to_numpy(index) if backend.is_array(index) else index
 
 
-def _values(backend: Backend, array: Array, value: Any, shape: tuple[int, ...]) -> Array:
+def _values(backend: ArrayMembers, array: Array, value: Any, shape: tuple[int, ...]) -> Array:
     """Return `value` in the dtype of `array`, one number for each place, flat."""
     xp = backend.namespace
     if not backend.is_array(value):
@@ -89,8 +89,8 @@ def _values(backend: Backend, array: Array, value: Any, shape: tuple[int, ...]) 
     return xp.reshape(xp.broadcast_to(xp.astype(value, array.dtype), shape), (-1,))
 
 
-def _is_mask_for(backend: Backend, index: Any, array: Array, value: Any) -> bool:
-    """Tell whether `index` is an array of bools, and the same `value` is meant wherever it is true."""
+def _is_mask_for(backend: ArrayMembers, index: Any, array: Array, value: Any) -> bool:
+    """Return whether `index` is an array of bools, and the same `value` is meant wherever it is true."""
     if backend.is_array(index):
         is_mask = backend.dtype_kind(index.dtype) == "bool"
     else:
@@ -98,8 +98,8 @@ def _is_mask_for(backend: Backend, index: Any, array: Array, value: Any) -> bool
     return is_mask and np.ndim(value) <= len(array.shape) - len(index.shape)
 
 
-def _update_masked(backend: Backend, array: Array, mask: Any, apply: Callable[..., Any], value: Any) -> Array:
-    """Update under a mask without looking at it, so that it may be traced.
+def _update_masked(backend: ArrayMembers, array: Array, mask: Any, apply: Callable[..., Any], value: Any) -> Array:
+    """Update under a mask without a look at its values, since it may be traced.
 
     What is not selected is replaced by 1 beforehand: an operation with no finite derivative there would otherwise
     make a NaN of the zero that flows back to it.
@@ -114,7 +114,7 @@ def _update_masked(backend: Backend, array: Array, mask: Any, apply: Callable[..
 
 
 def _combine_equal(
-    backend: Backend, places: Integers, values: Array, combine: Callable[..., Any], device: Any
+    backend: ArrayMembers, places: Integers, values: Array, combine: Callable[..., Any], device: Any
 ) -> tuple[Integers, Array]:
     """Return each place once, with its values combined in pairs: as many steps as the logarithm of how many it has."""
     xp = backend.namespace

@@ -1,29 +1,51 @@
-"""The types that a backend takes and returns: arrays, functions of flat arrays, Jacobians, opened containers."""
+"""The types that a backend takes and returns: arrays, functions of flat arrays, linear maps, Jacobians, containers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 Array = Any
 """An array of the backend's framework, traced or not."""
 
 
-Pullback = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
-"""Cotangents of all outputs in, cotangents of all primals out; None stands for zero in both."""
+LinearMap = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
+"""A pullback or a pushforward: arrays in, arrays out, where None stands for zero in both."""
+
+Pullback = LinearMap
+"""The linear map from cotangents of all outputs to cotangents of all primals, as `Backend.vjp` returns it."""
+
+Pushforward = LinearMap
+"""The linear map from tangents of all primals to tangents of all outputs, as `Backend.linearize` returns it."""
 
 
-Pushforward = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
-"""Tangents of all primals in, tangents of all outputs out; None stands for zero in both."""
+class FlatFunction(Protocol):
+    """A function of flat arrays that returns its outputs and, beside them, arrays that are not differentiated.
+
+    A backend passes on whatever the function raises: errors of the user's, and those of anyjac. It may run the function
+    again from its beginning, where a member of `Backend` says so: what an abandoned run wrote is forgotten.
+
+    A plain function is a flat function. Those that anyjac makes are of the kind `FlatUserFunction`.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Sequence[Array], Sequence[Array]]:
+        """Return outputs and aux arrays. Arrays are given by position, one for each primal."""
 
 
-FlatFunction = Callable[..., tuple[Sequence[Array], Sequence[Array]]]
-"""A function of flat arrays that returns its outputs and, beside them, arrays that are not differentiated."""
+class FlatUserFunction(FlatFunction, Protocol):
+    """A flat function that anyjac has made of a user's function, in each call anew.
+
+    `anyjac_plugins.failed_functions.origin_of` reads the attribute of any flat function.
+    """
+
+    @property
+    def origin(self) -> Callable[..., Any]:
+        """The user's function that it comes from."""
 
 
-class Noted:
-    """What a staged function returns: arrays, and beside them a note of whatever is no array."""
+class StagedResult:
+    """The results of a staged function: arrays, and beside them a note of whatever is no array."""
 
     __slots__ = ("arrays", "note")
 
@@ -32,8 +54,21 @@ class Noted:
         self.arrays = arrays
 
 
-StagedFunction = Callable[..., Noted]
-"""A function of flat arrays that `Backend.stage` compiles."""
+class StagedFunction(Protocol):
+    """A function of flat arrays that may be compiled, as `Backend.stage` returns it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> StagedResult:
+        """Return arrays and a note. Arrays, and numbers among them, are given by position."""
+
+
+class StageableFunction(StagedFunction, Protocol):
+    """The function of flat arrays that `Backend.stage` is given.
+
+    A call may raise an error of anyjac's own, for anyjac to see, and is made again then; the backend passes it on.
+    """
+
+    def as_it_is(self, *arrays: Array) -> StagedResult:
+        """Return the same without compilation, for a call that is not to be compiled after all."""
 
 
 @dataclass(slots=True)
@@ -49,7 +84,7 @@ class OpenedNode:
     structure
         All that it has besides its children; two containers of a type are alike where these are equal.
     steps
-        Tells how Python gets from it to each child, as ``".weight"`` or ``"['w']"``. Asked when there is a message to
+        Returns how Python gets from it to each child, as ``".weight"`` or ``"['w']"``. Asked when there is a message to
         write, and not needed: children are counted otherwise.
     """
 
@@ -59,29 +94,115 @@ class OpenedNode:
     steps: Callable[[], Sequence[str]] | None = None
 
 
-REVERSE: Final = "rev"
+REVERSE_MODE: Final = "rev"
+FORWARD_MODE: Final = "fwd"
+AUTO_MODE: Final = "auto"
 
-
-FORWARD: Final = "fwd"
-
-
-AUTO: Final = "auto"
-
-
-MODES: Final = (REVERSE, FORWARD, AUTO)
+MODES: Final = (REVERSE_MODE, FORWARD_MODE, AUTO_MODE)
 """How to compute a Jacobian: row by row, column by column, or in whichever of the two is cheaper."""
 
 
 class Jacobian(NamedTuple):
     """Outputs and aux without a trace, and for each output one block of shape ``y.shape + x.shape`` for each primal.
 
-    The mode is the one that was taken, `REVERSE` or `FORWARD`.
+    The mode is the one that was taken, ``"rev"`` or ``"fwd"``.
     """
 
     outputs: list[Any]
     blocks: list[list[Any]]
     aux: list[Any]
-    mode: str = REVERSE
+    mode: str = REVERSE_MODE
+
+
+@dataclass(slots=True)
+class OutputRows:
+    """Rows of the Jacobian of one output, as `Backend.output_rows` is asked for them.
+
+    Parameters
+    ----------
+    pullback, outputs
+        What `Backend.vjp` returned.
+    index
+        Which of the outputs it is.
+    primals
+        The arrays that are differentiated.
+    chunk_size
+        How many rows to compute at once, where all are wanted; None for `Backend.rows_at_once`.
+    span
+        The first row and the one past the last; None where all are wanted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anyjac
+    >>> from anyjac_plugins import OutputRows
+    >>> backend = anyjac.get_backend("numpy")
+    >>> primals = [np.array([1.0, 2.0, 3.0])]
+    >>> outputs, pullback, _ = backend.vjp(lambda x: ([x**2], []), primals)
+    >>> (rows,) = backend.output_rows(OutputRows(pullback, outputs, 0, primals, span=(1, 3)))
+    >>> rows
+    array([[0., 4., 0.],
+           [0., 0., 6.]])
+    """
+
+    pullback: Pullback
+    outputs: Sequence[Array]
+    index: int
+    primals: Sequence[Array]
+    chunk_size: int | None = None
+    span: tuple[int, int] | None = None
+
+    @property
+    def output(self) -> Array:
+        """The output whose rows are wanted."""
+        return self.outputs[self.index]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The leading axes of the result: those of the output, or an axis that counts the rows of a span."""
+        if self.span is None:
+            return tuple(self.output.shape)
+        start, stop = self.span
+        return (stop - start,)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRun:
+    """A run of a function, and of one of its derivatives, in which `Backend.find_nonfinite` looks for an operator.
+
+    Its results are the outputs; with `cotangents` the gradients for the primals, with `tangents` the tangents of the
+    outputs.
+
+    Parameters
+    ----------
+    fun, primals
+        As in `Backend.vjp`; the function may be run again.
+    cotangents, tangents
+        The vectors that were pulled back, or pushed forward; None where neither was done.
+    """
+
+    fun: FlatFunction
+    primals: Sequence[Array]
+    cotangents: Sequence[Array | None] | None = None
+    tangents: Sequence[Array | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinearMapCall:
+    """A call of a linear map, in which `Backend.find_nonfinite` looks for an operator.
+
+    The function whose derivative the map is cannot be run again; the map can.
+
+    Parameters
+    ----------
+    linear_map
+        As `Backend.vjp`, `Backend.linearize` or `Backend.transpose` returned it.
+    vectors
+        What it was called with.
+    """
+
+    linear_map: LinearMap
+    vectors: Sequence[Array | None]
 
 
 class CacheInfo(NamedTuple):

@@ -11,18 +11,26 @@ import difflib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
-
-import pluggy
+from importlib.metadata import entry_points
+from typing import Any, Final
 
 from .. import environment
 from ..backend.backend import Backend
 from ..backend.capabilities import CAPABILITIES
 from ..errors import AnyjacError, BackendUnavailableError, PluginError, UnknownBackendError
 from . import hookspecs
-from .loader import on_one_line, told
+from .loader import Kind, Plugin, found_plugins, refuse_other_version, told
+from .retired import GUIDE, listed, retired_members, what_has_moved
 from .spec import INTERFACE_VERSION, BackendSpec
+
+KIND: Final = Kind[BackendSpec](
+    title="plugin",
+    hook="anyjac_backend",
+    returns=BackendSpec,
+    version=lambda spec: spec.interface_version,
+    moved=f"{what_has_moved()}; see {GUIDE}",
+)
+"""What the plugin of a backend has to give."""
 
 READY, LOADED, MISSING, DISABLED, BROKEN = "ready", "loaded", "missing", "disabled", "broken"
 
@@ -72,25 +80,24 @@ class BackendInfo:
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one backend so far; a later stage fills the fields that an earlier one leaves None."""
+    """The knowledge of a backend so far; each stage of its loading fills a field that was None."""
 
     name: str
-    source: EntryPoint | None = None
-    duplicates: tuple[str, ...] = ()
+    plugin: Plugin[BackendSpec] | None = None
     spec: BackendSpec | None = None
     backend: Backend | None = None
     error: AnyjacError | None = None
 
     def distribution(self) -> tuple[str, str]:
         """Return the name and the version of the distribution it comes from, empty where its metadata lacks them."""
-        dist = self.source.dist if self.source is not None else None
+        dist = self.plugin.point.dist if self.plugin is not None else None
         if dist is None:
             return "run time", ""
         name, version = (dist.metadata.get_all(key, [""])[0] for key in ("Name", "Version"))
         return name, version
 
     def is_own(self) -> bool:
-        """Tell whether anyjac itself brings it."""
+        """Return whether anyjac itself brings it."""
         return self.distribution()[0] == hookspecs.PROJECT
 
 
@@ -208,7 +215,7 @@ class BackendRegistry:
         """Forget a backend that was registered at run time; an installed plugin of that name shows again."""
         with self._lock:
             entry = self._entry(name)
-            if entry.source is not None:
+            if entry.plugin is not None:
                 raise PluginError(
                     f"{name!r} is an installed plugin; block it with {environment.DISABLE_PLUGINS}={name}"
                 )
@@ -271,7 +278,7 @@ class BackendRegistry:
         return entry.spec
 
     def _with_free_aliases(self, asking: _Entry, spec: BackendSpec) -> BackendSpec:
-        """Return `spec`, refused if it claims a name that another backend has; anyjac's own come first."""
+        """Return `spec`, and refuse an alias that is taken; anyjac's own backends come first."""
         others = [entry for entry in self._found().values() if entry is not asking]
         if not asking.is_own():
             for entry in filter(_Entry.is_own, others):
@@ -325,52 +332,17 @@ class BackendRegistry:
 
 
 def _discover() -> dict[str, _Entry]:
-    found: dict[str, _Entry] = {}
-    for point in entry_points(group=hookspecs.PROJECT):
-        known = found.get(point.name)
-        if known is None:
-            found[point.name] = _Entry(name=point.name, source=point)
-        elif known.source is not None and known.source.value != point.value:
-            known.duplicates += (point.value,)
-    return found
+    plugins = found_plugins(KIND, entry_points(group=hookspecs.PROJECT))
+    return {name: _Entry(name=name, plugin=plugin) for name, plugin in plugins.items()}
 
 
 def _load_spec(entry: _Entry) -> BackendSpec:
-    """Import one plugin's module and ask its hook, turning whatever goes wrong into one clear error."""
-    assert entry.source is not None
-    who = f"plugin {entry.name!r} ({entry.source.value})"
-    if entry.duplicates:
+    assert entry.plugin is not None
+    spec = entry.plugin.describe()
+    if spec.name != entry.name:
         raise PluginError(
-            f"the backend name {entry.name!r} is declared twice: by {entry.source.value} and "
-            f"{', '.join(entry.duplicates)}; uninstall all but one"
-        )
-    try:
-        module = entry.source.load()
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{who} cannot be imported: {told(error)}") from error
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(module, name=entry.name)
-        manager.check_pending()
-        spec = manager.hook.anyjac_backend()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(f"{who} is declared wrongly: {on_one_line(str(error))}") from error
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{who} failed to describe itself: {told(error)}") from error
-    return _checked_spec(spec, who, entry.name)
-
-
-def _checked_spec(spec: Any, who: str, name: str) -> BackendSpec:
-    if not isinstance(spec, BackendSpec):
-        raise PluginError(f"{who}: its hook 'anyjac_backend' returned {spec!r}, not a BackendSpec")
-    if spec.name != name:
-        raise PluginError(f"{who} describes a backend called {spec.name!r}; the two names must be the same")
-    if spec.interface_version != INTERFACE_VERSION:
-        newer = isinstance(spec.interface_version, int) and spec.interface_version > INTERFACE_VERSION
-        raise PluginError(
-            f"{who} is written for interface version {spec.interface_version!r}, this anyjac speaks version "
-            f"{INTERFACE_VERSION}; upgrade {'anyjac' if newer else 'the plugin'}"
+            f"plugin {entry.name!r} ({entry.plugin.point.value}) describes a backend called {spec.name!r}; the two "
+            f"names must be the same"
         )
     return spec
 
@@ -404,6 +376,12 @@ def _checked_backend(backend: Any) -> Backend:
         raise PluginError(f"{backend!r} is not a Backend (its class must derive from anyjac_plugins.Backend)")
     if not isinstance(getattr(backend, "name", None), str):
         raise PluginError(f"{type(backend).__qualname__} has no attribute 'name' that is a string")
+    moved = retired_members(type(backend))
+    if moved:
+        raise PluginError(
+            f"backend {backend.name!r} overrides members that are gone from interface version {INTERFACE_VERSION}, "
+            f"which this anyjac speaks: {listed(moved)}; see {GUIDE}"
+        )
     unknown = sorted(set(backend.capabilities) - set(CAPABILITIES))
     if unknown:
         raise PluginError(
@@ -414,7 +392,9 @@ def _checked_backend(backend: Any) -> Backend:
 
 def _entry_of(backend: Backend | BackendSpec) -> _Entry:
     if isinstance(backend, BackendSpec):
-        return _Entry(name=backend.name, spec=_checked_spec(backend, f"backend {backend.name!r}", backend.name))
+        if backend.interface_version is not None:
+            refuse_other_version(f"backend {backend.name!r}", backend.interface_version, KIND.moved)
+        return _Entry(name=backend.name, spec=backend)
     checked = _checked_backend(backend)
     spec = BackendSpec(name=checked.name, factory=lambda: checked, array_modules=checked.array_modules)
     return _Entry(name=checked.name, spec=spec, backend=checked)

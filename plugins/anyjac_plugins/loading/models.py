@@ -11,18 +11,38 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Final
 
-import pluggy
-
 from .. import environment
-from ..errors import AnyjacError, PluginError
+from ..errors import PluginError
 from ..models import ModelLibrary
-from . import hookspecs
+from .loader import Kind, Plugin, found_plugins
 
 GROUP: Final = "anyjac.models"
 """The entry-point group of model libraries."""
+
+
+def _version_of(library: ModelLibrary) -> int | None:
+    """Return the version that the classes of the plugin name themselves, and do not inherit of another package."""
+    package = _package_of(type(library))
+    own = (base for base in type(library).__mro__ if _package_of(base) == package)
+    return next((vars(base)["interface_version"] for base in own if "interface_version" in vars(base)), None)
+
+
+def _package_of(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
+
+
+KIND: Final = Kind[ModelLibrary](
+    title="plugin for models of",
+    hook="anyjac_models",
+    returns=ModelLibrary,
+    version=_version_of,
+    moved="a ModelLibrary names the version that it was written for, interface_version = 2; since version 1 nothing "
+    "else has changed for libraries of models",
+)
+"""What a plugin for models has to give."""
 
 
 class ModelLibraries:
@@ -30,7 +50,7 @@ class ModelLibraries:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._points: dict[str, list[EntryPoint]] | None = None
+        self._plugins: dict[str, Plugin[ModelLibrary]] | None = None
         self._libraries: dict[str, ModelLibrary] = {}
         self._of_types: dict[type, ModelLibrary | None] = {}
         self._discovering: dict[str, tuple[ModelLibrary, ...]] = {}
@@ -61,7 +81,7 @@ class ModelLibraries:
                     yield library
 
     def of(self, obj: object) -> ModelLibrary | None:
-        """Return the library that an object's class comes from, if it is a known one.
+        """Return the library of models that an object's class comes from; None where no plugin knows it.
 
         Raises
         ------
@@ -105,53 +125,23 @@ class ModelLibraries:
 
     def _find(self, cls: type) -> ModelLibrary | None:
         for base in cls.__mro__:
-            module = base.__module__.partition(".")[0]
+            module = _package_of(base)
             if module in self._libraries or module in self._found():
                 return self._load(module)
         return None
 
-    def _found(self) -> dict[str, list[EntryPoint]]:
-        if self._points is None:
-            found: dict[str, list[EntryPoint]] = {}
-            for point in entry_points(group=GROUP):
-                others = found.setdefault(point.name, [])
-                if point.value not in [other.value for other in others]:
-                    others.append(point)
-            self._points = found
-        return self._points
+    def _found(self) -> dict[str, Plugin[ModelLibrary]]:
+        if self._plugins is None:
+            self._plugins = found_plugins(KIND, entry_points(group=GROUP))
+        return self._plugins
 
     def _load(self, module: str) -> ModelLibrary | None:
         with self._lock:
-            if module in self._libraries:
-                return self._libraries[module]
-            if module in environment.disabled_plugins():
-                return None
-            points = self._found()[module]
-            if len(points) > 1:
-                raise PluginError(
-                    f"models of {module!r} are declared twice: by {' and '.join(point.value for point in points)}; "
-                    f"uninstall all but one"
-                )
-            self._libraries[module] = _ask(points[0])
+            if module not in self._libraries:
+                if module in environment.disabled_plugins():
+                    return None
+                self._libraries[module] = self._found()[module].describe()
             return self._libraries[module]
-
-
-def _ask(point: EntryPoint) -> ModelLibrary:
-    """Import one plugin's module and ask its hook, turning whatever goes wrong into one clear error."""
-    who = f"plugin for models of {point.name!r} ({point.value})"
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(point.load(), name=point.name)
-        manager.check_pending()
-        library = manager.hook.anyjac_models()
-    except AnyjacError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{who} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    if not isinstance(library, ModelLibrary):
-        raise PluginError(f"{who}: its hook 'anyjac_models' returned {library!r}, not a ModelLibrary")
-    return library
 
 
 libraries: Final = ModelLibraries()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..backend.backend import Backend
 
-INTERFACE_VERSION = 1
-"""Version of the interface between anyjac and its backends that this distribution speaks."""
+INTERFACE_VERSION = 2
+"""Version of the interface between anyjac and its plugins that this distribution speaks."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendSpec:
-    """Name of a backend, what it needs, and how to make it.
+    """Name of a backend, the modules that it needs, and its factory.
 
     Parameters
     ----------
@@ -37,7 +37,9 @@ class BackendSpec:
     summary
         One line for listings.
     interface_version
-        The version of this interface that the plugin was written for.
+        The version of this interface that the plugin was written for, as a number: `INTERFACE_VERSION` would always
+        be the one that is installed. An installed plugin that names none was written for version 1, before there were
+        others; a spec that is registered at run time need not name it.
 
     Examples
     --------
@@ -45,7 +47,8 @@ class BackendSpec:
     >>> def make():
     ...     from my_package.backend import MyBackend
     ...     return MyBackend()
-    >>> BackendSpec(name="mine", factory=make, requires=("my_framework",), install="my-package").missing()
+    >>> spec = BackendSpec(name="mine", factory=make, interface_version=2, requires=("my_framework",))
+    >>> spec.missing()
     ('my_framework',)
     """
 
@@ -56,7 +59,7 @@ class BackendSpec:
     array_modules: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     summary: str = ""
-    interface_version: int = INTERFACE_VERSION
+    interface_version: int | None = None
 
     def missing(self) -> tuple[str, ...]:
         """Return those of `requires` that cannot be imported, without importing any."""
@@ -64,7 +67,7 @@ class BackendSpec:
 
 
 def _importable(module: str) -> bool:
-    """Tell whether a module can be found; one in a package that cannot be found cannot either."""
+    """Return whether a module can be found; one in a package that cannot be found cannot either."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:

@@ -11,4 +11,4 @@ def make() -> Backend:
 
 @hookimpl
 def anyjac_backend() -> BackendSpec:
-    return BackendSpec(name="minimal", factory=make, requires=("numpy",), install="anyjac-minimal")
+    return BackendSpec(name="minimal", factory=make, interface_version=2, requires=("numpy",), install="anyjac-minimal")

@@ -125,7 +125,7 @@ def _compiled(function: Function, lab: Lab) -> Any:
 def _mapped(function: Function, lab: Lab) -> Any:
     transform = jacrev(_bound(function, lab))
     first, *rest = _arrays(function, lab)
-    return lab.backend.vmap(lambda x: transform(x, *rest))(lab.xp.stack([first, first + 1]))
+    return lab.native_vmap(lambda x: transform(x, *rest))(lab.xp.stack([first, first + 1]))
 
 
 def _mapped_answer(function: Function, lab: Lab) -> Values:

@@ -1,0 +1,144 @@
+"""Arrays: how anyjac makes, copies, reads and changes them, and what it asks of their dtypes.
+
+====================  =============================================================================================
+member                override it where
+====================  =============================================================================================
+``is_traced``         arrays can belong to a trace or a graph; by default none does
+``concrete``          a traced array has numbers all the same; by default it has none
+``copy``              arrays can be written in place; by default they cannot
+``constant``          a copy stays linked to the trace, the graph or the thread that made it; by default `copy`
+``unshared``          two arrays can share memory; by default none is written
+``changed_in_place``  arrays can be written in place; by default they are not
+``zeros``             the namespace takes no ``device``, or there is a faster way
+``seeds``             there is a faster way to rows of an identity
+``set_index``         the framework assigns to elements by itself; by default gathers do it
+``update_index``      the same for ``x[i] += y`` and its like
+``index_to_numpy``    an array of indices can be traced though its values are known; by default `to_numpy`
+``to_numpy``          ``numpy.asarray`` does not read an array
+``stop_gradient``     the backend declares ``stop_gradient``
+``dtype_kind``        the namespace has no ``isdtype``, or there is a faster way
+``dtype_name``        the last part of ``str(dtype)`` is no name such as ``float32``
+====================  =============================================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError
+from . import elements
+from .capabilities import STOP_GRADIENT
+from .required import RequiredMembers
+from .types import Array
+
+
+class ArrayMembers(RequiredMembers):
+    """The part of a backend that knows arrays."""
+
+    # ---- traces and copies -----------------------------------------------------------------------------------------
+
+    def is_traced(self, value: Array) -> bool:
+        """Return whether `value` belongs to a trace or graph and so must not be stored in a Variable."""
+        return False
+
+    def concrete(self, value: Array) -> Array | None:
+        """Return an array with the numbers that `value` holds now; None while a program is recorded, without numbers.
+
+        The default takes whatever is traced for an array without numbers.
+        """
+        return None if self.is_traced(value) else value
+
+    def copy(self, array: Array) -> Array:
+        """Return an array that later in-place changes of `array` do not reach; differentiable.
+
+        The default suits immutable arrays.
+        """
+        return array
+
+    def constant(self, array: Array) -> Array:
+        """Return a copy of an untraced `array` without any link to where it came from, as a Variable stores it."""
+        return self.copy(array)
+
+    def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
+        """Return arrays for users to write, with no memory in common and none in common with `others`.
+
+        The default suits immutable arrays. Traced ones are returned as they are.
+        """
+        return list(arrays)
+
+    def changed_in_place(self, copy: Array, original: Array) -> bool:
+        """Return whether `copy`, made by `copy` from `original`, has been written to since."""
+        return False
+
+    # ---- new arrays ------------------------------------------------------------------------------------------------
+
+    def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
+        """Return zeros with the dtype and device of `like`."""
+        return self.namespace.zeros(shape, dtype=like.dtype, device=self.device_of(like))
+
+    def seeds(self, like: Array, start: int, stop: int) -> Array:
+        """Return rows `start` to `stop` of the identity on the flattened `like`, each in the shape of `like`."""
+        xp = self.namespace
+        device = self.device_of(like)
+        rows = xp.arange(start, stop, device=device)[:, None]
+        columns = xp.arange(math.prod(like.shape), device=device)[None, :]
+        return xp.reshape(xp.astype(rows == columns, like.dtype), (stop - start, *like.shape))
+
+    # ---- elements --------------------------------------------------------------------------------------------------
+
+    def set_index(self, array: Array, index: Any, value: Any) -> Array:
+        """Return `array` with the elements at `index` replaced by `value`, as NumPy does it; differentiable in both.
+
+        The default gathers from `value` where an element is replaced; arrays in `index` must be known on the host.
+        """
+        return elements.assign(self, array, index, value)
+
+    def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
+        """Return `array` with ``operation(element, value)`` at `index`; differentiable in both.
+
+        Parameters
+        ----------
+        operation
+            ``"add"``, ``"subtract"``, ``"multiply"``, ``"divide"``, ``"pow"``, ``"minimum"`` or ``"maximum"``. An
+            element that `index` names several times takes all its operands.
+        """
+        return elements.update(self, array, index, operation, value)
+
+    def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
+        """Return an array of integers or bools, as it stands in an index, on the host."""
+        return self.to_numpy(index)
+
+    # ---- values ----------------------------------------------------------------------------------------------------
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        """Return an untraced array as a NumPy array on the host."""
+        return np.asarray(array)
+
+    def stop_gradient(self, array: Array) -> Array:
+        """Return `array` as a constant of every differentiation that is going on."""
+        raise self.unsupported(STOP_GRADIENT)
+
+    # ---- dtypes ----------------------------------------------------------------------------------------------------
+
+    def dtype_kind(self, dtype: Any) -> str:
+        """Return ``"bool"``, ``"integral"``, ``"real floating"`` or ``"complex floating"``.
+
+        Raises
+        ------
+        DtypeError
+            For a dtype of none of these kinds, such as text.
+        """
+        for kind in ("real floating", "complex floating", "integral", "bool"):
+            with contextlib.suppress(TypeError, ValueError):
+                if self.namespace.isdtype(dtype, kind):
+                    return kind
+        raise DtypeError(f"dtype {self.dtype_name(dtype)} is not a numeric dtype of backend {self.name!r}")
+
+    def dtype_name(self, dtype: Any) -> str:
+        """Return the dtype's bare name, such as ``"float32"``."""
+        return str(dtype).rpartition(".")[2]

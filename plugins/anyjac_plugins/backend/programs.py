@@ -1,0 +1,37 @@
+"""Programs: what `anyjac.jit` and `anyjac.vmap` are made of.
+
+============  =====================================================================================================
+member        override it where
+============  =====================================================================================================
+``stage``     the framework compiles; by default the function runs as it is
+``map_rows``  the framework vectorises; by default a loop runs the function for each row
+============  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .required import RequiredMembers
+from .types import Array, StageableFunction, StagedFunction
+
+
+class ProgramMembers(RequiredMembers):
+    """The part of a backend that compiles and maps functions."""
+
+    def stage(self, fun: StageableFunction) -> StagedFunction:
+        """Return `fun` compiled.
+
+        `fun` need only run where the shapes or dtypes of the arrays are new; its note is kept with them. Numbers
+        may stand among the arrays. The default returns `fun`, to be run as it is.
+        """
+        return fun
+
+    def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
+        """Map a flat function over the leading axis of arrays.
+
+        All arrays have the same number of rows, one or more. The default runs `fun` for each row.
+        """
+        count = arrays[0].shape[0]
+        rows = [fun(*(array[index, ...] for array in arrays)) for index in range(count)]
+        return [self.namespace.stack(column) for column in zip(*rows, strict=True)]
