@@ -209,7 +209,7 @@ class JaxBackend(Backend):
         return linear_maps.rows_at_once(max(1, width))
 
     def output_rows(self, wanted: OutputRows) -> list[Array]:
-        """Compile what pulls back a chunk where many of its size are asked for, one after the other."""
+        """Compile the pullback of a chunk, where many of its size are wanted in a row."""
         pullback, span = wanted.pullback, wanted.span
         if (
             span is None

@@ -1,4 +1,4 @@
-"""Models of other libraries: what anyjac asks of a library whose parameters and states it is to differentiate.
+"""Models of other libraries: the interface to a library whose parameters and states are to be differentiated.
 
 A `ModelLibrary` finds the places of a model that hold arrays, each as a `Holder`; the core makes Variables of them.
 Knows nothing of Variables, nor of how plugins are found.

@@ -26,7 +26,7 @@ def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def private_names(text: str, framework: str) -> set[str]:
-    """Return the private names of a framework that a file imports, or reads of what it imports."""
+    """Return the private names of a framework in the imports of a file and in the attributes of imported modules."""
     tree = ast.parse(text)
     known = {name: full for name, full in imported_names(tree) if full.partition(".")[0] == framework}
     read = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}

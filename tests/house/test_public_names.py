@@ -11,12 +11,16 @@ from importlib import import_module
 import pytest
 from tests.helpers.repository import ROOT, SOURCE_ROOTS
 
+from anyjac.lazy import homes_in
+
 OURS = {path.parent.name for root in SOURCE_ROOTS for path in (ROOT / root).glob("*/__init__.py")}
 PUBLIC = {package: {*getattr(import_module(package), "__all__", ["anyjac_backend"])} for package in OURS}
 """The public names of each package; a backend has its hook at least."""
+PUBLIC["anyjac"] |= {name for names in homes_in("anyjac.returned_types").values() for name in names}
 
 BACKEND = "a way or a rule of one backend shows nowhere else"
 COMMANDS = "the command line, without a new interpreter for each line"
+LAZY = "which names are public"
 TABLE = "the table of the functions of the array API, which the page of the documentation shows"
 
 INNER: dict[str, tuple[str, str]] = {
@@ -29,7 +33,7 @@ INNER: dict[str, tuple[str, str]] = {
     "tests/backends/test_autograd_namespace.py": ("anyjac_autograd.backend anyjac_autograd.functions", BACKEND),
     "tests/backends/test_autograd_paths.py": (
         "anyjac_autograd.backend anyjac_autograd.batched anyjac_autograd.jacobians anyjac_autograd.rules "
-        "anyjac_conformance.array_api",
+        "anyjac_autograd.rules.sparse_rows anyjac_autograd.rules.table anyjac_conformance.array_api",
         BACKEND,
     ),
     "tests/backends/test_code_generation.py": ("anyjac_torch.code_generation", BACKEND),
@@ -45,25 +49,41 @@ INNER: dict[str, tuple[str, str]] = {
     "tests/conformance/test_page.py": ("anyjac_conformance.reports.page", "the page, of a report made up for it"),
     "tests/conformance/test_page_in_a_browser.py": ("anyjac_conformance.reports.page", "the page, shown by a browser"),
     "tests/core/test_pickles.py": ("anyjac.old_pickles", "what pickles find that were made before there were rooms"),
-    "tests/core/test_trees.py": ("anyjac.trees.structure", "the room of trees by itself"),
+    "tests/core/test_trees.py": ("anyjac.trees.partition anyjac.trees.structure", "the room of trees by itself"),
     "tests/helpers/open_calls.py": (
         "anyjac.state.context anyjac.state.ownership",
         "whether a call is open, and what it owns, shows nowhere else",
     ),
-    "tests/house/test_repository.py": ("anyjac_plugins.environment", "the meanings of the environment variables"),
+    "tests/house/test_public_names.py": ("anyjac.lazy", LAZY),
+    "tests/house/test_repository.py": (
+        "anyjac.lazy anyjac_plugins.environment",
+        "the names, and environment variables",
+    ),
     "tests/models/test_own_models.py": (
         "anyjac_plugins.loading anyjac_plugins.loading.models",
         "entry points that are not installed",
     ),
+    "tests/plugins/test_interface.py": (
+        "anyjac_plugins.Nothing anyjac_plugins.failed_functions",
+        "a name that there is not, and who a flat function is to a backend",
+    ),
     "tests/plugins/test_selecting.py": ("anyjac_plugins.environment", "what is said of a wrong path"),
-    "tests/reliability/test_interrupts.py": ("anyjac_jax.models", "the files at whose lines interrupts come"),
+    "tests/reliability/test_interrupts.py": (
+        "anyjac_jax.models anyjac_torch.jit",
+        "the files at whose lines interrupts come",
+    ),
     "tests/reliability/test_lifetimes.py": ("anyjac.state", "how often a call that waits looks again"),
     "tests/reliability/test_properties.py": ("anyjac_conformance.answers", "the comparison of a scenario's answer"),
     "tests/setup/compilers.py": ("anyjac_torch.code_generation", "whether PyTorch generates code in tests"),
     "tests/setup/tools.py": ("anyjac_torch.code_generation", "what PyTorch needs to generate code"),
     "tests/test_cli.py": ("anyjac.cli.demo.rest anyjac.cli.inspection anyjac.cli.main", COMMANDS),
     "tests/test_demo.py": ("anyjac.cli.demo.hodgkin_huxley anyjac.cli.demo.rest", "the model of the demo by itself"),
-    "tests/test_imports.py": ("anyjac.jacfwd_of_nothing", "a name that there is not"),
+    "tests/test_docstrings.py": ("anyjac.derivatives.docstrings anyjac.lazy", "the texts that docstrings share"),
+    "tests/test_imports.py": (
+        "anyjac.jacfwd_of_nothing anyjac.lazy anyjac.public_names anyjac.returned_types",
+        "a name that there is not, and where those that there are come from",
+    ),
+    "tests/typing/family.py": ("anyjac.jacfwd_of_nothing", "a name that there is not"),
 }
 """For each file, the inner modules that it imports, and why."""
 

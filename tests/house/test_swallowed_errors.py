@@ -20,7 +20,7 @@ def is_broad(kind: ast.expr | None) -> bool:
 
 
 def broad(tree: ast.Module) -> Iterator[tuple[int, bool]]:
-    """Yield the line of each place that catches all errors, and whether it always raises one."""
+    """Yield the line of each handler of all errors, and whether the handler always raises."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler) and is_broad(node.type):
             yield node.lineno, isinstance(node.body[-1], ast.Raise)

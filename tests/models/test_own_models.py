@@ -121,7 +121,7 @@ def test_a_library_is_registered_once_unless_it_replaces(reservoir):
 
 
 class InstalledReservoirs(Reservoirs):
-    """The library as a plugin brings it, which names the version that it was written for."""
+    """The library as a plugin brings it, with the version of the interface."""
 
     interface_version = 2
 

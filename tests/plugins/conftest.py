@@ -1,4 +1,4 @@
-"""Installed plugins that last for one test, and backends registered at run time that do."""
+"""Plugins installed for a single test, and backends registered at run time for as long."""
 
 import sys
 from collections.abc import Callable, Iterator

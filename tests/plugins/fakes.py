@@ -65,6 +65,6 @@ def _run(arguments: list[str], path: Path | None, environment: dict[str, str]) -
 
 
 def printed(result: subprocess.CompletedProcess[str]) -> str:
-    """Return what a run printed; one that failed shows why."""
+    """Return the output of a run; a failed run shows why."""
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -1,4 +1,4 @@
-"""Plugins with every fault that a plugin can have: each is one clear line, and stops no other backend."""
+"""Plugins with every fault there is: each fault is one clear line, and stops no other backend."""
 
 import re
 import warnings

@@ -156,7 +156,7 @@ def test_a_staged_function_can_be_run_as_it_is(register: Callable[..., None]) ->
 
 
 class Asked(MinimalBackend):
-    """A backend that notes what it is asked of numbers that are not finite."""
+    """A backend that notes the questions about numbers that are not finite."""
 
     name = "asked"
 

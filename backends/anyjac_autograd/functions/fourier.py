@@ -21,14 +21,14 @@ Axes = Sequence[int] | None
 
 
 @primitive  # type: ignore[untyped-decorator]
-def _sums(x: Array, inverse: bool) -> Array:
+def unscaled_transform(x: Array, inverse: bool) -> Array:
     """Return the unscaled transform of the last axis: sums with ``exp(-2 pi i j k / n)``; plus for the inverse."""
     return np.fft.ifft(x, norm="forward") if inverse else np.fft.fft(x)
 
 
 # The matrix of the transform is symmetric, so it is its own transpose.
-defvjp(_sums, lambda ans, x, inverse: lambda g: _sums(g, inverse), argnums=(0,))
-def_linear(_sums)
+defvjp(unscaled_transform, lambda ans, x, inverse: lambda g: unscaled_transform(g, inverse), argnums=(0,))
+def_linear(unscaled_transform)
 
 
 def _scale(norm: Norm, length: int, *, inverse: bool) -> float:
@@ -47,7 +47,7 @@ def _resized(x: Array, length: int) -> Array:
 def _one_axis(x: Array, n: int | None, axis: int, norm: Norm, *, inverse: bool) -> Array:
     length = x.shape[axis] if n is None else n
     moved = _resized(as_complex(anp.moveaxis(x, axis, -1)), length)
-    return anp.moveaxis(_sums(moved, inverse) * _scale(norm, length, inverse=inverse), -1, axis)
+    return anp.moveaxis(unscaled_transform(moved, inverse) * _scale(norm, length, inverse=inverse), -1, axis)
 
 
 def fft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:

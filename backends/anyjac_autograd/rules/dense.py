@@ -413,7 +413,7 @@ RULES.update(
         fft.irfft: _transform,
         fft.rfft: _transform,
         fft.truncate_pad: lambda call: call.fun(call.only, (call.count, *call.args[1])),
-        fourier._sums: _as_for_one_row,
+        fourier.unscaled_transform: _as_for_one_row,
         gather: _as_for_one_row,
         linalg.det: _as_for_one_row,
         linalg.inv: _as_for_one_row,

@@ -1,4 +1,4 @@
-"""What a backend may declare that it can do, as one table.
+"""The capabilities that a backend may declare, as one table.
 
 A capability that is not declared is refused with `NotSupportedError` before any number is computed. This module
 holds names and sentences only.

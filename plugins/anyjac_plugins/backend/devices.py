@@ -1,4 +1,4 @@
-"""Devices: their names, work on one of them, and arrays that come from other frameworks.
+"""Devices: their names, work on one of them, and arrays of other frameworks.
 
 ==================  ===============================================================================================
 member              override it where
