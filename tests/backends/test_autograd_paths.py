@@ -65,7 +65,7 @@ def assert_paths_agree(f: Function, x: Array, *, order: int = 1, tolerance: floa
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_path_gives_what_is_documented(path: str) -> None:
-    check_backend(forced(path))
+    check_backend(forced(AutogradBackend, path))
 
 
 @pytest.mark.exhaustive
