@@ -14,7 +14,7 @@ def _jacobian(name: str, backend: anyjac.Backend) -> Any:
     function, point = BODIES[name]
     transform = jacrev(lambda x: function(anyjac.array_namespace(x), x))
     if backend.name == "jax":
-        transform = backend.compile(transform)  # JAX compiles the whole once, and not each operation
+        transform = backend.compile(transform)  # which JAX does once, and not for each operation
     return backend.to_numpy(transform(backend.asarray(point)))
 
 

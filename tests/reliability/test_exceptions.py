@@ -292,7 +292,7 @@ def test_a_variable_of_another_framework_that_cannot_take_its_value_stores_none_
 
 
 NEEDED = {"vjp", "pullback_rows", "the pullback", "identity_rows", "copy", "constant", "set_index", "xp.stack"}
-"""Members of the backend that a call of a `Model` uses, among others; a fault must have come in each."""
+"""What a call of a `Model` asks of the backend, among other things: each of it must have had its fault."""
 
 
 class FaultInterrupt(BaseException):

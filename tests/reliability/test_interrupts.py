@@ -159,7 +159,7 @@ def test_an_interrupt_of_a_compiled_call_writes_all_variables_or_none(
     if backend.name == "torch":
         monkeypatch.setattr(
             type(backend), "_compile_graph", lambda self, graph, example: graph
-        )  # PyTorch's compiler is not on trial
+        )  # it is not PyTorch's compiler that is on trial
     x = backend.asarray(np.asarray(1.0))
     files = (str(CORE), str(Path(anyjac_plugins.__file__).parent), _package_of(backend))
 
