@@ -14,9 +14,8 @@ def _jacobian(name: str, backend: anyjac.Backend) -> Any:
     function, point = BODIES[name]
     transform = jacrev(lambda x: function(anyjac.array_namespace(x), x))
     if backend.name == "jax":
-        transform = backend.framework_transforms.compile(
-            transform
-        )  # JAX compiles the whole once, and not each operation
+        # JAX compiles the whole once, and not each operation.
+        transform = backend.framework_transforms.compile(transform)
     return backend.to_numpy(transform(backend.asarray(point)))
 
 

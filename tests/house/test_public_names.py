@@ -28,8 +28,8 @@ INNER: dict[str, tuple[str, str]] = {
         "anyjac.lazy anyjac_plugins.errors",
         "its public names are imported when they are first used, as those of anyjac; its error stands with all others",
     ),
-    "conformance/anyjac_conformance/engine.py": ("anyjac_plugins.errors", "its error stands with all others"),
     "conformance/anyjac_conformance/commands.py": ("anyjac.cli.main", "it adds commands to anyjac's command line"),
+    "conformance/anyjac_conformance/engine.py": ("anyjac_plugins.errors", "its error stands with all others"),
     "tests/backends/test_autograd_namespace.py": ("anyjac_autograd.backend anyjac_autograd.functions", BACKEND),
     "tests/backends/test_autograd_paths.py": (
         "anyjac_autograd.backend anyjac_autograd.batched anyjac_autograd.jacobians anyjac_autograd.rules "
@@ -38,8 +38,8 @@ INNER: dict[str, tuple[str, str]] = {
     ),
     "tests/backends/test_code_generation.py": ("anyjac_torch.code_generation", BACKEND),
     "tests/backends/test_forward.py": (
-        "anyjac_autograd.backend anyjac_autograd.forward anyjac_jax.backend anyjac_torch.backend anyjac_torch.forward "
-        "anyjac_conformance.array_api",
+        "anyjac_autograd.backend anyjac_autograd.forward anyjac_conformance.array_api anyjac_jax.backend "
+        "anyjac_torch.backend anyjac_torch.forward",
         BACKEND,
     ),
     "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
