@@ -56,13 +56,16 @@ def open_call(
     scope = Scope(backend, chosen, explicit, differentiates=differentiates, maps=maps)
 
     def within() -> Result:
-        with backend.device_scope(chosen):
-            result, writes = work(scope)
-            if writes is not None:
-                scope.commit(writes)
-            return result
+        result, writes = work(scope)
+        if writes is not None:
+            scope.commit(writes)
+        return result
 
-    return run_and_end(within, scope.close)
+    def on_device() -> Result:
+        with backend.device_scope(chosen):
+            return within()
+
+    return run_and_end(within if chosen is None else on_device, scope.close)
 
 
 def open_scope(work: Callable[[Scope], Result], backend: Backend, device: Any, converts: bool) -> Result:
