@@ -208,9 +208,9 @@ def jacobian(fun: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
 
     Notes
     -----
-    Where ``autograd.jacobian`` makes one backward pass for each element of the result, this one makes one for all of
-    them, or for as many as fit into the processor's cache, and keeps cotangents sparse as long as they are. Derivative
-    rules from outside of autograd are given one cotangent at a time.
+    ``autograd.jacobian`` makes a backward pass for each element of the result. Here a single pass serves all elements,
+    or as many as fit into the processor's cache, and sparse cotangents stay sparse as long as rules allow. Derivative
+    rules from outside of autograd are given cotangents singly.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Functions that stand in pickles: none may move, change its name or take other parameters, nor may this module.
 
-A pickle says by which public name of anyjac a thing is made, of what, and with which options, as they were given there.
-So loading one goes through the same checks, and all other modules may be arranged anew. Reads public names alone.
+A pickle holds the public name of a function of anyjac, the arguments and the options as the user gave them. Loading it
+calls that function, with all checks, and so all other modules may be arranged anew. Reads public names alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Models of other libraries: the interface to a library whose parameters and states are to be differentiated.
 
-A `ModelLibrary` finds the places of a model that hold arrays, each as a `Holder`; the core makes Variables of them.
+A `ModelLibrary` finds the slots of a model that hold arrays, each as a `Holder`; the core makes Variables of them.
 Knows nothing of Variables, nor of how plugins are found.
 """
 
@@ -12,15 +12,15 @@ from typing import Any, Protocol
 
 
 class Holder(ABC):
-    """One place outside anyjac that holds an array, or a pytree of arrays: a parameter, a buffer, a state.
+    """One slot outside anyjac that holds an array, or a pytree of arrays: a parameter, a buffer, a state.
 
-    While a function runs in a transform, the place holds what the transform gives it, so that the model's own code
+    While a function runs in a transform, the slot holds what the transform gives it, so that the model's own code
     computes with that; afterwards the very object is put back that was there before.
 
     Attributes
     ----------
     anchor, slot
-        What the place is: two holders with the same object as `anchor` and an equal `slot` are one Variable.
+        What the slot is: two holders with the same object as `anchor` and an equal `slot` are one Variable.
     backend
         Name of the backend whose arrays the model's code computes with.
 
@@ -48,14 +48,14 @@ class Holder(ABC):
 
     @abstractmethod
     def content(self) -> Any:
-        """Return the very object that the place holds now."""
+        """Return the very object that the slot holds now."""
 
     @abstractmethod
     def put(self, content: Any) -> None:
-        """Let the place hold `content`, traced or not, whatever checks the library makes of users' writes."""
+        """Let the slot hold `content`, traced or not, whatever checks the library makes of users' writes."""
 
     def announce(self, *, running: bool) -> None:  # noqa: B027 - optional
-        """Let transformations of the library that run around a call know that the call is about to read the place.
+        """Let transformations of the library that run around a call know that the call is about to read the slot.
 
         `running` says whether the function of the call runs already, so that those within it are not meant.
         """
@@ -65,14 +65,14 @@ class Holder(ABC):
         return content
 
     def stored(self, content: Any, value: Any) -> Any:
-        """Write an untraced `value` for good, where `content` was held, and return what the place is to hold now.
+        """Write an untraced `value` for good, where `content` was held, and return what the slot is to hold now.
 
         The default is to hold the value. Override it where `content` is an object that others refer to.
         """
         return value
 
     def kept(self, content: Any) -> Any:
-        """Return what `stored` can bring `content` back from, should a write to several places be interrupted."""
+        """Return what `stored` can bring `content` back from, should a write to several slots be interrupted."""
         return self.value(content)
 
     def has_moved(self, content: Any, kept: Any) -> bool:
@@ -86,19 +86,19 @@ class Holder(ABC):
     def takes(self, traced: Any) -> bool:
         """Return whether a traced value may be stored, as a transformation of the library around the call expects it.
 
-        False by default: what a place holds after a call is no tracer.
+        False by default: what a slot holds after a call is no tracer.
         """
         return False
 
     def merge(self, other: Holder) -> None:  # noqa: B027 - optional
-        """Learn from another holder of the same place, which may know more of where else its content stands."""
+        """Learn from another holder of the same slot, which may know more of where else its content stands."""
 
 
 class Adopt(Protocol):
-    """Makes a place that a library discovers part of the call."""
+    """Makes a slot that a library discovers part of the call."""
 
     def __call__(self, holder: Holder, *, created: bool = False) -> bool:
-        """Show a place before the function reads or writes it, or when the function has `created` it.
+        """Show a slot before the function reads or writes it, or when the function has `created` it.
 
         Returns False for what cannot be part of a call, since it holds something besides arrays and numbers.
         """
@@ -106,17 +106,17 @@ class Adopt(Protocol):
 
 
 class Session:
-    """The time in which a function sees other values than those that its model holds. The default only puts them there.
+    """The time in which a function sees the values of a call in its model. The default only puts them into the slots.
 
-    Whatever happens, every place gets its content back from anyjac, and then `end` is called, which may be called again
-    or without any other call before it.
+    Whatever happens, anyjac puts the content of every slot back, and then calls `end`, perhaps twice, perhaps without
+    any call before.
     """
 
     def begin(self, adopt: Adopt) -> None:
-        """Begin to look out for places that nobody named; called where the library `discovers` them."""
+        """Begin to look out for slots that nobody named; called where the library `discovers` them."""
 
     def attach(self, model: object) -> None:
-        """Take note of a model of which some place is about to be shown."""
+        """Take note of a model of which some slot is about to be shown."""
 
     def show(self, holder: Holder, value: Any) -> None:
         """Let the model's code see `value`."""
@@ -132,7 +132,7 @@ class Session:
         Raises
         ------
         AnyjacError
-            Naming the place.
+            Naming the slot.
         """
 
     def end(self) -> str | None:
@@ -149,7 +149,7 @@ class ModelLibrary(ABC):
         The version of this interface that the plugin was written for, as a number. An installed plugin that names none
         was written for version 1, before there were others; a library that is registered at run time need not name it.
     discovers
-        Name of the backend in whose calls a session of this library finds by itself which places a function uses, so
+        Name of the backend in whose calls a session of this library finds by itself which slots a function uses, so
         that they need not be named; None, the default, where there is no way to.
 
     Examples
@@ -171,13 +171,13 @@ class ModelLibrary(ABC):
 
     @abstractmethod
     def holders(self, obj: object) -> Mapping[str, Holder] | None:
-        """Return all places of a model by their paths, each once; None for what is no model.
+        """Return all slots of a model by their paths, each once; None for what is no model.
 
         The order is the one in which concurrent calls wait for them.
         """
 
     def objects(self, model: object) -> Sequence[object]:
-        """Return the objects, besides the places of a model, that a session changes: one call at a time may use each.
+        """Return the objects, besides the slots of a model, that a session changes: one call at a time may use each.
 
         The default is that there are none.
         """
@@ -197,5 +197,5 @@ class ModelLibrary(ABC):
         return None
 
     def session(self) -> Session:
-        """Return what puts values into places while a function runs."""
+        """Return what puts values into slots while a function runs."""
         return Session()

@@ -8,9 +8,9 @@ from typing import Any
 import array_api_compat
 
 from anyjac_plugins import Backend
-from anyjac_plugins.errors import InputTypeError
 
-from ..selection.choice import NUMPY, framework_of, is_number, kind_of, named_backend, registry, select, select_device
+from ..selection.choice import NUMPY, framework_of, kind_of, named_backend, registry, select, select_device
+from ..selection.conversion import to_array
 from ..state.context import current_scope
 from ..state.operators import ArrayOperators
 from ..trees.structure import flatten
@@ -56,8 +56,8 @@ def array_namespace(*arrays: Any) -> Any:
 def backend_for(leaves: Sequence[Any]) -> Backend:
     """Return the backend whose functions take `leaves`.
 
-    That of the running transform, or the one named by context or environment, if all of them are its own arrays or
-    NumPy's and Python's numbers, which go with any; else that of their framework; else the default.
+    The backend of the running transform, or the backend named by context or environment, if all leaves are arrays of
+    that backend, of NumPy, or numbers, which go with any; else the backend of the leaves' framework; else the default.
     """
     scope = current_scope()
     preferred = named_backend() if scope is None else scope.backend
@@ -78,14 +78,9 @@ def array_and_backend(x: Any, function: str) -> tuple[Any, Backend]:
     backend = backend_for([shown])
     if backend.is_array(shown):
         return shown, backend
-    if not is_number(shown) and kind_of(shown) is None:
-        raise InputTypeError(
-            f"anyjac.{function} takes an array, a number or a Variable that holds one, not {shown!r}, of type "
-            f"{type(shown).__qualname__}"
-        )
-    if kind_of(shown) in (None, NUMPY):
-        shown = backend.asarray(shown, device=_device_for_numbers(backend))
-    return shown, backend
+    why = "and no array, number or Variable with an array"
+    device = _device_for_numbers(backend)
+    return to_array(backend, shown, lambda: f"the argument of anyjac.{function}", device=device, why=why), backend
 
 
 def _device_for_numbers(backend: Backend) -> Any:

@@ -33,8 +33,7 @@ class InstanceAttribute:
 class Wrapper:
     """A callable with the name, docstring and signature of the wrapped function, which binds ``self`` as functions do.
 
-    Copies and pickles make it again from its function and its options, so that a subclass that keeps more than these
-    starts afresh.
+    Copies and pickles are made anew of function and options, so that whatever else a subclass keeps starts afresh.
     """
 
     # No attribute is annotated here in the class: from Python 3.14 on an instance would show that for its function's.
@@ -110,8 +109,8 @@ class Wrapper:
     def _of_class(self, cls: type) -> Callable[..., Any] | None:
         """Return the wrapper bound to a class, or None where it is no class method of that class.
 
-        ``classmethod`` does this by itself up to Python 3.12. Later ones call what it holds with the class as the first
-        argument, which only a look at what the class has tells from other arguments.
+        ``classmethod`` binds by itself up to Python 3.12. Later Pythons call the wrapper with the class as the first
+        argument; only the members of the class tell whether this is a class method or an ordinary argument.
         """
         if not _has_class_method(cls, self) and not self._is_class_method:
             return None

@@ -171,9 +171,9 @@ def check_derivative(
 
     Notes
     -----
-    `func` runs many times, each time with the Variables as they are; what it writes to them is forgotten after each
-    run, so that every Variable is as it was, also after an error. What it does beside that (prints, lists that grow,
-    Variables that it makes in its first call) it does in each run.
+    `func` runs many times, each time with the Variables as they are. Writes to Variables are forgotten after each run,
+    so that every Variable is as before, also after an error. All other effects of `func` (prints, lists that grow,
+    Variables made in a first call) happen in each run.
 
     A derivative is called wrong if differences of several steps in a row agree that it is, and none in a row that it is
     right; everything else is inconclusive. For orders above 1 the derivatives before are multiplied by random numbers,

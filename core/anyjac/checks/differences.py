@@ -195,10 +195,10 @@ class Ladder:
     def refutes(self, derivative: float) -> bool:
         """Return whether the differences leave no doubt that a derivative is wrong.
 
-        They do if several steps in a row agree on one, by far less than its distance from the derivative in question,
-        and no other steps in a row agree on that. Roughness of the function beyond rounding is how far the narrower
-        steps are off, times the step; steps that do not get out of it do not count, and neither do steps so narrow that
-        the function does not change, unless a kink explains that wider ones saw a change.
+        There is no doubt if several steps in a row agree on a number, by far less than the distance of that number from
+        the derivative, and no other steps in a row agree on the derivative. The roughness of the function beyond
+        rounding is the error of the narrower steps, times the step. Steps within the roughness do not count; nor do
+        steps so narrow that the function does not change, unless a kink explains the change that wider steps saw.
         """
         finite = np.isfinite(self.values) & np.isfinite(self.uncertainty)
         known = Ladder(*(part[finite] for part in (self.steps, self.values, self.uncertainty, self.bend)))

@@ -279,9 +279,9 @@ class FlatCall:
 def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:
     """Run, and raise an UndiscoveredError for Variables that are to be inputs.
 
-    The framework, which may be recording what is run here, makes other threads wait until it has finished: one of them
-    may own a Variable that is wanted here, so that to wait for it would be to wait for ever. It is an input next time,
-    to be waited for outside.
+    A framework that records this run makes other threads wait until the recording has finished. If one of these threads
+    owns a Variable that is wanted here, the two would wait for each other for ever. So the run does not wait: such a
+    Variable is an input next time, and is waited for before the run.
     """
     owner = scope.owner
     before, owner.missed = owner.missed, []

@@ -75,10 +75,9 @@ def acquire(owner: Owner, thing: Owned) -> None:
     Raises
     ------
     BusyError
-        If another call owns it, and `owner` must not wait; then it is among what `owner` has missed.
+        If another call owns `thing`, and `owner` must not wait; `thing` is added to ``owner.missed`` then.
     ConcurrencyError
-        If the call that owns it waits, directly or by way of others, for something that `owner` owns, and `owner` is
-        the youngest of them.
+        If the calls wait for each other in a ring, directly or by way of others, and `owner` is the youngest of them.
     """
     if _owners.get(id(thing)) is owner:
         return

@@ -129,9 +129,9 @@ class TreeDef:
         Parameters
         ----------
         name, what
-            Whose structure was found, and whose it should be, each with its verb: ``the tangents are``.
+            The tree that was found and the tree with this structure, each with a verb: ``the tangents are``.
         mend
-            What to do about it.
+            What the user can do.
 
         Examples
         --------

@@ -86,8 +86,8 @@ class LinearMapMembers(ArrayMembers):
         """Return the operator in which NaN or infinity first appears, as words for a message; None where unknown.
 
         ``debug_nan=True`` asks this of a computation with finite primals and vectors. The answer must be right: an
-        operator that was given no such number and makes one, from which it gets to where it was found. The default
-        knows none.
+        operator with finite inputs and a result that is not finite, on which the number that was found depends. The
+        default returns None.
 
         Parameters
         ----------

@@ -27,16 +27,15 @@ class Kind(Generic[Description]):
     Parameters
     ----------
     title
-        How a message calls one of them, before its name.
+        How a message calls such a plugin, before the name.
     hook
         The hook that describes it.
     returns
         The class of the description.
     version
-        Returns the version of the interface that a description says it was written for; None where it names none, as in
-        version 1.
+        Returns the version of the interface that a description names; None where it names none, as in version 1.
     moved
-        In one line, what has changed for such plugins since the version before this one.
+        The changes for such plugins since the version before, in one line.
     """
 
     title: str
