@@ -18,7 +18,7 @@ from .gradients import gradient
 from .jacobians import JACREV, blocks_in_mode, jacrev
 from .products import along
 from .signatures import like_hessian, like_hvp
-from .transform import Decorator, GradientTransform, made_by
+from .transform import Decorator, GradientTransform, make_transform
 
 _GRADIENT: Final = Derivative("hvp", partial(gradient, name="hvp"))
 
@@ -148,7 +148,7 @@ def hessian(
         chunk_size=chunk_size,
         debug_nan=debug_nan,
     )
-    return made_by(HESSIAN, settings, func)
+    return make_transform(HESSIAN, settings, func)
 
 
 @like_hvp
@@ -224,4 +224,4 @@ def hvp(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(HVP, settings, func)
+    return make_transform(HVP, settings, func)

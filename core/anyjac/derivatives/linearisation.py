@@ -210,7 +210,7 @@ def linearise(
         The method of the backend that runs `func` and returns the linear map: ``"vjp"`` or ``"linearize"``.
     """
 
-    def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Product, Sequence[Array]]:
+    def compute(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Product, Sequence[Array]]:
         backend = scope.backend
         primals = [backend.copy(primal) for primal in inputs.primals]
         outputs, product, carried = (
@@ -221,7 +221,7 @@ def linearise(
         aux = run.untraced_aux([backend.copy(array) for array in carried])
         return make(Linearisation(settings, scope, inputs, run.output, primals, outputs, product, aux)), carried
 
-    return call(func, settings, args, kwargs, finish)
+    return call(func, settings, args, kwargs, compute)
 
 
 def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], LinearMap, Sequence[Array]]:

@@ -174,9 +174,9 @@ class Jitted(Wrapper, Generic[P, R]):
         def work(scope: Scope) -> tuple[R, Sequence[Write]]:
             program = self._programs.program_for(scope.backend, scope.device, scope.converts)
             arguments = take_arguments_apart(scope.backend, scope.device, scope.converts, args, kwargs)
-            noted = program.run(scope, arguments)
-            self._remember(program, arguments, noted.note, args, kwargs)
-            return noted.note.result(noted.arrays), noted.note.writes(noted.arrays)
+            returned = program.run(scope, arguments)
+            self._remember(program, arguments, returned.note, args, kwargs)
+            return returned.note.result(returned.arrays), returned.note.writes(returned.arrays)
 
         return open_call(work, self._select_backend(args, kwargs), self._device)
 

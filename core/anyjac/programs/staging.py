@@ -286,7 +286,7 @@ def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Ar
     owner = scope.owner
     before, owner.missed = owner.missed, []
     try:
-        noted = _run(func, scope, arrays, static)
+        returned = _run(func, scope, arrays, static)
     except Exception:  # a BusyError, or what the function has made of it: it runs again with what it has missed
         if not owner.missed:
             raise
@@ -297,7 +297,7 @@ def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Ar
     undiscovered = scope.read_besides([variable.thing for variable, _ in static.variables])
     if undiscovered:
         raise UndiscoveredError(undiscovered)
-    return noted
+    return returned
 
 
 def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:
