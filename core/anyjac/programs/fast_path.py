@@ -128,7 +128,7 @@ class FastPath:
 
     def _stateful(self, scope: Scope, arrays: Sequence[Any]) -> Any:
         backend = self._backend
-        values = [scope.own(variable) for variable in self._read]
+        values = [scope.owned_value(variable) for variable in self._read]
         if [type(value) for value in values] != self._value_types:
             raise UnlikeError
         returned, _ = scope.run(lambda: self._staged(*arrays, *values))
