@@ -20,7 +20,7 @@ from anyjac_plugins.errors import TracerLeakError
 
 from ..calls.call import call
 from ..calls.inputs import Inputs
-from ..calls.labels import array_labels, element, leaf_labels
+from ..calls.labels import array_labels, element_label, leaf_labels
 from ..calls.nonfinite import Look, error_at, first_nonfinite, one_hot, origin_in_map
 from ..calls.packing import pack_gradient
 from ..calls.run import FlatRun
@@ -255,6 +255,6 @@ def _refuse_rows(source: Linearisation, blocks: Sequence[Array], leaf: OutputLea
             cotangents: list[Array | None] = [None] * len(source.outputs)
             cotangents[leaf.index] = one_hot(backend, source.outputs[leaf.index], at)
             phrase = origin_in_map(backend, source.linear_map, cotangents)(number, tuple(index), "nan" in value)
-            of = element(leaf_labels(source.output)[leaf.number], at)
-            to = element(source.primal_labels[number], tuple(index))
+            of = element_label(leaf_labels(source.output)[leaf.number], at)
+            to = element_label(source.primal_labels[number], tuple(index))
             raise error_at(f"the derivative of {of} with respect to {to}", value, phrase)
