@@ -97,7 +97,8 @@ class Settings:
             if not 0 <= position < passed:
                 raise InputValueError(
                     f"argnums has {number}, and the function was called with {passed} positional "
-                    f"argument{'' if passed == 1 else 's'}; keyword arguments are not differentiated"
+                    f"argument{'' if passed == 1 else 's'}; pass by position what is to be differentiated, for keyword "
+                    f"arguments are not"
                 )
         if len(set(resolved)) < len(resolved):
             raise InputValueError(f"argnums={self.argnums} names an argument twice in a call with {passed}")
@@ -243,10 +244,13 @@ def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, 
     if isinstance(leaf, Mapping):
         leaves, tree = flatten(dict(leaf))
         return _resolve(leaves, tree, path, companions)
-    mend = "make it a list" if isinstance(leaf, Iterator) else "wrap it in anyjac.Variable"
-    raise InputTypeError(
-        f"grad_vars{path} is {_short(leaf)}, not a Variable; {mend}, or differentiate an argument with argnums"
-    )
+    if is_int(leaf):
+        mend = f"for the position of an argument write argnums={leaf}"
+    elif isinstance(leaf, Iterator):
+        mend = "make it a list, or differentiate an argument with argnums"
+    else:
+        mend = "wrap it in anyjac.Variable, or differentiate an argument with argnums"
+    raise InputTypeError(f"grad_vars{path} is {_short(leaf)}, not a Variable; {mend}")
 
 
 def _default_argnums(variables: Sequence[Variable]) -> tuple[tuple[int, ...], bool]:
