@@ -18,7 +18,7 @@ from anyjac_plugins.backend.types import FORWARD_MODE
 from anyjac_plugins.errors import NonFiniteError
 
 from ..trees.structure import flatten
-from .inputs import opener_of
+from .containers import opener_of
 from .labels import array_labels, element_label, leaf_labels
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
 from ..trees.partition import NO_TREE, Partition
-from .inputs import Inputs, opener_of
+from .containers import opener_of
+from .inputs import Inputs
 from .labels import argument_label
 from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
 from .settings import Settings

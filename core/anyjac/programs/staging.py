@@ -16,7 +16,7 @@ from anyjac_plugins import Array, Backend, OpenedNode, StagedResult
 from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.loading.models import libraries
 
-from ..calls.inputs import opener_of
+from ..calls.containers import opener_of
 from ..calls.opening import open_scope
 from ..calls.outputs import take_apart
 from ..calls.run import run_in_scope
