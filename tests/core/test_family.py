@@ -393,5 +393,5 @@ def test_aux_data_that_holds_itself_comes_back_as_it_was() -> None:
 
 
 def test_an_array_in_the_place_of_a_pair_is_called_an_array(array: Any) -> None:
-    with pytest.raises(anyjac.OutputError, match="it returned an array$"):
+    with pytest.raises(anyjac.OutputError, match=r"it returned an array$"):
         anyjac.grad(lambda x: x, has_aux=True)(array(1.0))

@@ -125,18 +125,15 @@ def take_arguments_apart(
     arrays: list[Array] = []
     static: list[tuple[type, Hashable] | None] = []
     for index, leaf in enumerate(leaves):
+        is_number = isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)
         if isinstance(leaf, _PlainNumber):
             static.append((type(leaf.number), leaf.number))
-        elif device is None and isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool):
+        elif is_number and device is None:
             arrays.append(leaf)  # of which the compiler makes what it likes best
             static.append(None)
         elif isinstance(leaf, Variable):
             static.append((type(leaf), Identity(leaf)))
-        elif (
-            backend.is_array(leaf)
-            or is_array_of_any(leaf)
-            or (isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool))
-        ):
+        elif is_number or backend.is_array(leaf) or is_array_of_any(leaf):
             label = partial(_argument_path, tree, index)
             arrays.append(to_array(backend, leaf, label, device=device, converts=converts))
             static.append(None)
