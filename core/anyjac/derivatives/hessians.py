@@ -16,7 +16,7 @@ from .differentiate import Derivative, Request, differentiate
 from .docstrings import filled_from
 from .gradients import gradient
 from .jacobians import JACREV, blocks_in_mode, jacrev
-from .products import along
+from .products import push_direction
 from .signatures import like_hessian, like_hvp
 from .transform import Decorator, GradientTransform, make_transform
 
@@ -55,7 +55,7 @@ def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[...
 _jacobian: Final = partial(differentiate, evaluate=partial(blocks_in_mode, mode=AUTO_MODE))
 
 HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jacobian), _operand)
-HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=along), direction="vector")
+HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=push_direction), direction="vector")
 
 
 @like_hessian

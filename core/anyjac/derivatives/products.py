@@ -32,7 +32,7 @@ def _linearised(request: Request, *, make: Callable[[Linearisation], Any], run_w
     return PACKING[settings.has_aux, settings.return_value](made, made.value, made.aux)
 
 
-def along(request: Request) -> Any:
+def push_direction(request: Request) -> Any:
     """Push the first argument of a call forward through the function at the others."""
     func, settings, given, kwargs, _ = request
     if not given or (settings.argnums and len(given) == 1):
@@ -64,7 +64,7 @@ def along(request: Request) -> Any:
 
 VJP: Final = Derivative("vjp", partial(_linearised, make=Pullback, run_with="vjp"))
 LINEARIZE: Final = Derivative("linearize", partial(_linearised, make=Pushforward, run_with="linearize"))
-JVP: Final = Derivative("jvp", along, direction="tangents")
+JVP: Final = Derivative("jvp", push_direction, direction="tangents")
 
 
 @like_vjp

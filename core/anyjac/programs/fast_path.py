@@ -63,7 +63,7 @@ class FastPath:
 
     __slots__ = (
         "_backend",
-        "_explicit",
+        "_converts",
         "_generation",
         "_layout",
         "_named",
@@ -85,12 +85,12 @@ class FastPath:
         values: Sequence[Any],
         layout: Layout | None,
         *,
-        explicit: bool,
+        converts: bool,
         named: bool,
         stateless: bool,
     ):
         self._backend = backend
-        self._explicit = explicit
+        self._converts = converts
         self._staged = staged
         self._read = read
         self._tree = tree
@@ -124,7 +124,7 @@ class FastPath:
             if returned.note.written == ():
                 return returned.note.result(returned.arrays)
             raise UnlikeError
-        return open_scope(lambda scope: self._stateful(scope, arrays), self._backend, None, self._explicit)
+        return open_scope(lambda scope: self._stateful(scope, arrays), self._backend, None, self._converts)
 
     def _stateful(self, scope: Scope, arrays: Sequence[Any]) -> Any:
         backend = self._backend

@@ -236,19 +236,19 @@ class FlatCall:
     Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object.
     """
 
-    __slots__ = ("_backend", "_device", "_explicit", "_resolve", "_static")
+    __slots__ = ("_backend", "_converts", "_device", "_resolve", "_static")
 
     def __init__(
         self,
         backend: Backend,
         device: Any,
-        explicit: bool,
+        converts: bool,
         static: Static,
         resolve: Callable[[], Callable[..., Any]],
     ):
         self._backend = backend
         self._device = device
-        self._explicit = explicit
+        self._converts = converts
         self._static = static
         self._resolve = resolve
 
@@ -270,7 +270,7 @@ class FlatCall:
         def work(scope: Scope) -> StagedResult:
             return run(self._resolve(), scope, arrays, self._static)
 
-        return open_scope(work, self._backend, self._device, self._explicit)
+        return open_scope(work, self._backend, self._device, self._converts)
 
 
 def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:
