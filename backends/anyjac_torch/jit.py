@@ -129,15 +129,15 @@ class CompiledFunction:
         writes = Writes(twins)
 
         def recorded() -> StagedResult:
-            graph, noted = self._record(twins, tensors, writes)
+            graph, returned = self._record(twins, tensors, writes)
             if writes.elsewhere:  # the recorded run has changed memory, which a second run would change again
-                results: Sequence[Array] = noted.arrays
+                results: Sequence[Array] = returned.arrays
                 _copy_written(writes, twins, tensors)
             else:
                 results = graph(*tensors)  # the first run compiles the graph
-            self._compiled[kind] = graph, noted.note
+            self._compiled[kind] = graph, returned.note
             writes.keep()
-            return StagedResult(noted.note, results)
+            return StagedResult(returned.note, results)
 
         return run_and_end(recorded, writes.undo)
 

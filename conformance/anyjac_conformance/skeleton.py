@@ -53,15 +53,15 @@ def write_skeleton(name: str, folder: str | Path | None = None) -> Path:
     ['.github', 'README.md', 'anyjac_mine', 'pyproject.toml', 'tests']
     """
     _check_name(name)
-    place = Path(f"anyjac-{name}" if folder is None else folder)
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise InputValueError(f"{place} exists already, and is no empty folder; name another with --folder")
+    root = Path(f"anyjac-{name}" if folder is None else folder)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputValueError(f"{root} exists already, and is no empty folder; name another with --folder")
     names = {"name": name, "package": f"anyjac_{name}", "cls": "".join(map(str.title, name.split("_"))) + "Backend"}
     for template, target in FILES.items():
-        path = place / target.format(**names)
+        path = root / target.format(**names)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_render(template, names), encoding="utf-8")
-    return place
+    return root
 
 
 def _render(template: str, names: dict[str, str]) -> str:

@@ -1,6 +1,6 @@
 """The public names of anyjac, a line each, in the form in which type checkers take a name for public.
 
-Never imported: `lazy.names_in` reads the lines, and each name is imported when it is first used.
+Never imported: `lazy.homes_in` reads the lines, and each name is imported when it is first used.
 """
 
 from anyjac_plugins import Backend as Backend

@@ -117,6 +117,11 @@ def test_what_is_no_variable_in_a_mapping_is_named_by_its_path() -> None:
         anyjac.grad(lambda x: x, {"rest": inner})
 
 
+def test_a_position_in_the_place_of_grad_vars_is_to_be_named() -> None:
+    with pytest.raises(anyjac.InputTypeError, match=r"^grad_vars is 1 .*, not a Variable; .* write argnums=1$"):
+        anyjac.grad(lambda x: x, 1)
+
+
 def test_an_iterator_in_grad_vars_is_to_be_a_list() -> None:
     with pytest.raises(anyjac.InputTypeError, match=r"^grad_vars is .*, not a Variable; make it a list, or"):
         anyjac.grad(lambda x: x, iter([anyjac.TrainVar(1.0)]))

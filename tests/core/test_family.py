@@ -390,3 +390,8 @@ def test_aux_data_that_holds_itself_comes_back_as_it_was() -> None:
     ring = types.SimpleNamespace(n=1.0)
     ring.ring = [ring]
     assert anyjac.grad(lambda x: (x * x, ring), has_aux=True)(np.array(1.0))[1] is ring
+
+
+def test_an_array_in_the_place_of_a_pair_is_called_an_array(array: Any) -> None:
+    with pytest.raises(anyjac.OutputError, match=r"it returned an array$"):
+        anyjac.grad(lambda x: x, has_aux=True)(array(1.0))

@@ -1,5 +1,6 @@
 """The files at the top of the repository agree with each other and with the code."""
 
+import ast
 import os
 import re
 import subprocess
@@ -22,6 +23,9 @@ SET_UP = (
     'python -m pip install -c constraints.txt -e ".[exhaustive]" && python -m pytest -m "exhaustive or needs"',
     'python -m pip install -c constraints.txt -e ".[docs]" && sphinx-build docs docs/_build/html',
 )
+
+
+NAMESPACES = ("xp", "namespace")
 
 
 def normalised(requirement: str) -> str:
@@ -295,6 +299,27 @@ def test_the_number_of_required_members_is_told_rightly() -> None:
     required = numbers[len({"name", *Backend.__abstractmethods__})]
     assert f"one class with {required} members" in README
     assert f"{required.capitalize()} members are required" in (ROOT / "docs" / "write-a-backend.rst").read_text()
+
+
+def test_the_functions_of_the_namespace_that_anyjac_calls_are_told_to_authors_of_backends() -> None:
+    text = (ROOT / "docs" / "write-a-backend.rst").read_text()
+    told, _, _ = text.split("with the defaults of the other members, needs ")[1].partition(", the dtypes")
+    called = {
+        name
+        for root in ("core/anyjac", "plugins/anyjac_plugins")
+        for path in (ROOT / root).rglob("*.py")
+        if "cli" not in path.parts  # whose demo is a user's function
+        for name in names_taken_from_namespaces(path.read_text())
+    }
+    assert re.findall(r"``(\w+)``", told) == sorted(called)
+
+
+def names_taken_from_namespaces(source: str) -> set[str]:
+    """Return the attributes of ``xp`` and of whatever is called a namespace."""
+    attributes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    return {
+        node.attr for node in attributes if getattr(node.value, "id", getattr(node.value, "attr", "")) in NAMESPACES
+    }
 
 
 def test_the_examples_of_the_documentation_are_collected_as_tests() -> None:

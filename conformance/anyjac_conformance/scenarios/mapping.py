@@ -126,7 +126,12 @@ def a_write_is_refused(lab: Lab) -> Any:
     return vmap(f)(lab.array(BATCH))
 
 
-@scenario("vmap/writes", answer=(["VariableWriteError"] * 4, np.array([1.0, 2.0]), np.array(0.0)))
+WAYS_TO_WRITE = ("at an index", "in place", "in a transform", "of what is mapped")
+
+
+@scenario(
+    "vmap/writes", answer=(dict.fromkeys(WAYS_TO_WRITE, "VariableWriteError"), np.array([1.0, 2.0]), np.array(0.0))
+)
 def nothing_of_a_refused_write_remains(lab: Lab) -> Any:
     w, count = Variable(lab.array([1.0, 2.0])), Variable(lab.array(0.0))
 
@@ -153,13 +158,13 @@ def nothing_of_a_refused_write_remains(lab: Lab) -> Any:
         w.value = x
         return x
 
-    seen = []
-    for f in (at_an_index, in_place, in_a_transform, of_what_is_mapped):
+    raised = {}
+    for way, f in zip(WAYS_TO_WRITE, (at_an_index, in_place, in_a_transform, of_what_is_mapped), strict=True):
         try:
-            vmap(f)(lab.array(BATCH))
+            raised[way] = vmap(f)(lab.array(BATCH))
         except VariableWriteError as error:
-            seen.append(type(error).__name__)
-    return seen, w.value, count.value
+            raised[way] = type(error).__name__
+    return raised, w.value, count.value
 
 
 @scenario("vmap/writes", answer=BATCH + 1)

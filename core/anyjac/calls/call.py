@@ -21,7 +21,7 @@ from .settings import Settings
 
 Result = TypeVar("Result")
 
-Finish = Callable[[Scope, Inputs, FlatRun], tuple[Result, Sequence[Array]]]
+Compute = Callable[[Scope, Inputs, FlatRun], tuple[Result, Sequence[Array]]]
 """Runs the flat function, once, and returns what the call returns, and the arrays that came beside the outputs."""
 
 
@@ -30,10 +30,10 @@ def call(
     settings: Settings,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    finish: Finish[Result],
+    compute: Compute[Result],
     check: OutputCheck | None = None,
 ) -> Result:
-    """Return what `finish` makes of `func` at the given arguments, and store what `func` wrote to Variables."""
+    """Return what `compute` makes of `func` at the given arguments, and store what `func` wrote to Variables."""
 
     def work(scope: Scope) -> tuple[Result, Sequence[Write]]:
         values = scope.values_at_entry(settings.variables, settings.companions)
@@ -41,7 +41,7 @@ def call(
         if settings.debug_nan:
             refuse_inputs(scope.backend, settings, inputs)
         run = FlatRun(func, settings, scope, inputs, args, kwargs, check)
-        result, carried = finish(scope, inputs, run)
+        result, carried = compute(scope, inputs, run)
         return result, run.untraced_writes(carried)
 
     selection = select_backend(settings.backend, args, kwargs, settings.variables)

@@ -5,22 +5,21 @@ Checks dtypes and converts at the border. Knows trees and backends, nothing of d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from anyjac_plugins import Array, Backend, OpenedNode
-from anyjac_plugins.loading.models import libraries
+from anyjac_plugins import Array, Backend
 
 from ..callables.wrapper import DECORATE_OUTSIDE
 from ..selection.choice import is_array_of_any, is_number
 from ..selection.conversion import Label, to_array
 from ..state.variable import Variable, without_variables
-from ..trees.partition import hold_back
-from ..trees.structure import LEAF, NodeOpener, TreeDef, flatten
+from ..trees.structure import LEAF, TreeDef, flatten
+from .containers import opener_without
 from .dtypes import check_input, float0
 from .labels import argument_label, leaf_label
 from .settings import Settings
@@ -172,42 +171,6 @@ _NO_OBJECT: Final = "which cannot be differentiated; leave it out of argnums, or
 _NO_CLASS: Final = f"which cannot be differentiated; leave it out of argnums; for a class method, {DECORATE_OUTSIDE}"
 
 
-def opener_without(backend: Backend, left_out: Callable[[Any, bool], bool]) -> NodeOpener:
-    """Return what opens containers that only the backend knows, without some of the leaves in them.
-
-    Parameters
-    ----------
-    left_out
-        Tells of a leaf whether it is one of these; it is told, too, whether the library that the container comes from
-        holds it back, since it is no parameter.
-    """
-    opener = opener_of(backend)
-
-    def open_partly(node: object) -> OpenedNode | None:
-        opened = opener(node)
-        if opened is None:
-            return None
-        library = libraries.of(node)
-
-        def is_held(leaf: Any) -> bool:
-            if isinstance(leaf, Variable) or opener(leaf) is not None:
-                return False
-            return left_out(leaf, library is not None and library.holds_back(leaf, node))
-
-        return hold_back(opened, is_held)
-
-    return open_partly
-
-
 def _is_no_input(leaf: Any, held_back: bool) -> bool:
     """Return whether a leaf of a container is not differentiated, as the activation function of a layer."""
     return held_back or not (is_array_of_any(leaf) or is_number(leaf))
-
-
-def opener_of(backend: Backend) -> NodeOpener:
-    """Return what opens the containers that only the backend knows; arrays and Variables are leaves."""
-
-    def opener(leaf: object) -> OpenedNode | None:
-        return None if backend.is_array(leaf) or isinstance(leaf, Variable) else backend.flatten_node(leaf)
-
-    return opener

@@ -45,13 +45,13 @@ def array_labels(output: Partition) -> list[str]:
     return [label for label, is_array in zip(leaf_labels(output), output.is_array, strict=True) if is_array]
 
 
-def element(label: str, index: Sequence[int]) -> str:
+def element_label(label: str, index: Sequence[int]) -> str:
     """Return how messages call one element of an array; a scalar is its own element.
 
     Examples
     --------
-    >>> from anyjac.calls.labels import element
-    >>> element("argument 0", (1, 2)), element("the output", ())
+    >>> from anyjac.calls.labels import element_label
+    >>> element_label("argument 0", (1, 2)), element_label("the output", ())
     ('element [1, 2] of argument 0', 'the output')
     """
     return f"element [{', '.join(map(str, index))}] of {label}" if len(index) else label

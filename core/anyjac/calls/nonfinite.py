@@ -18,8 +18,8 @@ from anyjac_plugins.backend.types import FORWARD_MODE
 from anyjac_plugins.errors import NonFiniteError
 
 from ..trees.structure import flatten
-from .inputs import opener_of
-from .labels import array_labels, element, leaf_labels
+from .containers import opener_of
+from .labels import array_labels, element_label, leaf_labels
 
 if TYPE_CHECKING:
     from ..state.scope import Scope
@@ -44,7 +44,7 @@ def refuse_inputs(backend: Backend, settings: Settings, inputs: Inputs) -> None:
     for number, primal in enumerate(inputs.primals):
         found = first_nonfinite(backend, primal)
         if found is not None:
-            where = element(inputs.labels(settings)[number], found[0])
+            where = element_label(inputs.labels(settings)[number], found[0])
             raise NonFiniteError(f"{where} is {found[1]}, before anything is computed", place=where, value=found[1])
 
 
@@ -79,7 +79,7 @@ class Look:
             found = first_nonfinite(self._backend, output)
             if found is not None:
                 origin = _unknown if number is None else self._origin(number=number, index=found[0])
-                raise self._error(element(leaf_labels(carried)[index], found[0]), found[1], origin)
+                raise self._error(element_label(leaf_labels(carried)[index], found[0]), found[1], origin)
 
     def at_blocks(
         self, outputs: Sequence[Array], blocks: Sequence[Sequence[Array]], mode: str, *, summed: bool = False
@@ -116,7 +116,7 @@ class Look:
         for number, tangent in enumerate(tangents):
             found = None if tangent is None else first_nonfinite(self._backend, tangent)
             if found is not None:
-                where = f"the tangent of {element(array_labels(self._run.output)[number], found[0])}"
+                where = f"the tangent of {element_label(array_labels(self._run.output)[number], found[0])}"
                 raise self._error(where, found[1], self._origin(number=number, index=found[0], tangents=given))
 
     def _refuse_block(
@@ -131,8 +131,10 @@ class Look:
     ) -> None:
         index, value = found
         rank = 0 if summed else len(outputs[number].shape)
-        label = "the sum of the output" if summed else element(array_labels(self._run.output)[number], index[:rank])
-        to = element(self._inputs.labels(self._settings)[primal], index[rank:])
+        label = (
+            "the sum of the output" if summed else element_label(array_labels(self._run.output)[number], index[:rank])
+        )
+        to = element_label(self._inputs.labels(self._settings)[primal], index[rank:])
         backend = self._backend
         if mode == FORWARD_MODE:
             tangents: list[Array | None] = [None] * len(self._inputs.primals)
@@ -176,7 +178,7 @@ class Look:
                 with contextlib.suppress(Exception):
                     found = first_nonfinite(self._backend, leaf)
                 if found is not None:
-                    yield f"{element(label + path, found[0])}, which is not differentiated, is {found[1]}"
+                    yield f"{element_label(label + path, found[0])}, which is not differentiated, is {found[1]}"
 
 
 def refuse_vectors(
@@ -200,7 +202,7 @@ def refuse_vectors(
         found = None if array is None else first_nonfinite(backend, array)
         if found is not None:
             phrase = origin(number, found[0], "nan" in found[1]) if origin is not None else None
-            raise error_at(f"the {what} {element(label, found[0])}", found[1], phrase)
+            raise error_at(f"the {what} {element_label(label, found[0])}", found[1], phrase)
 
 
 def origin_in_map(backend: Backend, linear_map: LinearMap, vectors: Sequence[Array | None]) -> MapOrigin:
@@ -232,7 +234,7 @@ def refuse_host_vectors(batches: Sequence[np.ndarray[Any, Any] | None], labels: 
     for batch, label in zip(batches, labels, strict=True):
         found = None if batch is None else _first_on_host(batch)
         if found is not None:
-            raise error_at(f"the {what} {element(label, found[0][1:])}", found[1], None)
+            raise error_at(f"the {what} {element_label(label, found[0][1:])}", found[1], None)
 
 
 def _unknown(nan: bool) -> None:

@@ -36,7 +36,7 @@ def open_call(
     work
         Given the scope, returns the result and the untraced writes; None for a call that stores nothing.
     selection
-        The backend, and whether somebody named it.
+        The backend, and whether arrays of other frameworks are converted.
     device
         What the user asked for: a device, its name, or None.
     differentiates, maps
@@ -51,9 +51,9 @@ def open_call(
     TracerLeakError
         If a value that was written still belongs to a trace.
     """
-    backend, explicit = selection
+    backend, converts = selection
     chosen = select_device(backend, device)
-    scope = Scope(backend, chosen, explicit, differentiates=differentiates, maps=maps)
+    scope = Scope(backend, chosen, converts, differentiates=differentiates, maps=maps)
 
     def within() -> Result:
         result, writes = work(scope)

@@ -8,7 +8,7 @@ from typing import Any
 from anyjac_plugins import Backend
 from anyjac_plugins.errors import OutputError
 
-from ..selection.choice import NUMPY, kind_of
+from ..selection.choice import NUMPY, is_array_of_any, kind_of
 from ..selection.conversion import Label
 from ..trees.partition import Partition, partition
 from ..trees.structure import LEAF, NodeOpener, flatten
@@ -50,8 +50,11 @@ def split_aux(result: Any) -> tuple[Any, Any]:
     """
     if isinstance(result, (tuple, list)) and len(result) == 2:
         return result[0], result[1]
-    got = type(result).__qualname__ + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
-    raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned a {got}")
+    if is_array_of_any(result):  # whose type may be one of a framework's for traced arrays, which users do not know
+        got = "an array"
+    else:
+        got = f"a {type(result).__qualname__}" + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
+    raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned {got}")
 
 
 def check_outputs(backend: Backend, outputs: Partition, *, holomorphic: bool) -> None:

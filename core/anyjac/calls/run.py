@@ -13,7 +13,9 @@ from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
 from ..trees.partition import NO_TREE, Partition
-from .inputs import Inputs, opener_of
+from .containers import opener_of
+from .inputs import Inputs
+from .labels import argument_label
 from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
 from .settings import Settings
 
@@ -123,7 +125,7 @@ class FlatRun:
         differentiated = {position for position, _ in self._inputs.arguments}
         for position, value in enumerate(self._args):
             if position not in differentiated:
-                yield f"argument {position}", value
+                yield argument_label(position)(), value
         for name, value in self._kwargs.items():
             yield f"argument {name}", value
 

@@ -35,10 +35,11 @@ class Settings:
         Positions to differentiate, as given (negative ones count from the end); empty for no argument.
     single_argument
         Whether ``argnums`` was one int, so that its Jacobian comes back bare and not in a tuple.
-    named
-        What ``grad_vars`` was before the models in it were resolved to their parts; None where it names none.
+    models
+        The value of ``grad_vars`` with the models in it, before they were resolved to their parts; None where it names
+        none.
     companions
-        A part of each named model of which nothing is differentiated, and which takes part all the same.
+        A part of each of these models of which nothing is differentiated, and which takes part all the same.
     """
 
     variables: tuple[Variable, ...]
@@ -53,17 +54,19 @@ class Settings:
     device: Any
     chunk_size: int | None
     debug_nan: bool = False
-    named: GradVars | None = None
+    models: GradVars | None = None
     companions: tuple[BoundVariable, ...] = ()
 
-    def now(self) -> Settings:
-        """Return the settings with the parts that the models named in ``grad_vars`` have at present."""
-        if self.named is None:
+    def current(self) -> Settings:
+        """Return the settings with the parts that the models in ``grad_vars`` have at present."""
+        if self.models is None:
             return self
-        variables, tree, companions = self.named.resolve()
+        variables, tree, companions = self.models.resolve()
         if tree == self.variables_tree and all(a is b for a, b in zip(variables, self.variables, strict=True)):
             return self
-        argnums, single = _default_argnums(variables) if self.named.default else (self.argnums, self.single_argument)
+        argnums, single = (
+            _default_argnums(variables) if self.models.default_argnums else (self.argnums, self.single_argument)
+        )
         return replace(
             self,
             variables=variables,
@@ -75,11 +78,11 @@ class Settings:
 
     def copied(self, memo: dict[int, Any]) -> Settings:
         """Return the settings with deep copies of the Variables and models."""
-        named = self.named
-        if named is not None:
-            named = replace(named, leaves=copy.deepcopy(named.leaves, memo))
+        models = self.models
+        if models is not None:
+            models = replace(models, leaves=copy.deepcopy(models.leaves, memo))
         variables, companions = copy.deepcopy((self.variables, self.companions), memo)
-        return replace(self, variables=variables, companions=companions, named=named)
+        return replace(self, variables=variables, companions=companions, models=models)
 
     def positions(self, passed: int) -> tuple[int, ...]:
         """Return `argnums` as positions among `passed` positional arguments.
@@ -94,7 +97,8 @@ class Settings:
             if not 0 <= position < passed:
                 raise InputValueError(
                     f"argnums has {number}, and the function was called with {passed} positional "
-                    f"argument{'' if passed == 1 else 's'}; keyword arguments are not differentiated"
+                    f"argument{'' if passed == 1 else 's'}; pass by position what is to be differentiated, for keyword "
+                    f"arguments are not"
                 )
         if len(set(resolved)) < len(resolved):
             raise InputValueError(f"argnums={self.argnums} names an argument twice in a call with {passed}")
@@ -109,8 +113,8 @@ class Settings:
     def options(self) -> dict[str, Any]:
         """Return the options that make these settings, where they differ from the defaults."""
         options: dict[str, Any] = {}
-        if self.named is not None:
-            options["grad_vars"] = self.named.tree.unflatten(self.named.leaves)
+        if self.models is not None:
+            options["grad_vars"] = self.models.tree.unflatten(self.models.leaves)
         elif self.variables_tree is not None:
             options["grad_vars"] = self.variables_tree.unflatten(self.variables)
         if not self._has_default_argnums():
@@ -119,8 +123,8 @@ class Settings:
         return options | given(backend=self.backend, device=self.device, chunk_size=self.chunk_size)
 
     def _has_default_argnums(self) -> bool:
-        if self.named is not None:
-            return self.named.default
+        if self.models is not None:
+            return self.models.default_argnums
         return (self.argnums, self.single_argument) == _default_argnums(self.variables)
 
     def describe(self) -> str:
@@ -144,13 +148,13 @@ class GradVars:
     ----------
     leaves, tree
         The leaves of ``grad_vars``, models among them, and its structure.
-    default
+    default_argnums
         Whether ``argnums`` was left out, so that it goes by whether there are Variables.
     """
 
     leaves: tuple[Any, ...]
     tree: TreeDef
-    default: bool
+    default_argnums: bool
 
     def resolve(self) -> tuple[tuple[Variable, ...], TreeDef | None, tuple[BoundVariable, ...]]:
         """Return the Variables, their structure, and a part of each model of which none is differentiated."""
@@ -190,13 +194,13 @@ def make_settings(
         Naming the value and the argument.
     """
     leaves, tree = flatten(grad_vars)
-    named = None
+    models = None
     variables: tuple[Variable, ...] = tuple(leaves)
     variables_tree = tree if leaves else None
     companions: tuple[BoundVariable, ...] = ()
     if not all(isinstance(leaf, Variable) for leaf in leaves):
-        named = GradVars(tuple(leaves), tree, argnums is None)
-        variables, variables_tree, companions = named.resolve()
+        models = GradVars(tuple(leaves), tree, argnums is None)
+        variables, variables_tree, companions = models.resolve()
     positions, single = _default_argnums(variables) if argnums is None else _check_argnums(argnums)
     return Settings(
         variables=variables,
@@ -211,7 +215,7 @@ def make_settings(
         device=device,
         chunk_size=check_chunk_size(chunk_size),
         debug_nan=_check_flag("debug_nan", debug_nan),
-        named=named,
+        models=models,
         companions=companions,
     )
 
@@ -240,10 +244,13 @@ def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, 
     if isinstance(leaf, Mapping):
         leaves, tree = flatten(dict(leaf))
         return _resolve(leaves, tree, path, companions)
-    mend = "make it a list" if isinstance(leaf, Iterator) else "wrap it in anyjac.Variable"
-    raise InputTypeError(
-        f"grad_vars{path} is {_short(leaf)}, not a Variable; {mend}, or differentiate an argument with argnums"
-    )
+    if is_int(leaf):
+        mend = f"for the position of an argument write argnums={leaf}"
+    elif isinstance(leaf, Iterator):
+        mend = "make it a list, or differentiate an argument with argnums"
+    else:
+        mend = "wrap it in anyjac.Variable, or differentiate an argument with argnums"
+    raise InputTypeError(f"grad_vars{path} is {_short(leaf)}, not a Variable; {mend}")
 
 
 def _default_argnums(variables: Sequence[Variable]) -> tuple[tuple[int, ...], bool]:

@@ -11,8 +11,8 @@ from anyjac_plugins.errors import DtypeError, InputValueError
 from ..selection.conversion import Label, to_array
 from ..state.variable import without_variables
 from ..trees.structure import TreeDef, flatten
+from .containers import opener_of
 from .dtypes import COMPLEX_KIND
-from .inputs import opener_of
 from .labels import vector_label
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from anyjac_plugins import Array
 from anyjac_plugins.errors import AnyjacError, DerivativeMismatchError, InconclusiveCheckError
 
-from ..calls.labels import element
+from ..calls.labels import element_label
 from .differences import Difference, Differences, Floats, Vector
 from .point import (
     FWD,
@@ -141,7 +141,7 @@ class Comparison:
                 where = tuple(int(i) for i in wrong[0])
                 both = (value[where], plain[where]) if value.shape == plain.shape else (value.shape, plain.shape)
                 raise DerivativeMismatchError(
-                    f"{element(label, where)} is {both[1]} in a plain run, and {both[0]} when the function is "
+                    f"{element_label(label, where)} is {both[1]} in a plain run, and {both[0]} when the function is "
                     f"differentiated in mode {mode!r}",
                     order=0,
                     mode=mode,
@@ -229,7 +229,7 @@ class Comparison:
         order = self.function.order + 1
         output_path, input_path = self.function.labels[output.leaf], self._point.labels[at.leaf]
         of, to = (
-            (f"the {coordinate.part} part of " if is_complex else "") + element(label, coordinate.where)
+            (f"the {coordinate.part} part of " if is_complex else "") + element_label(label, coordinate.where)
             for coordinate, label, is_complex in (
                 (output, output_path, self.function.values[output.leaf].dtype.kind == "c"),
                 (at, input_path, self._point.values[at.leaf].dtype.kind == "c"),

@@ -15,7 +15,7 @@ from anyjac_plugins.backend.types import FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import AnyjacError, DerivativeMismatchError, InconclusiveCheckError, TracerLeakError
 
 from ..calls.dtypes import COMPLEX_KIND
-from ..calls.labels import element, leaf_labels
+from ..calls.labels import element_label, leaf_labels
 from ..calls.run import FlatRun
 from .differences import Floats, Vector
 
@@ -84,7 +84,7 @@ def refuse_nonfinite(value: Floats, label: str, mend: str) -> None:
     if len(wrong):
         where = tuple(int(i) for i in wrong[0])
         raise InconclusiveCheckError(
-            f"{element(label, where)} is {shown(value[where])}, of which there are no differences; {mend}"
+            f"{element_label(label, where)} is {shown(value[where])}, of which there are no differences; {mend}"
         )
 
 
@@ -258,9 +258,10 @@ class Function:
                 changed = np.argwhere(~np.isclose(after, before, rtol=0, atol=bound, equal_nan=True))
                 if len(changed):
                     where = tuple(int(i) for i in changed[0])
+                    at = element_label(label, where)
                     raise InconclusiveCheckError(
-                        f"two runs at the same point disagree: {element(label, where)} is {shown(before[where])} and "
-                        f"then {shown(after[where])}; the function is random, or keeps state outside of Variables. Fix "
+                        f"two runs at the same point disagree: {at} is {shown(before[where])} and then "
+                        f"{shown(after[where])}; the function is random, or keeps state outside of Variables. Fix "
                         f"the seed inside of it, or keep the state in a Variable"
                     )
 

@@ -62,7 +62,7 @@ class Derivative:
         Returns the function whose Jacobian the derivative is, for rows and linear operators; None where there is none.
     options
         The options beside the settings.
-    picks
+    picks_mode
         Whether the derivative picks its mode, so that the repr names the mode of the last call.
     implies_value
         Whether the value is returned without ``return_value``.
@@ -74,7 +74,7 @@ class Derivative:
     apply: Callable[[Request], Any]
     operand: Operand | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    picks: bool = False
+    picks_mode: bool = False
     implies_value: bool = False
     direction: str = ""
 
@@ -103,7 +103,7 @@ def differentiate(
     """
     settings = request.settings
 
-    def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
+    def compute(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
         outputs, blocks, aux, mode = _evaluated(scope.backend, run, inputs.primals)
         request.note_mode(mode)
         if settings.debug_nan:
@@ -121,4 +121,4 @@ def differentiate(
         outputs, aux = run()
         return Jacobian(list(outputs), [[] for _ in outputs] or [[]], list(aux))
 
-    return call(request.func, settings, request.args, request.kwargs, finish, check)
+    return call(request.func, settings, request.args, request.kwargs, compute, check)

@@ -19,7 +19,7 @@ from .differentiate import Derivative, Request, differentiate, itself
 from .docstrings import filled_from
 from .jacobians import blocks_in_mode, jacrev
 from .signatures import like_derivative, like_grad, like_value_and_grad, like_vector_grad
-from .transform import Decorator, GradientTransform, made_by
+from .transform import Decorator, GradientTransform, make_transform
 
 
 def refuse_all_but_scalars(output: Partition, *, name: str) -> None:
@@ -169,7 +169,7 @@ def grad(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(GRAD, settings, func)
+    return make_transform(GRAD, settings, func)
 
 
 @like_vector_grad
@@ -233,7 +233,7 @@ def vector_grad(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(VECTOR_GRAD, settings, func)
+    return make_transform(VECTOR_GRAD, settings, func)
 
 
 @like_value_and_grad
@@ -297,7 +297,7 @@ def value_and_grad(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(VALUE_AND_GRAD, settings, func)
+    return make_transform(VALUE_AND_GRAD, settings, func)
 
 
 @like_derivative
@@ -360,4 +360,4 @@ def derivative(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(DERIVATIVE, settings, func)
+    return make_transform(DERIVATIVE, settings, func)

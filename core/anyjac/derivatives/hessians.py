@@ -16,9 +16,9 @@ from .differentiate import Derivative, Request, differentiate
 from .docstrings import filled_from
 from .gradients import gradient
 from .jacobians import JACREV, blocks_in_mode, jacrev
-from .products import along
+from .products import push_direction
 from .signatures import like_hessian, like_hvp
-from .transform import Decorator, GradientTransform, made_by
+from .transform import Decorator, GradientTransform, make_transform
 
 _GRADIENT: Final = Derivative("hvp", partial(gradient, name="hvp"))
 
@@ -55,7 +55,7 @@ def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[...
 _jacobian: Final = partial(differentiate, evaluate=partial(blocks_in_mode, mode=AUTO_MODE))
 
 HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jacobian), _operand)
-HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=along), direction="vector")
+HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=push_direction), direction="vector")
 
 
 @like_hessian
@@ -148,7 +148,7 @@ def hessian(
         chunk_size=chunk_size,
         debug_nan=debug_nan,
     )
-    return made_by(HESSIAN, settings, func)
+    return make_transform(HESSIAN, settings, func)
 
 
 @like_hvp
@@ -224,4 +224,4 @@ def hvp(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(HVP, settings, func)
+    return make_transform(HVP, settings, func)

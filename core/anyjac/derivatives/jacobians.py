@@ -14,7 +14,7 @@ from ..calls.settings import make_settings
 from .differentiate import Derivative, Request, differentiate, itself
 from .docstrings import filled_from
 from .signatures import like_jacfwd, like_jacobian, like_jacrev
-from .transform import Decorator, GradientTransform, made_by
+from .transform import Decorator, GradientTransform, make_transform
 
 
 def blocks_in_mode(
@@ -35,7 +35,7 @@ JACFWD: Final = Derivative("jacfwd", _apply(FORWARD_MODE), itself)
 JACOBIAN: Final = {
     REVERSE_MODE: Derivative("jacobian", _apply(REVERSE_MODE), itself, {"mode": REVERSE_MODE}),
     FORWARD_MODE: Derivative("jacobian", _apply(FORWARD_MODE), itself, {"mode": FORWARD_MODE}),
-    AUTO_MODE: Derivative("jacobian", _apply(AUTO_MODE), itself, picks=True),
+    AUTO_MODE: Derivative("jacobian", _apply(AUTO_MODE), itself, picks_mode=True),
 }
 
 
@@ -160,7 +160,7 @@ def jacrev(
         chunk_size=chunk_size,
         debug_nan=debug_nan,
     )
-    return made_by(JACREV, settings, func)
+    return make_transform(JACREV, settings, func)
 
 
 @like_jacfwd
@@ -234,7 +234,7 @@ def jacfwd(
         chunk_size=chunk_size,
         debug_nan=debug_nan,
     )
-    return made_by(JACFWD, settings, func)
+    return make_transform(JACFWD, settings, func)
 
 
 @like_jacobian
@@ -309,4 +309,4 @@ def jacobian(
         chunk_size=chunk_size,
         debug_nan=debug_nan,
     )
-    return made_by(JACOBIAN[mode], settings, func)
+    return make_transform(JACOBIAN[mode], settings, func)

@@ -16,7 +16,7 @@ from anyjac_plugins import Array
 from anyjac_plugins.backend.types import chunks
 from anyjac_plugins.errors import DtypeError, InputValueError
 
-from ..calls.inputs import opener_of
+from ..calls.containers import opener_of
 from ..calls.nonfinite import refuse_host_vectors
 from ..trees.structure import TreeDef, flatten
 from .linearisation import Linearisation, LinearisationView, OutputLeaf

@@ -20,7 +20,7 @@ from anyjac_plugins.errors import TracerLeakError
 
 from ..calls.call import call
 from ..calls.inputs import Inputs
-from ..calls.labels import array_labels, element, leaf_labels
+from ..calls.labels import array_labels, element_label, leaf_labels
 from ..calls.nonfinite import Look, error_at, first_nonfinite, one_hot, origin_in_map
 from ..calls.packing import pack_gradient
 from ..calls.run import FlatRun
@@ -210,7 +210,7 @@ def linearise(
         The method of the backend that runs `func` and returns the linear map: ``"vjp"`` or ``"linearize"``.
     """
 
-    def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Product, Sequence[Array]]:
+    def compute(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Product, Sequence[Array]]:
         backend = scope.backend
         primals = [backend.copy(primal) for primal in inputs.primals]
         outputs, product, carried = (
@@ -221,7 +221,7 @@ def linearise(
         aux = run.untraced_aux([backend.copy(array) for array in carried])
         return make(Linearisation(settings, scope, inputs, run.output, primals, outputs, product, aux)), carried
 
-    return call(func, settings, args, kwargs, finish)
+    return call(func, settings, args, kwargs, compute)
 
 
 def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], LinearMap, Sequence[Array]]:
@@ -255,6 +255,6 @@ def _refuse_rows(source: Linearisation, blocks: Sequence[Array], leaf: OutputLea
             cotangents: list[Array | None] = [None] * len(source.outputs)
             cotangents[leaf.index] = one_hot(backend, source.outputs[leaf.index], at)
             phrase = origin_in_map(backend, source.linear_map, cotangents)(number, tuple(index), "nan" in value)
-            of = element(leaf_labels(source.output)[leaf.number], at)
-            to = element(source.primal_labels[number], tuple(index))
+            of = element_label(leaf_labels(source.output)[leaf.number], at)
+            to = element_label(source.primal_labels[number], tuple(index))
             raise error_at(f"the derivative of {of} with respect to {to}", value, phrase)

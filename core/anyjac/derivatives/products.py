@@ -23,7 +23,7 @@ from .jacobians import jacrev
 from .linear_maps import Pullback, Pushforward, tangent_tree
 from .linearisation import Linearisation, linearise
 from .signatures import like_jvp, like_linearize, like_vjp
-from .transform import Decorator, GradientTransform, made_by
+from .transform import Decorator, GradientTransform, make_transform
 
 
 def _linearised(request: Request, *, make: Callable[[Linearisation], Any], run_with: str) -> Any:
@@ -32,7 +32,7 @@ def _linearised(request: Request, *, make: Callable[[Linearisation], Any], run_w
     return PACKING[settings.has_aux, settings.return_value](made, made.value, made.aux)
 
 
-def along(request: Request) -> Any:
+def push_direction(request: Request) -> Any:
     """Push the first argument of a call forward through the function at the others."""
     func, settings, given, kwargs, _ = request
     if not given or (settings.argnums and len(given) == 1):
@@ -42,7 +42,7 @@ def along(request: Request) -> Any:
         )
     direction, *args = given
 
-    def finish(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
+    def compute(scope: Scope, inputs: Inputs, run: FlatRun) -> tuple[Any, Sequence[Array]]:
         backend = scope.backend
         if not backend.supports(FORWARD):
             raise backend.unsupported(FORWARD)
@@ -59,12 +59,12 @@ def along(request: Request) -> Any:
         value = run.untraced_output(outputs) if settings.return_value else None
         return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux
 
-    return call(func, settings, tuple(args), kwargs, finish)
+    return call(func, settings, tuple(args), kwargs, compute)
 
 
 VJP: Final = Derivative("vjp", partial(_linearised, make=Pullback, run_with="vjp"))
 LINEARIZE: Final = Derivative("linearize", partial(_linearised, make=Pushforward, run_with="linearize"))
-JVP: Final = Derivative("jvp", along, direction="tangents")
+JVP: Final = Derivative("jvp", push_direction, direction="tangents")
 
 
 @like_vjp
@@ -129,7 +129,7 @@ def vjp(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(VJP, settings, func)
+    return make_transform(VJP, settings, func)
 
 
 @like_linearize
@@ -192,7 +192,7 @@ def linearize(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(LINEARIZE, settings, func)
+    return make_transform(LINEARIZE, settings, func)
 
 
 @like_jvp
@@ -265,4 +265,4 @@ def jvp(
         device=device,
         debug_nan=debug_nan,
     )
-    return made_by(JVP, settings, func)
+    return make_transform(JVP, settings, func)

@@ -50,7 +50,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
         super().__init__(func, derivative.name)
         self._derivative = derivative
         self._settings = settings
-        self._taken: str | None = None
+        self._last_mode: str | None = None
 
     def _directed_signature(self) -> inspect.Signature:
         """Return the signature with the direction before the function's arguments, after the class of a class method.
@@ -78,7 +78,9 @@ class GradientTransform(Wrapper, Generic[P, R]):
         if args and isinstance(args[0], type) and (bound := self._of_class(args[0])) is not None:
             of_class: R = bound(*args[1:], **kwargs)
             return of_class
-        result: R = self._derivative.apply(Request(self.__wrapped__, self._settings.now(), args, kwargs, self._take))
+        result: R = self._derivative.apply(
+            Request(self.__wrapped__, self._settings.current(), args, kwargs, self._note_mode)
+        )
         return result
 
     def rows(self, *args: P.args, **kwargs: P.kwargs) -> Rows:
@@ -130,10 +132,10 @@ class GradientTransform(Wrapper, Generic[P, R]):
         self._refuse_without_class("rows", args)
         return linearise(*self._operand("rows"), args, kwargs, Rows)
 
-    def _take(self, mode: str) -> None:
+    def _note_mode(self, mode: str) -> None:
         """Keep the mode of the last call for the repr, if the derivative picks its mode."""
-        if self._derivative.picks:
-            self._taken = mode
+        if self._derivative.picks_mode:
+            self._last_mode = mode
 
     def _operand(self, asked: str) -> tuple[Callable[..., Any], Settings]:
         """Return the function whose Jacobian is the derivative, and the settings to differentiate it with."""
@@ -141,7 +143,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
             raise NotSupportedError(
                 f"{self._derivative.name} has no {asked}: what it returns is no Jacobian; take jacrev of the function"
             )
-        return self._derivative.operand(self.__wrapped__, self._settings.now())
+        return self._derivative.operand(self.__wrapped__, self._settings.current())
 
     def as_linear_operator(self, *args: P.args, **kwargs: P.kwargs) -> JacobianOperator:
         """Return the Jacobian as a linear operator of SciPy, so that solvers run without the matrix.
@@ -221,26 +223,26 @@ class GradientTransform(Wrapper, Generic[P, R]):
 
     def __repr__(self) -> str:
         derivative = self._derivative
-        taken = f" (took {self._taken!r})" if self._taken is not None else ""
+        taken = f" (took {self._last_mode!r})" if self._last_mode is not None else ""
         return f"{derivative.name}({name_of(self.__wrapped__)}{_described(derivative, self._settings)}){taken}"
 
 
 def settings_of(func: Callable[..., Any]) -> Settings | None:
     """Return the settings of a transform, and None for any other function."""
-    return func._settings.now() if isinstance(func, GradientTransform) else None
+    return func._settings.current() if isinstance(func, GradientTransform) else None
 
 
 def _described(derivative: Derivative, settings: Settings) -> str:
     """Return the options besides the function, as in source code."""
     options = "".join(f", {name}={value!r}" for name, value in derivative.options.items())
-    return f"{_asked_for(derivative, settings).describe()}{options}"
+    return f"{_without_implied_value(derivative, settings).describe()}{options}"
 
 
 def _recipe(derivative: Derivative, settings: Settings) -> Recipe:
-    return derivative.name, {**_asked_for(derivative, settings).options(), **derivative.options}
+    return derivative.name, {**_without_implied_value(derivative, settings).options(), **derivative.options}
 
 
-def _asked_for(derivative: Derivative, settings: Settings) -> Settings:
+def _without_implied_value(derivative: Derivative, settings: Settings) -> Settings:
     """Return the settings without ``return_value`` where the derivative implies the value."""
     return replace(settings, return_value=False) if derivative.implies_value else settings
 
@@ -248,7 +250,7 @@ def _asked_for(derivative: Derivative, settings: Settings) -> Settings:
 Decorator: TypeAlias = Callable[[Callable[..., Any]], GradientTransform[..., Any]]
 
 
-def made_by(
+def make_transform(
     derivative: Derivative, settings: Settings, func: Callable[..., Any] | None
 ) -> GradientTransform[..., Any] | Decorator:
     """Return the transform of a function, or without a function the decorator that makes transforms."""

@@ -63,7 +63,7 @@ class FastPath:
 
     __slots__ = (
         "_backend",
-        "_explicit",
+        "_converts",
         "_generation",
         "_layout",
         "_named",
@@ -85,12 +85,12 @@ class FastPath:
         values: Sequence[Any],
         layout: Layout | None,
         *,
-        explicit: bool,
+        converts: bool,
         named: bool,
         stateless: bool,
     ):
         self._backend = backend
-        self._explicit = explicit
+        self._converts = converts
         self._staged = staged
         self._read = read
         self._tree = tree
@@ -118,25 +118,25 @@ class FastPath:
         ):
             raise UnlikeError
         if self._stateless:
-            noted = self._staged(*arrays)
-            if noted.note.plain:
-                return noted.arrays[0]
-            if noted.note.written == ():
-                return noted.note.result(noted.arrays)
+            returned = self._staged(*arrays)
+            if returned.note.plain:
+                return returned.arrays[0]
+            if returned.note.written == ():
+                return returned.note.result(returned.arrays)
             raise UnlikeError
-        return open_scope(lambda scope: self._stateful(scope, arrays), self._backend, None, self._explicit)
+        return open_scope(lambda scope: self._stateful(scope, arrays), self._backend, None, self._converts)
 
     def _stateful(self, scope: Scope, arrays: Sequence[Any]) -> Any:
         backend = self._backend
-        values = [scope.own(variable) for variable in self._read]
+        values = [scope.owned_value(variable) for variable in self._read]
         if [type(value) for value in values] != self._value_types:
             raise UnlikeError
-        noted, _ = scope.run(lambda: self._staged(*arrays, *values))
-        note: Note = noted.note
+        returned, _ = scope.run(lambda: self._staged(*arrays, *values))
+        note: Note = returned.note
         if note.written is None:
             raise UnlikeError
-        written = noted.arrays[note.count :]
+        written = returned.arrays[note.count :]
         if any(map(backend.is_traced, written)) or any(variable.backend is not backend for variable in note.written):
             raise UnlikeError
         scope.store(zip(note.written, map(backend.constant, written), strict=True))
-        return note.result(noted.arrays)
+        return note.result(returned.arrays)

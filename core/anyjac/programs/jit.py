@@ -174,9 +174,9 @@ class Jitted(Wrapper, Generic[P, R]):
         def work(scope: Scope) -> tuple[R, Sequence[Write]]:
             program = self._programs.program_for(scope.backend, scope.device, scope.converts)
             arguments = take_arguments_apart(scope.backend, scope.device, scope.converts, args, kwargs)
-            noted = program.run(scope, arguments)
-            self._remember(program, arguments, noted.note, args, kwargs)
-            return noted.note.result(noted.arrays), noted.note.writes(noted.arrays)
+            returned = program.run(scope, arguments)
+            self._remember(program, arguments, returned.note, args, kwargs)
+            return returned.note.result(returned.arrays), returned.note.writes(returned.arrays)
 
         return open_call(work, self._select_backend(args, kwargs), self._device)
 
@@ -236,22 +236,22 @@ class _Programs:
         self.fast_call: FastCall = no_fast_call
         self.learned: tuple[Variable, ...] = ()
 
-    def program_for(self, backend: Backend, device: Any, explicit: bool) -> _Program:
+    def program_for(self, backend: Backend, device: Any, converts: bool) -> _Program:
         """Return the function as the backend compiles it."""
-        key = Identity(backend), device, explicit
+        key = Identity(backend), device, converts
         found = self._programs.get(key)
         if found is None:
-            found = self._programs.setdefault(key, _Program(backend, device, explicit, self._resolve))
+            found = self._programs.setdefault(key, _Program(backend, device, converts, self._resolve))
         return found
 
 
 class _Program:
     """A function as compiled by a backend: for each kind of arguments a program, and the Variables read in it."""
 
-    def __init__(self, backend: Backend, device: Any, explicit: bool, resolve: Callable[[], Callable[..., Any]]):
+    def __init__(self, backend: Backend, device: Any, converts: bool, resolve: Callable[[], Callable[..., Any]]):
         self._backend = backend
         self._device = device
-        self._explicit = explicit
+        self._converts = converts
         self._resolve = resolve
         settings = settings_of(resolve())
         self._compiles = backend.supports(JIT) and not (settings is not None and settings.debug_nan)
@@ -283,7 +283,7 @@ class _Program:
         return found
 
     def _flat(self, static: Static) -> FlatCall:
-        return FlatCall(self._backend, self._device, self._explicit, static, self._resolve)
+        return FlatCall(self._backend, self._device, self._converts, static, self._resolve)
 
     def fast_call(self, static: Static, args: tuple[Any, ...], note: Note, *, named: bool) -> FastCall:
         """Return the fast path for calls like the given call, if no other is around it and nothing is moved."""
@@ -308,7 +308,7 @@ class _Program:
             tree,
             values,
             layout_of(args, leaves),
-            explicit=self._explicit,
+            converts=self._converts,
             named=named,
             stateless=stateless,
         )

@@ -16,7 +16,7 @@ from anyjac_plugins import Array, Backend, OpenedNode, StagedResult
 from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.loading.models import libraries
 
-from ..calls.inputs import opener_of
+from ..calls.containers import opener_of
 from ..calls.opening import open_scope
 from ..calls.outputs import take_apart
 from ..calls.run import run_in_scope
@@ -125,18 +125,15 @@ def take_arguments_apart(
     arrays: list[Array] = []
     static: list[tuple[type, Hashable] | None] = []
     for index, leaf in enumerate(leaves):
+        is_number = isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)
         if isinstance(leaf, _PlainNumber):
             static.append((type(leaf.number), leaf.number))
-        elif device is None and isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool):
+        elif is_number and device is None:
             arrays.append(leaf)  # of which the compiler makes what it likes best
             static.append(None)
         elif isinstance(leaf, Variable):
             static.append((type(leaf), Identity(leaf)))
-        elif (
-            backend.is_array(leaf)
-            or is_array_of_any(leaf)
-            or (isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool))
-        ):
+        elif is_number or backend.is_array(leaf) or is_array_of_any(leaf):
             label = partial(_argument_path, tree, index)
             arrays.append(to_array(backend, leaf, label, device=device, converts=converts))
             static.append(None)
@@ -239,19 +236,19 @@ class FlatCall:
     Found only when it is run, it is not kept by what is compiled of it: it may be the method of an object.
     """
 
-    __slots__ = ("_backend", "_device", "_explicit", "_resolve", "_static")
+    __slots__ = ("_backend", "_converts", "_device", "_resolve", "_static")
 
     def __init__(
         self,
         backend: Backend,
         device: Any,
-        explicit: bool,
+        converts: bool,
         static: Static,
         resolve: Callable[[], Callable[..., Any]],
     ):
         self._backend = backend
         self._device = device
-        self._explicit = explicit
+        self._converts = converts
         self._static = static
         self._resolve = resolve
 
@@ -273,7 +270,7 @@ class FlatCall:
         def work(scope: Scope) -> StagedResult:
             return run(self._resolve(), scope, arrays, self._static)
 
-        return open_scope(work, self._backend, self._device, self._explicit)
+        return open_scope(work, self._backend, self._device, self._converts)
 
 
 def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:
@@ -286,7 +283,7 @@ def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Ar
     owner = scope.owner
     before, owner.missed = owner.missed, []
     try:
-        noted = _run(func, scope, arrays, static)
+        returned = _run(func, scope, arrays, static)
     except Exception:  # a BusyError, or what the function has made of it: it runs again with what it has missed
         if not owner.missed:
             raise
@@ -297,7 +294,7 @@ def _run_to_discover(func: Callable[..., Any], scope: Scope, arrays: Sequence[Ar
     undiscovered = scope.read_besides([variable.thing for variable, _ in static.variables])
     if undiscovered:
         raise UndiscoveredError(undiscovered)
-    return noted
+    return returned
 
 
 def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static: Static) -> StagedResult:

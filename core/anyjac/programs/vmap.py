@@ -14,8 +14,8 @@ from anyjac_plugins.backend.types import chunks
 from anyjac_plugins.errors import InputValueError, OutputError
 
 from ..callables.wrapper import Deferred, Wrapper, name_of
+from ..calls.containers import opener_of, opener_without
 from ..calls.dtypes import float0, is_trivial
-from ..calls.inputs import opener_of, opener_without
 from ..calls.labels import argument_label, leaf_label, output_label
 from ..calls.opening import open_call, select_backend
 from ..calls.outputs import take_apart

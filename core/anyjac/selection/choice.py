@@ -23,10 +23,10 @@ NUMPY = "numpy"
 
 
 class Selection(NamedTuple):
-    """A backend, and whether somebody named it (then arrays of other frameworks are converted)."""
+    """A backend, and whether arrays of other frameworks are converted, as they are where somebody named the backend."""
 
     backend: Backend
-    explicit: bool
+    converts: bool
 
 
 registry = BackendRegistry()
@@ -56,10 +56,10 @@ def select(backend: str | Backend | None, values: Iterable[Any], enclosing: Back
     kinds = _kinds_of(values)
     framework = _only_framework(kinds)
     if framework is not None:
-        return Selection(registry.get(framework), explicit=False)
+        return Selection(registry.get(framework), converts=False)
     if enclosing is not None:
-        return Selection(enclosing, explicit=False)
-    return Selection(registry.get(NUMPY) if kinds else default_backend(), explicit=False)
+        return Selection(enclosing, converts=False)
+    return Selection(registry.get(NUMPY) if kinds else default_backend(), converts=False)
 
 
 def framework_of(values: Iterable[Any]) -> str | None:
@@ -185,12 +185,12 @@ def named_selection(backend: str | Backend | None) -> Selection | None:
         if wanted is None:
             return None
         with _from(environment.BACKEND):
-            return Selection(registry.get(wanted), explicit=True)
+            return Selection(registry.get(wanted), converts=True)
     if isinstance(wanted, Backend):
-        return Selection(wanted, explicit=True)
+        return Selection(wanted, converts=True)
     if not isinstance(wanted, str):
         raise InputTypeError(f"backend must be a name or a Backend, not {wanted!r}")
-    return Selection(registry.get(wanted), explicit=True)
+    return Selection(registry.get(wanted), converts=True)
 
 
 @contextlib.contextmanager

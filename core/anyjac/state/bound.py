@@ -16,7 +16,7 @@ from anyjac_plugins.loading.models import libraries
 from ..pickles import part_of_model
 from ..selection.public import get_backend
 from ..trees.structure import TreeDef, flatten
-from .context import current_scope, is_expired
+from .context import is_expired
 from .variable import LeafType, Variable
 
 
@@ -152,12 +152,6 @@ class BoundVariable(Variable):
         """Return how messages call this Variable."""
         kind = type(self.holder.anchor).__name__
         return f"{self.name!r} of a {kind}" if self.name else f"a {kind}"
-
-    def __repr__(self) -> str:
-        named = f", name={self.name!r}" if self.name else ""
-        scope = current_scope()
-        shown = self._value if scope is None else scope.peek(self, self._value)
-        return f"{type(self).__name__}({shown!r}{named})"
 
     # ---- copying and pickling: with the model ----------------------------------------------------------------------
 

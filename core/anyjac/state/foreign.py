@@ -89,7 +89,7 @@ class ForeignModels:
         """Return whether the models of a Variable take part already."""
         return all(id(model) in self._models for _, model in variable.models())
 
-    def take(self, variable: BoundVariable) -> None:
+    def own_models_of(self, variable: BoundVariable) -> None:
         """Own all parts of the models that a Variable is a part of, since their code may read and write any.
 
         Raises

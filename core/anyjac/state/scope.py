@@ -82,7 +82,7 @@ class Scope:
     def values_at_entry(self, variables: Sequence[Variable], companions: Sequence[BoundVariable] = ()) -> list[Any]:
         """Return what Variables are worth as the call begins; `companions` are others of their models, to be owned."""
         for companion in companions:
-            self._take_models_of(companion)
+            self._own_models_of(companion)
         return [self.value_at_entry(variable) for variable in variables]
 
     def run(
@@ -180,7 +180,7 @@ class Scope:
     def value_at_entry(self, variable: Variable) -> Any:
         """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
         if isinstance(variable, BoundVariable):
-            self._take_models_of(variable)
+            self._own_models_of(variable)
             variable.holder.announce(running=self._runs)
         ownership.acquire(self.owner, variable)
         outside = variable.committed() if self.parent is None else self.parent.read(variable)
@@ -188,8 +188,8 @@ class Scope:
             return outside
         return self._bring_in(variable, outside)
 
-    def own(self, variable: Variable) -> Any:
-        """Return what a Variable holds, for this outermost scope to read and `store` without a copy of its own."""
+    def owned_value(self, variable: Variable) -> Any:
+        """Own a Variable and return its value, for this outermost scope to read and `store` without a copy."""
         ownership.acquire(self.owner, variable)
         return variable.committed()
 
@@ -285,16 +285,16 @@ class Scope:
             self._foreign = ForeignModels(self, self.owner, self.read, self.create, runs=self._runs)
         return self._foreign
 
-    def _take_models_of(self, variable: BoundVariable) -> None:
-        """Let the models that a Variable is a part of take part in this call and in those around it."""
+    def _own_models_of(self, variable: BoundVariable) -> None:
+        """Own the models that a Variable is a part of, in this call and in those around it."""
         models = self._models()
         if self.parent is not None and not models.knows(variable):
-            self.parent._take_models_of(variable)  # which puts back last what was there first
-        models.take(variable)
+            self.parent._own_models_of(variable)  # which puts back last what was there first
+        models.own_models_of(variable)
 
     def _show(self, entry: Entry) -> None:
         if isinstance(entry.variable, BoundVariable):
-            self._take_models_of(entry.variable)
+            self._own_models_of(entry.variable)
             self._models().show(entry)
 
     # ---- values ----------------------------------------------------------------------------------------------------

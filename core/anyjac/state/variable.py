@@ -220,9 +220,10 @@ class Variable(ArrayOperators):
         held = [leaf for leaf in flatten(self._value)[0] if self.backend.is_array(leaf)]
         return self.backend.device_of(held[0]) if held else None
 
-    def _device(self) -> Any:
+    def _backend_here(self) -> Backend:
+        """Return the backend whose arrays the Variable reads as: that of the running call, or its own."""
         scope = current_scope()
-        return (self.backend if scope is None else scope.backend).device_of(self.value)
+        return self.backend if scope is None else scope.backend
 
     def label(self) -> str:
         """Return how messages call this Variable."""
@@ -300,8 +301,7 @@ class Variable(ArrayOperators):
     # ---- as an array -----------------------------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, new: Any) -> None:
-        scope = current_scope()
-        backend = self.backend if scope is None else scope.backend
+        backend = self._backend_here()
         content = self.value
         if backend.is_array(content):
             self.value = backend.set_index(content, unwrap(index), unwrap(new))
@@ -311,11 +311,10 @@ class Variable(ArrayOperators):
         self.value = content
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        return self.backend.namespace if current_scope() is None else current_scope().backend.namespace  # type: ignore[union-attr]
+        return self._backend_here().namespace
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        scope = current_scope()
-        backend, value = (self.backend, self.value) if scope is None else (scope.backend, scope.read(self))
+        backend, value = self._backend_here(), self.value
         if backend.is_traced(value):
             raise TracerLeakError(
                 f"{self.label()} is being differentiated here, so it cannot become a NumPy array; use its .value with "
@@ -331,7 +330,7 @@ class Variable(ArrayOperators):
             return getattr(self.value, name)
         except AttributeError as error:
             if name == "device":  # which arrays of some frameworks do not have
-                return self._device()
+                return self._backend_here().device_of(self.value)
             raise AttributeError(f"neither {type(self).__name__} nor its value has an attribute {name!r}") from error
 
     def __dir__(self) -> list[str]:

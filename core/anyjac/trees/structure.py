@@ -45,7 +45,18 @@ class PartlyOpened(OpenedNode):
 
 
 class TreeDef:
-    """The structure of a pytree: all of it but its leaves."""
+    """The structure of a pytree: all of it but its leaves.
+
+    Parameters
+    ----------
+    spec
+        The structure as optree sees it; None for a bare leaf.
+    inner
+        For each leaf that optree sees, the container that an opener has opened there, None where it is a leaf; None
+        altogether where nothing was opened.
+    num_leaves
+        The number of leaves, those in opened containers counted one by one.
+    """
 
     __slots__ = ("_inner", "_spec", "num_leaves")
 
@@ -149,7 +160,7 @@ _DICTS: Final = frozenset({dict, OrderedDict, defaultdict})
 
 
 def _positions(wanted: TreeDef, found: TreeDef, first: int) -> list[int] | None:
-    """Return which leaf of another structure, counted from `first`, stands for each one of `wanted`."""
+    """Return for each leaf of `wanted` the number, counted from `first`, of its leaf in another structure."""
     outer = _outer_positions(wanted.spec, found.spec, 0)
     if outer is None:
         return None
@@ -165,14 +176,14 @@ def _positions(wanted: TreeDef, found: TreeDef, first: int) -> list[int] | None:
 
 
 def _inner_positions(wanted: _Container | None, found: _Container | None, first: int) -> list[int] | None:
-    """Return the same for what optree takes for a leaf."""
+    """Return these numbers for a leaf that optree sees, which is a leaf or an opened container."""
     if wanted is None or found is None:
         return [first] if wanted is found else None
     return _positions(wanted.children, found.children, first) if wanted.is_like(found) else None
 
 
 def _outer_positions(wanted: optree.PyTreeSpec, found: optree.PyTreeSpec, first: int) -> list[int] | None:
-    """Return the same for what optree sees."""
+    """Return these numbers for the leaves that optree sees."""
     if wanted == found:
         return list(range(first, first + wanted.num_leaves))
     if wanted.type is not found.type or wanted.is_leaf():

@@ -36,12 +36,12 @@ def assign(backend: ArrayMembers, array: Array, index: Any, value: Any) -> Array
     xp = backend.namespace
     if _is_mask_for(backend, index, array, value):
         return _update_masked(backend, array, index, lambda _, given: given, value)
-    places = _places(backend, array, index)
-    if not places.size:
+    positions = _positions(backend, array, index)
+    if not positions.size:
         return array
     source = np.full(math.prod(array.shape), -1)
-    source[places.ravel()] = np.arange(places.size)
-    values = _values(backend, array, value, places.shape)
+    source[positions.ravel()] = np.arange(positions.size)
+    values = _values(backend, array, value, positions.shape)
     device = backend.device_of(array)
     gathered = xp.take(values, backend.asarray(np.maximum(source, 0), device=device), axis=0)
     flat = xp.where(backend.asarray(source >= 0, device=device), gathered, xp.reshape(array, (-1,)))
@@ -56,23 +56,23 @@ def update(backend: ArrayMembers, array: Array, index: Any, operation: str, valu
     xp = backend.namespace
     if _is_mask_for(backend, index, array, value):
         return _update_masked(backend, array, index, getattr(xp, operation), value)
-    places = _places(backend, array, index)
-    if not places.size:
+    positions = _positions(backend, array, index)
+    if not positions.size:
         return array
-    values = _values(backend, array, value, places.shape)
+    values = _values(backend, array, value, positions.shape)
     combine = getattr(xp, COMBINED_BY[operation])
-    once, combined = _combine_equal(backend, places.ravel(), values, combine, backend.device_of(array))
+    once, combined = _combine_equal(backend, positions.ravel(), values, combine, backend.device_of(array))
     flat = xp.reshape(array, (-1,))
     elements = xp.take(flat, backend.asarray(once, device=backend.device_of(array)), axis=0)
     changed = backend.set_index(flat, once, getattr(xp, operation)(elements, combined))
     return xp.reshape(changed, tuple(array.shape))
 
 
-def _places(backend: ArrayMembers, array: Array, index: Any) -> Integers:
-    """Return the number, in the flattened array, of each element that `index` names."""
+def _positions(backend: ArrayMembers, array: Array, index: Any) -> Integers:
+    """Return the position, in the flattened array, of each element that `index` names."""
     shape = tuple(array.shape)
-    places: Integers = np.asarray(np.arange(math.prod(shape)).reshape(shape)[_on_host(backend, index)])
-    return places
+    positions: Integers = np.asarray(np.arange(math.prod(shape)).reshape(shape)[_on_host(backend, index)])
+    return positions
 
 
 def _on_host(backend: ArrayMembers, index: Any) -> Any:
@@ -82,7 +82,7 @@ def _on_host(backend: ArrayMembers, index: Any) -> Any:
 
 
 def _values(backend: ArrayMembers, array: Array, value: Any, shape: tuple[int, ...]) -> Array:
-    """Return `value` in the dtype of `array`, one number for each place, flat."""
+    """Return `value` in the dtype of `array`, one number for each position, flat."""
     xp = backend.namespace
     if not backend.is_array(value):
         value = backend.asarray(value, dtype=array.dtype, device=backend.device_of(array))
@@ -114,25 +114,28 @@ def _update_masked(backend: ArrayMembers, array: Array, mask: Any, apply: Callab
 
 
 def _combine_equal(
-    backend: ArrayMembers, places: Integers, values: Array, combine: Callable[..., Any], device: Any
+    backend: ArrayMembers, positions: Integers, values: Array, combine: Callable[..., Any], device: Any
 ) -> tuple[Integers, Array]:
-    """Return each place once, with its values combined in pairs: as many steps as the logarithm of how many it has."""
+    """Return each position once, with its values combined.
+
+    They are combined in pairs, in as many steps as the logarithm of how many there are.
+    """
     xp = backend.namespace
 
-    def take(x: Array, positions: Integers) -> Array:
-        return xp.take(x, backend.asarray(positions, device=device), axis=0)
+    def take(x: Array, indices: Integers) -> Array:
+        return xp.take(x, backend.asarray(indices, device=device), axis=0)
 
-    order = np.argsort(places, kind="stable")
-    places = places[order]
+    order = np.argsort(positions, kind="stable")
+    positions = positions[order]
     if np.any(order != np.arange(order.size)):
         values = take(values, order)
-    while np.any(places[1:] == places[:-1]):
-        numbers = np.arange(places.size)
-        begins = np.concatenate([[True], places[1:] != places[:-1]])
+    while np.any(positions[1:] == positions[:-1]):
+        numbers = np.arange(positions.size)
+        begins = np.concatenate([[True], positions[1:] != positions[:-1]])
         kept = np.flatnonzero((numbers - np.maximum.accumulate(np.where(begins, numbers, 0))) % 2 == 0)
-        partner = np.minimum(kept + 1, places.size - 1)
-        paired = (partner > kept) & (places[partner] == places[kept])
+        partner = np.minimum(kept + 1, positions.size - 1)
+        paired = (partner > kept) & (positions[partner] == positions[kept])
         left, right = take(values, kept), take(values, np.where(paired, partner, kept))
         values = xp.where(backend.asarray(paired, device=device), combine(left, right), left)
-        places = places[kept]
-    return places, values
+        positions = positions[kept]
+    return positions, values
