@@ -162,8 +162,8 @@ class _Gatherer:
         return len(self.primals) - 1
 
     def _to_array(self, leaf: Any, label: Label) -> Array:
-        if self._backend.is_array(leaf):  # put on a device also where it is there, as a plain array that stays there
-            return leaf if self._device is None else self._backend.asarray(leaf, device=self._device)
+        if self._device is None and self._backend.is_array(leaf):
+            return leaf
         why = _NO_CLASS if isinstance(leaf, type) else _NO_OBJECT
         return to_array(self._backend, leaf, label, device=self._device, converts=self._converts, why=why)
 
