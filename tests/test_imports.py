@@ -57,6 +57,31 @@ def test_numpy_arrays_bring_in_the_numpy_backend_alone() -> None:
     assert imported & set(FRAMEWORKS) == {"autograd"}
 
 
+UNDER_OTHER_IMPORTERS = """
+import sys
+from importlib.machinery import ModuleSpec
+
+class Pytest:
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self) if name in ("anyjac.public_names", "anyjac.returned_types") else None
+
+    def exec_module(self, module):
+        raise ImportError(name=module.__name__)
+
+class Six:
+    def find_module(self, name, path=None):
+        return None
+
+sys.meta_path[:0] = [Six(), Pytest()]
+import anyjac
+print(anyjac.jacrev.__name__, anyjac.Jitted.__name__)
+"""
+
+
+def test_importers_that_hand_out_no_code_are_passed_over() -> None:
+    assert printed_by(UNDER_OTHER_IMPORTERS) == "jacrev Jitted\n"
+
+
 def test_dir_lists_exactly_the_public_names() -> None:
     assert dir(anyjac) == sorted([*anyjac.__all__, "__version__"])
     assert sorted(anyjac.__all__) == sorted(set(anyjac.__all__))

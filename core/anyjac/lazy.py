@@ -89,7 +89,12 @@ def homes_in(module: str) -> dict[str, list[str]]:
 
 
 def _code_of(module: str, path: Sequence[str]) -> Any:
-    """Return the code of a module, from whichever importer has it."""
-    found = (finder.find_spec(module, path) for finder in sys.meta_path)
-    loader: Any = next(spec for spec in found if spec is not None).loader
-    return loader.get_code(module)
+    """Return the code of a module, from the first importer that hands code out.
+
+    Not every one does: the importer of pytest, which stands before Python's own where anyjac is installed, since there is
+    a plugin of pytest's in it, can only run a module.
+    """
+    finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+    found = (finder.find_spec(module, path) for finder in finders)
+    loaders: Any = (spec.loader for spec in found if spec is not None)
+    return next(loader for loader in loaders if hasattr(loader, "get_code")).get_code(module)

@@ -509,3 +509,8 @@ def test_the_function_runs_once() -> None:
 
     anyjac.jacrev(f)(np.ones(200))
     assert runs == [1]
+
+
+def test_with_a_device_arrays_of_subclasses_are_plain_ones() -> None:
+    found = jacrev(lambda x: x * x, device="cpu")(np.ma.array([1.0, 2.0], mask=[False, True]))
+    assert np.array_equal(found, [[2.0, 0.0], [0.0, 4.0]])

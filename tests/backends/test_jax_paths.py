@@ -146,6 +146,14 @@ def test_arrays_of_another_device_are_never_moved_in_silence() -> None:
     assert jacrev(lambda x: x * 2, device=here)(x).devices() == {here}
 
 
+def test_a_variable_stays_on_the_device_that_it_was_made_with_though_another_is_the_default() -> None:
+    here, there = jax.devices("cpu")[:2]
+    v = Variable(jnp.asarray([1.0, 2.0]), device=here)
+    with jax.default_device(there):
+        assert jnp.sin(v).devices() == {here}
+        assert jacrev(lambda x: x * v, backend="jax")(2.0).devices() == {here}
+
+
 def test_sharded_arrays_give_the_right_jacobian() -> None:
     mesh = jax.make_mesh((4,), ("i",))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("i"))

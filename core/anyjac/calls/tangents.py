@@ -92,7 +92,9 @@ def _leaves_like(backend: Backend, tree: Any, structure: TreeDef, words: tuple[s
 
 def _like(backend: Backend, leaf: Any, array: Array, label: Label, what: str, converts: bool) -> Array:
     """Return a leaf as an array of the dtype and the device of `array`, whose shape it must have."""
-    given = to_array(backend, leaf, label, device=backend.device_of(array), converts=converts)
+    given = leaf
+    if not backend.is_array(leaf):
+        given = to_array(backend, leaf, label, device=backend.device_of(array), converts=converts)
     if tuple(given.shape) != tuple(array.shape):
         raise InputValueError(f"{label()} has shape {tuple(given.shape)}, and its {what} has {tuple(array.shape)}")
     kinds = backend.dtype_kind(given.dtype), backend.dtype_kind(array.dtype)

@@ -39,7 +39,7 @@ def to_array(
     label
         Says how messages call the leaf.
     device
-        Where the array is to be; None leaves arrays where they are.
+        Where the array is to be and to stay, though it be there by default; None leaves arrays where they are.
     converts
         Whether arrays of other frameworks are converted (somebody named the backend) or refused. Those of NumPy go
         with any framework.
@@ -58,7 +58,7 @@ def to_array(
         For a NumPy array that no framework computes with, such as text.
     """
     if backend.is_array(leaf):
-        return leaf if device is None or backend.device_of(leaf) == device else backend.asarray(leaf, device=device)
+        return leaf if device is None else backend.asarray(leaf, device=device)
     if is_number(leaf):
         return backend.asarray(leaf, device=device)
     if not is_array_of_any(leaf):
