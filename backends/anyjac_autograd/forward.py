@@ -35,11 +35,10 @@ def jvp(
         pairs = zip(primals, tangents, strict=True)
         outputs, aux = fun(*(new_box(primal, trace, TangentNode.new_root(tangent)) for primal, tangent in pairs))
         plain = [untraced(output, trace) for output in outputs]
-        carried = [untraced(array, trace) for array in aux]
-        refuse_ended([*plain, *carried])
+        refuse_ended(plain)
         found = [_tangent_of(output, trace) for output in outputs]
         pushed = [None if t is None else _own(cast(t, y)) for t, y in zip(found, plain, strict=True)]
-        return plain, pushed, carried
+        return plain, pushed, [untraced(array, trace) for array in aux]
 
 
 def _tangent_of(output: Array, trace: int) -> Array | None:

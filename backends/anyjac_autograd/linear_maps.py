@@ -55,9 +55,8 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Backw
         outputs, aux = fun(*(new_box(primal, trace, root) for primal, root in zip(primals, roots, strict=True)))
         ends = [_end_of(output, trace) for output in outputs]
         plain = [untraced(output, trace) for output in outputs]
-        carried = [untraced(array, trace) for array in aux]
-        refuse_ended([*plain, *carried])
-        return plain, BackwardPass(primals, roots, ends), carried
+        refuse_ended(plain)
+        return plain, BackwardPass(primals, roots, ends), [untraced(array, trace) for array in aux]
 
 
 def _end_of(output: Array, trace: int) -> VJPNode | None:

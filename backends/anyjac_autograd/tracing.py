@@ -40,7 +40,7 @@ class UniqueTraceStack(tracer.TraceStack):  # type: ignore[misc]
             _running.discard(number)
 
 
-def refuse_ended(arrays: Sequence[Array]) -> None:
+def refuse_ended(arrays: Sequence[Array | None]) -> None:
     """Refuse boxes of traces that have ended, of which no derivative can be taken any more.
 
     Raises
