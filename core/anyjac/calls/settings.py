@@ -14,7 +14,9 @@ from anyjac_plugins import Backend
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
 from ..pickles import given
+from ..selection.choice import kind_of
 from ..state.bound import BoundVariable, bound_variable, bound_variables
+from ..state.collect import variables as variables_of
 from ..state.variable import Variable
 from ..trees.structure import TreeDef, flatten
 
@@ -240,10 +242,19 @@ def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, 
     if isinstance(leaf, Mapping):
         leaves, tree = flatten(dict(leaf))
         return _resolve(leaves, tree, path, companions)
-    mend = "make it a list" if isinstance(leaf, Iterator) else "wrap it in anyjac.Variable"
     raise InputTypeError(
-        f"grad_vars{path} is {_short(leaf)}, not a Variable; {mend}, or differentiate an argument with argnums"
+        f"grad_vars{path} is {_short(leaf)}, not a Variable; {_mend(leaf)}, or differentiate an argument with argnums"
     )
+
+
+def _mend(leaf: Any) -> str:
+    """Return what to write in ``grad_vars`` in the place of something that is no Variable."""
+    if isinstance(leaf, Iterator):
+        return "make it a list"
+    if kind_of(leaf) is None and (held := variables_of(leaf)):
+        function = "train_vars" if any(variable.trainable for variable in held.values()) else "variables"
+        return f"give the Variables that it holds, which anyjac.{function} collects"
+    return "wrap it in anyjac.Variable"
 
 
 def _default_argnums(variables: Sequence[Variable]) -> tuple[tuple[int, ...], bool]:
