@@ -32,7 +32,7 @@ from anyjac_plugins.errors import DtypeError
 
 from . import forward, jacobians, linear_maps, variables
 from .namespace import build_namespace
-from .tracing import make_tracing_thread_safe
+from .tracing import make_tracing_thread_safe, refuse_ended
 
 _KINDS = {"f": "real floating", "c": "complex floating", "i": "integral", "u": "integral", "b": "bool"}
 
@@ -71,6 +71,7 @@ class AutogradBackend(Backend):
         return array if isbox(array) else np.array(array)
 
     def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
+        refuse_ended(arrays)
         owners = {id(_owner(other)) for other in others if type(other) is np.ndarray}
         found: list[Array | None] = []
         for array in arrays:

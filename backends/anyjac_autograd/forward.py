@@ -21,6 +21,7 @@ from anyjac_plugins import Array, FlatFunction
 
 from .linear_maps import cast, innermost, untraced
 from .rules.trusted import takes_batches
+from .tracing import refuse_ended
 
 _LEFT_OUT: Final = frozenset({anp.sort, anp.partition, anp.pad, anp.prod, anp.max, anp.min, anp.amax, anp.amin})
 """Primitives whose rules for tangents hold for some arguments alone: one axis, some modes of padding, no zeros."""
@@ -34,6 +35,7 @@ def jvp(
         pairs = zip(primals, tangents, strict=True)
         outputs, aux = fun(*(new_box(primal, trace, TangentNode.new_root(tangent)) for primal, tangent in pairs))
         plain = [untraced(output, trace) for output in outputs]
+        refuse_ended(plain)
         found = [_tangent_of(output, trace) for output in outputs]
         pushed = [None if t is None else _own(cast(t, y)) for t, y in zip(found, plain, strict=True)]
         return plain, pushed, [untraced(array, trace) for array in aux]

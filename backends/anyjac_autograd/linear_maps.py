@@ -12,6 +12,8 @@ from autograd.tracer import getval, isbox, new_box, notrace_primitives, toposort
 
 from anyjac_plugins import Array, FlatFunction
 
+from .tracing import refuse_ended
+
 makers_with_arguments: Final[set[Callable[..., Any]]] = set()
 """Makers of derivative rules whose nodes keep the arguments of their call, which others let go of."""
 
@@ -53,6 +55,7 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Backw
         outputs, aux = fun(*(new_box(primal, trace, root) for primal, root in zip(primals, roots, strict=True)))
         ends = [_end_of(output, trace) for output in outputs]
         plain = [untraced(output, trace) for output in outputs]
+        refuse_ended(plain)
         return plain, BackwardPass(primals, roots, ends), [untraced(array, trace) for array in aux]
 
 

@@ -9,21 +9,52 @@ trace around it, as autograd requires.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from autograd import tracer
+
+from anyjac_plugins import Array
+from anyjac_plugins.errors import TracerLeakError
+
+_FIRST: Final = 2**20
+"""The first number of a trace, greater than those of traces that autograd began before it had these numbers."""
+
+_running: set[int] = set()
 
 
 class UniqueTraceStack(tracer.TraceStack):  # type: ignore[misc]
     """A stack of traces whose numbers are each handed out once in the life of the process."""
 
-    _numbers = itertools.count()
+    _numbers = itertools.count(_FIRST)
 
     @contextmanager
     def new_trace(self) -> Iterator[int]:
         """Yield the number of a new trace."""
-        yield next(self._numbers)
+        number = next(self._numbers)
+        try:
+            _running.add(number)
+            yield number
+        finally:
+            _running.discard(number)
+
+
+def refuse_ended(arrays: Sequence[Array | None]) -> None:
+    """Refuse boxes of traces that have ended, of which no derivative can be taken any more.
+
+    Raises
+    ------
+    TracerLeakError
+        If an earlier call has left such a box somewhere.
+    """
+    for array in arrays:
+        if isinstance(array, tracer.Box) and array._trace >= _FIRST and array._trace not in _running:
+            raise TracerLeakError(
+                "a result depends on an array that an earlier call of a transform has left somewhere, in an attribute "
+                "or a list perhaps, and that belongs to the trace of that call; keep what is to stay in Variables, and "
+                "write it by their value"
+            )
 
 
 def make_tracing_thread_safe() -> None:

@@ -125,3 +125,23 @@ def test_a_position_in_the_place_of_grad_vars_is_to_be_named() -> None:
 def test_an_iterator_in_grad_vars_is_to_be_a_list() -> None:
     with pytest.raises(anyjac.InputTypeError, match=r"^grad_vars is .*, not a Variable; make it a list, or"):
         anyjac.grad(lambda x: x, iter([anyjac.TrainVar(1.0)]))
+
+
+class Trained:
+    def __init__(self) -> None:
+        self.weight = anyjac.TrainVar(1.0)
+        self.state = anyjac.Variable(0.0)
+
+
+class Untrained:
+    def __init__(self) -> None:
+        self.state = anyjac.Variable(0.0)
+
+
+@pytest.mark.parametrize(("kind", "function"), [(Trained, "train_vars"), (Untrained, "variables")])
+@pytest.mark.parametrize("around", [lambda model: model, lambda model: {"w": [model]}])
+def test_an_object_in_grad_vars_is_told_what_collects_its_variables(kind: Any, function: str, around: Any) -> None:
+    with pytest.raises(anyjac.InputTypeError, match=rf"not a Variable; .* which anyjac\.{function} collects, or"):
+        anyjac.grad(lambda: 1.0, grad_vars=around(kind()))
+    model = kind()
+    assert anyjac.grad(lambda: model.state * 2.0, grad_vars=getattr(anyjac, function)(model))() != {}

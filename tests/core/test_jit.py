@@ -1345,6 +1345,31 @@ def test_neither_arguments_nor_results_nor_tracers_are_kept(compiling: Backend) 
     assert [name for name, reference in references.items() if reference() is not None] == []
 
 
+KEYS: dict[str, Callable[[Any, Any], Any]] = {
+    "in a dict": lambda key, x: {key: x},
+    "in a list": lambda key, x: [{key: x}],
+    "in a dict of dicts": lambda key, x: {"w": {key: (x, x)}},
+}
+
+
+def first_key(tree: Any) -> Any:
+    if isinstance(tree, dict) and "w" not in tree:
+        return next(iter(tree))
+    return first_key(tree["w"] if isinstance(tree, dict) else tree[0])
+
+
+@pytest.mark.parametrize("where", KEYS)
+def test_equal_keys_of_other_types_are_other_kinds_of_arguments(compiling: Backend, where: str) -> None:
+    @jit
+    def f(tree: Any, x: Any) -> Any:
+        return x * {bool: 2.0, int: 3.0, float: 5.0}[type(first_key(tree))]
+
+    x = made(compiling, 1.0)
+    for _ in range(3):
+        found = [host(f(KEYS[where](key, x), x)) for key in (1, True, 1.0)]
+        assert found == [3.0, 2.0, 5.0]
+
+
 @pytest.fixture
 def without_collector() -> Iterator[None]:
     with collector_off():

@@ -2,6 +2,8 @@
 
 import contextvars
 
+import pytest
+
 from anyjac import Variable
 from anyjac.state.context import current_scope
 from anyjac.state.ownership import owner_of
@@ -29,3 +31,8 @@ def assert_nothing_open(*variables: Variable) -> None:
     here = contextvars.copy_context().items()
     assert {variable.name: value for variable, value in here if variable.name.startswith("anyjac_") and value} == {}
     assert [variable for variable in variables if is_owned(variable)] == []
+
+
+def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reads and writes outside of a call wait for that call no longer than a moment."""
+    monkeypatch.setattr("anyjac.state.ownership.PATIENCE_S", 0.1)

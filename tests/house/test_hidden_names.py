@@ -44,6 +44,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "backends/anyjac_autograd/rules/rows.py": ("_map _subval", AUTOGRAD),
     "backends/anyjac_autograd/rules/shortcuts.py": ("_array_from_scalar_or_array", AUTOGRAD),
     "backends/anyjac_autograd/rules/sparse.py": ("_astype", AUTOGRAD),
+    "backends/anyjac_autograd/tracing.py": ("_trace", AUTOGRAD),
     "backends/anyjac_jax/models/brainstate.py": (
         "_invalidate_trace_value _state _trace_state _value _write_value",
         BRAINSTATE,

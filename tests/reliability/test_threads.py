@@ -1,14 +1,18 @@
 """Many threads: nested, stateful Jacobians are right, shared Variables lose nothing, opposite orders do not hang."""
 
 import contextvars
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.open_calls import assert_nothing_open, is_open, is_owned
+from tests.helpers.interpreters import printed_by
+from tests.helpers.open_calls import assert_nothing_open, is_owned, make_impatient
 from tests.helpers.threads import PATIENCE_S, in_another_thread, run_in_threads
 
 import anyjac
@@ -304,18 +308,158 @@ def test_a_context_is_for_its_own_thread_alone() -> None:
     assert seen == ["autograd", "torch", "autograd"]
 
 
-def test_a_thread_in_a_call_is_outside_of_it(backend: anyjac.Backend) -> None:
-    v = Variable(backend.asarray(np.asarray(1.0)))
-    seen: list[Any] = []
+def _in_a_thread(work: Callable[[], Any]) -> Any:
+    return in_another_thread(work)
+
+
+def _in_a_pool_made_here(work: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+POOL = ThreadPoolExecutor(1)
+
+
+def _in_a_pool_made_before(work: Callable[[], Any]) -> Any:
+    return POOL.submit(work).result()
+
+
+@pytest.fixture(params=[_in_a_thread, _in_a_pool_made_here, _in_a_pool_made_before])
+def elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], Any]:
+    """Work in a thread whose end is waited for; anyjac loses its patience at once."""
+    make_impatient(monkeypatch)
+    run: Callable[[Callable[[], Any]], Any] = request.param
+    return run
+
+
+Elsewhere = Callable[[Callable[[], Any]], Any]
+
+
+def test_a_differentiated_variable_is_no_constant_in_a_thread_that_the_function_starts(
+    backend: anyjac.Backend, elsewhere: Elsewhere
+) -> None:
+    v = Variable(backend.asarray(np.asarray(1.0)), name="v")
+    with pytest.raises(anyjac.ConcurrencyError, match="Variable 'v' is read in a thread"):
+        anyjac.grad(lambda: 3 * elsewhere(lambda: v.value), v)()
+    assert_nothing_open(v)
+
+
+def test_a_written_variable_is_not_read_as_it_was_in_a_thread_that_the_function_starts(
+    backend: anyjac.Backend, elsewhere: Elsewhere
+) -> None:
+    v = Variable(backend.asarray(np.asarray(1.0)), name="v")
 
     def f(x: Any) -> Any:
         v.value = v + x
-        seen.append(in_another_thread(lambda: (is_open(), float(v.value))))
-        return x * v.value
+        return elsewhere(lambda: x * v)
 
-    assert float(jacrev(f, backend=backend)(backend.asarray(np.asarray(1.0)))) == 3.0
-    assert seen == [(False, 1.0)]
-    assert float(v) == 2.0
+    with pytest.raises(anyjac.ConcurrencyError, match="Variable 'v' is read in a thread"):
+        jacrev(f, backend=backend)(backend.asarray(np.asarray(1.0)))
+    assert float(v) == 1.0
+
+
+def test_a_thread_that_the_function_starts_writes_no_variable_of_the_call(
+    backend: anyjac.Backend, elsewhere: Elsewhere
+) -> None:
+    v = Variable(backend.asarray(np.asarray(1.0)), name="v")
+
+    def write() -> None:
+        v.value = backend.asarray(np.asarray(9.0))
+
+    def f(x: Any) -> Any:
+        product = x * v
+        elsewhere(write)
+        return product
+
+    with pytest.raises(anyjac.ConcurrencyError, match="Variable 'v' is written in a thread"):
+        jacrev(f, backend=backend)(backend.asarray(np.asarray(2.0)))
+    assert float(v) == 1.0
+    assert float(jacrev(lambda x: x * v, backend=backend)(backend.asarray(np.asarray(2.0)))) == 1.0
+
+
+def test_a_thread_that_the_function_starts_reads_what_the_call_does_not_change(
+    backend: anyjac.Backend, elsewhere: Elsewhere
+) -> None:
+    v, w = (Variable(backend.asarray(np.asarray(value))) for value in (2.0, 3.0))
+    found = anyjac.grad(lambda: v * float(w) * elsewhere(lambda: float(w.value)), v)()
+    assert float(found) == 9.0
+
+
+def test_a_thread_that_the_function_starts_sees_what_was_before_by_committed(
+    backend: anyjac.Backend, elsewhere: Elsewhere
+) -> None:
+    v = Variable(backend.asarray(np.asarray(2.0)))
+    assert float(anyjac.grad(lambda: v * float(elsewhere(v.committed)), v)()) == 2.0
+
+
+def test_a_reader_outside_waits_for_what_a_call_writes(backend: anyjac.Backend) -> None:
+    v = Variable(backend.asarray(np.asarray(1.0)))
+    running, seen = threading.Event(), threading.Event()
+
+    def f(x: Any) -> Any:
+        v.value = v + x
+        running.set()
+        assert not seen.wait(0.2), "the reader has not waited"
+        return x
+
+    def read() -> float:
+        running.wait(PATIENCE_S)
+        value = float(v.value)
+        seen.set()
+        return value
+
+    call = partial(jacrev(f, backend=backend), backend.asarray(np.asarray(1.0)))
+    assert run_in_threads([call, read])[1] == 2.0
+
+
+def test_a_writer_outside_waits_for_the_call_that_uses_the_variable(backend: anyjac.Backend) -> None:
+    v = Variable(backend.asarray(np.asarray(1.0)))
+    running, written = threading.Event(), threading.Event()
+
+    def f(x: Any) -> Any:
+        v.value = v + x
+        running.set()
+        assert not written.wait(0.2), "the writer has not waited"
+        return x
+
+    def write() -> None:
+        running.wait(PATIENCE_S)
+        v.value = backend.asarray(np.asarray(7.0))
+        written.set()
+
+    run_in_threads([partial(jacrev(f, backend=backend), backend.asarray(np.asarray(1.0))), write])
+    assert float(v) == 7.0
+
+
+FORK = """
+import os, threading
+import numpy as np
+import anyjac
+
+v = anyjac.Variable(np.array(2.0))
+running, end = threading.Event(), threading.Event()
+
+def square():
+    running.set()
+    end.wait(30)
+    return v * v
+
+thread = threading.Thread(target=anyjac.grad(square, v))
+thread.start()
+running.wait(30)
+child = os.fork()
+if not child:
+    os._exit(0 if anyjac.grad(lambda: v * v, v)() == 4.0 and v.value == 2.0 else 1)
+_, status = os.waitpid(child, 0)
+end.set()
+thread.join()
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system knows no fork")
+def test_a_forked_child_does_not_wait_for_the_calls_of_threads_that_it_lacks() -> None:
+    assert printed_by(FORK) == "0\n"
 
 
 def _context_of_a_finished_call(v: Variable, backend: anyjac.Backend, *, fails: bool) -> contextvars.Context:

@@ -15,7 +15,7 @@ from ..selection.choice import Selection, kind_of, select, select_device
 from ..state.context import current_scope
 from ..state.entries import Write
 from ..state.scope import Scope
-from ..state.variable import Variable
+from ..state.variable import Variable, value_here
 from ..trees.structure import flatten
 
 Result = TypeVar("Result")
@@ -93,12 +93,12 @@ def _all_leaves(args: tuple[Any, ...], kwargs: Mapping[str, Any], variables: Seq
         else:
             yield from _leaves_in(value)
     for variable in variables:
-        yield from flatten(variable.value)[0]
+        yield from flatten(value_here(variable))[0]
 
 
 def _leaves_in(tree: Any) -> Iterator[Any]:
     for leaf in flatten(tree)[0]:
         if isinstance(leaf, Variable):
-            yield from flatten(leaf.value)[0]
+            yield from flatten(value_here(leaf))[0]
         else:
             yield leaf

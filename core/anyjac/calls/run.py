@@ -17,6 +17,7 @@ from .containers import opener_of
 from .inputs import Inputs
 from .labels import argument_label
 from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
+from .replaced import held_variables, put_back, refuse_replaced
 from .settings import Settings
 
 Result = TypeVar("Result")
@@ -51,16 +52,25 @@ def run_in_scope(
     ------
     OutputError
         If the function is a coroutine function.
+    VariableWriteError
+        If the function has put an array where an attribute held a Variable.
     """
+
+    held = held_variables(func)
 
     def run() -> Result:
         try:
             result = func(*args, **kwargs)
+            if held:
+                refuse_replaced(held)
             refuse_coroutine(result)
             return take(result)
         except Exception as error:  # of any kind: the user's own, which goes on
             add_advice(error)
             raise
+        finally:
+            if held:
+                put_back(held)  # after an error every Variable is where it was
 
     taken, writes = scope.run(run, values)
     return taken, [(write, take_apart(scope.backend, write.value)) for write in writes]

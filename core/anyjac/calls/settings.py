@@ -14,7 +14,9 @@ from anyjac_plugins import Backend
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
 from ..pickles import given
+from ..selection.choice import kind_of
 from ..state.bound import BoundVariable, bound_variable, bound_variables
+from ..state.collect import variables as variables_of
 from ..state.variable import Variable
 from ..trees.structure import TreeDef, flatten
 
@@ -244,13 +246,21 @@ def _as_variables(leaf: Any, model: dict[str, BoundVariable] | None, path: str, 
     if isinstance(leaf, Mapping):
         leaves, tree = flatten(dict(leaf))
         return _resolve(leaves, tree, path, companions)
+    raise InputTypeError(f"grad_vars{path} is {_short(leaf)}, not a Variable; {_mend(leaf)}")
+
+
+def _mend(leaf: Any) -> str:
+    """Return what to write in ``grad_vars`` in the place of something that is no Variable."""
     if is_int(leaf):
-        mend = f"for the position of an argument write argnums={leaf}"
-    elif isinstance(leaf, Iterator):
-        mend = "make it a list, or differentiate an argument with argnums"
+        return f"for the position of an argument write argnums={leaf}"
+    if isinstance(leaf, Iterator):
+        mend = "make it a list"
+    elif kind_of(leaf) is None and (held := variables_of(leaf)):
+        function = "train_vars" if any(variable.trainable for variable in held.values()) else "variables"
+        mend = f"give the Variables that it holds, which anyjac.{function} collects"
     else:
-        mend = "wrap it in anyjac.Variable, or differentiate an argument with argnums"
-    raise InputTypeError(f"grad_vars{path} is {_short(leaf)}, not a Variable; {mend}")
+        mend = "wrap it in anyjac.Variable"
+    return f"{mend}, or differentiate an argument with argnums"
 
 
 def _default_argnums(variables: Sequence[Variable]) -> tuple[tuple[int, ...], bool]:

@@ -290,7 +290,7 @@ class _Program:
         backend, read = self._backend, self._reads.get(static, ())
         leaves, tree = (args, None) if all(map(backend.is_array, args)) else flatten(args)
         values = [variable.committed() for variable in read]
-        if not self._compiles or self._device is not None or note.written is None:
+        if not self._compiles or self._device is not None or note.written is None or static.keys:
             return no_fast_call
         if current_scope() is not None or not (named or chosen_in_context() is None):
             return no_fast_call

@@ -21,7 +21,7 @@ from ..calls.opening import open_scope
 from ..calls.outputs import take_apart
 from ..calls.run import run_in_scope
 from ..derivatives.linearisation import LinearisationView
-from ..selection.choice import is_array_of_any
+from ..selection.choice import is_array_of_any, is_number
 from ..selection.conversion import to_array
 from ..state.entries import Write
 from ..state.scope import Scope
@@ -57,22 +57,26 @@ class Static:
         The structure of ``(args, kwargs)``.
     leaves
         For each leaf what it is, with its type; None for an array.
+    keys
+        The types of the keys of dicts that are numbers, of which 1, 1.0 and True are equal and yet others.
     variables
         The Variables whose values follow the arguments, each with the structure of its value.
     """
 
-    __slots__ = ("_hash", "leaves", "tree", "variables")
+    __slots__ = ("_hash", "keys", "leaves", "tree", "variables")
 
     def __init__(
         self,
         tree: TreeDef,
         leaves: tuple[tuple[type, Hashable] | None, ...],
+        keys: tuple[type, ...],
         variables: tuple[tuple[Identity, TreeDef], ...] = (),
     ):
         self.tree = tree
         self.leaves = leaves
+        self.keys = keys
         self.variables = variables
-        self._hash = hash((tree, leaves, variables))
+        self._hash = hash((tree, leaves, keys, variables))
 
     def __hash__(self) -> int:
         return self._hash
@@ -80,15 +84,16 @@ class Static:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Static) and (self.tree, self.leaves, self.variables) == (
+        return isinstance(other, Static) and (self.tree, self.leaves, self.keys, self.variables) == (
             other.tree,
             other.leaves,
+            other.keys,
             other.variables,
         )
 
     def with_variables(self, variables: Sequence[tuple[Identity, TreeDef]]) -> Static:
         """Return the same for a call that reads these Variables."""
-        return Static(self.tree, self.leaves, tuple(variables))
+        return Static(self.tree, self.leaves, self.keys, tuple(variables))
 
     def arguments(self, remaining: Iterator[Array]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Put the arguments together around arrays."""
@@ -125,21 +130,36 @@ def take_arguments_apart(
     arrays: list[Array] = []
     static: list[tuple[type, Hashable] | None] = []
     for index, leaf in enumerate(leaves):
-        is_number = isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)
         if isinstance(leaf, _PlainNumber):
             static.append((type(leaf.number), leaf.number))
-        elif is_number and device is None:
+        elif device is None and _is_counted(leaf):
             arrays.append(leaf)  # of which the compiler makes what it likes best
             static.append(None)
         elif isinstance(leaf, Variable):
             static.append((type(leaf), Identity(leaf)))
-        elif is_number or backend.is_array(leaf) or is_array_of_any(leaf):
+        elif backend.is_array(leaf) or is_array_of_any(leaf) or _is_counted(leaf):
             label = partial(_argument_path, tree, index)
             arrays.append(to_array(backend, leaf, label, device=device, converts=converts))
             static.append(None)
         else:
             static.append((type(leaf), _hashable(leaf, tree, index)))
-    return Arguments(arrays, Static(tree, tuple(static)))
+    return Arguments(arrays, Static(tree, tuple(static), tuple(_types_of_number_keys([*args, *kwargs.values()]))))
+
+
+def _is_counted(leaf: Any) -> bool:
+    """Return whether a leaf is a number that is an array to the function, unlike True and False."""
+    return isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)
+
+
+def _types_of_number_keys(value: Any) -> Iterator[type]:
+    """Yield the types of the numbers among the keys of dicts within lists, tuples and dicts, in their order."""
+    if isinstance(value, dict):
+        yield from (type(key) for key in value if is_number(key))
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for item in value:
+        yield from _types_of_number_keys(item)
 
 
 def _argument_path(tree: TreeDef, index: int) -> str:

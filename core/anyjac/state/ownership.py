@@ -11,14 +11,19 @@ atomic, and a waiting call looks again from time to time.
 from __future__ import annotations
 
 import itertools
+import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 from anyjac_plugins.errors import ConcurrencyError
 
 LOOK_AGAIN_S: Final = 0.05
 """How long a call waits, in seconds, before it looks for a ring of waiting calls again."""
+
+PATIENCE_S = 5.0
+"""How long a read or write outside of all scopes waits, in seconds, for the call of another thread."""
 
 _owners: dict[int, Owner] = {}
 _ages: Iterator[int] = itertools.count()
@@ -48,9 +53,13 @@ class Owner:
         A number that grows from call to call.
     missed
         What it could not have at once, while it must not wait; None where it may.
+    changed
+        Identities of the Variables whose value in the call is another one than outside: differentiated, or written.
+    thread
+        The thread of the call.
     """
 
-    __slots__ = ("__weakref__", "age", "claimed", "missed", "waiters", "waits_for")
+    __slots__ = ("__weakref__", "age", "changed", "claimed", "missed", "thread", "waiters", "waits_for")
 
     def __init__(self) -> None:
         self.claimed: list[Owned] = []
@@ -58,10 +67,23 @@ class Owner:
         self.waiters: list[threading.Lock] = []
         self.age = next(_ages)
         self.missed: list[Any] | None = None
+        self.changed: set[int] = set()
+        self.thread = threading.get_ident()
 
 
 class BusyError(Exception):
     """The wanted thing is owned by another call, for which this call must not wait here."""
+
+
+def _forget_other_threads() -> None:
+    """Give up, in the child of a fork, whatever threads owned that the child does not have."""
+    for key, owner in list(_owners.items()):
+        if owner.thread != threading.get_ident():
+            del _owners[key]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 def owner_of(thing: Owned) -> Owner | None:
@@ -84,6 +106,46 @@ def acquire(owner: Owner, thing: Owned) -> None:
     owner.claimed.append(thing)  # before the claim, so that an interrupt in between leaves nothing claimed for ever
     while (holder := _owners.setdefault(id(thing), owner)) is not owner:
         _take_turn(owner, holder, thing)
+
+
+def wait_to_read(thing: Owned) -> None:
+    """Wait, before a read outside of all scopes, for a call of another thread that has another value for a Variable.
+
+    The thread may be one whose end the function of the call waits for. It cannot be told from others, and the value
+    outside would be a constant in the call; so the read is refused when it has waited for long.
+
+    Raises
+    ------
+    ConcurrencyError
+        Naming the Variable.
+    """
+    _wait_beside(
+        thing, lambda owner: id(thing) in owner.changed, "read", "What it was before the call, committed() says"
+    )
+
+
+def wait_to_write(thing: Owned) -> None:
+    """Wait, before a write outside of all scopes, for a call of another thread that owns a Variable.
+
+    Raises
+    ------
+    ConcurrencyError
+        Naming the Variable, as `wait_to_read` does.
+    """
+    _wait_beside(thing, lambda owner: True, "written", "Let the thread return the value, and write it afterwards")
+
+
+def _wait_beside(thing: Owned, minds: Callable[[Owner], bool], done: str, mend: str) -> None:
+    began: float | None = None
+    while (owner := _owners.get(id(thing))) is not None and owner.thread != threading.get_ident() and minds(owner):
+        began = time.monotonic() if began is None else began
+        if time.monotonic() - began > PATIENCE_S:
+            raise ConcurrencyError(
+                f"{thing.label()} is {done} in a thread, while a transform that uses it has been running in another "
+                f"thread for {PATIENCE_S:g} s; the thread is outside of that call, which may be waiting for it. Read "
+                f"Variables before the thread starts, and hand the values over. {mend}"
+            )
+        _wait_for(owner, thing)
 
 
 def let_finish(owner: Owner, thing: Owned) -> None:

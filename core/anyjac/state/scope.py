@@ -152,6 +152,7 @@ class Scope:
             self._foreign.forget()
         for variable, value in values:
             entry = self._entries[id(variable)] = Entry(variable, self._copy(value), value)
+            self.owner.changed.add(id(variable))
             self._show(entry)
 
     def _activate(self) -> None:
@@ -224,6 +225,7 @@ class Scope:
         if self.maps and not (entry is not None and entry.created):
             raise _mapped_write(variable)
         ownership.acquire(self.owner, variable)
+        self.owner.changed.add(id(variable))
         if entry is None:
             entry = self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True)
         else:

@@ -23,6 +23,7 @@ from ..selection.public import get_backend
 from ..trees.structure import TreeDef, flatten
 from .context import current_scope, expired, is_expired
 from .operators import ArrayOperators, unwrap
+from .ownership import wait_to_read, wait_to_write
 from .variable_types import adopt_type
 
 _PYTHON_KINDS = {
@@ -160,8 +161,9 @@ class Variable(ArrayOperators):
     @property
     def value(self) -> Any:
         """The array, or the pytree of arrays, that the Variable holds here and now."""
-        scope = current_scope()
-        return self.committed() if scope is None else scope.read(self)
+        if current_scope() is None:
+            wait_to_read(self)
+        return value_here(self)
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -173,6 +175,7 @@ class Variable(ArrayOperators):
             return
         leaves, tree = flatten(content)
         self._refuse_traced(leaves)
+        wait_to_write(self)
         self._value = tree.unflatten([backend.constant(leaf) for leaf in leaves])
 
     def committed(self) -> Any:
@@ -330,11 +333,11 @@ class Variable(ArrayOperators):
             return getattr(self.value, name)
         except AttributeError as error:
             if name == "device":  # which arrays of some frameworks do not have
-                return self._backend_here().device_of(self.value)
+                return self._backend_here().device_of(value_here(self))
             raise AttributeError(f"neither {type(self).__name__} nor its value has an attribute {name!r}") from error
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(name for name in dir(self.value) if not name.startswith("_"))})
+        return sorted({*super().__dir__(), *(name for name in dir(value_here(self)) if not name.startswith("_"))})
 
     def __repr__(self) -> str:
         named = f", name={self.name!r}" if self.name else ""
@@ -370,16 +373,22 @@ class Variable(ArrayOperators):
         return blank, (kind.__name__ if kind in (Variable, TrainVar) else kind,), self.__getstate__()
 
 
+def value_here(variable: Variable) -> Any:
+    """Return the value of a Variable in the innermost scope, or outside of all scopes whoever owns the Variable."""
+    scope = current_scope()
+    return variable.committed() if scope is None else scope.read(variable)
+
+
 def without_variables(tree: Any) -> Any:
     """Return a pytree with the values of the Variables in it; the very object where there are none."""
     if isinstance(tree, Variable):
-        return tree.value
+        return value_here(tree)
     if kind_of(tree) is not None:
         return tree  # an array
     leaves, treedef = flatten(tree)
     if not any(isinstance(leaf, Variable) for leaf in leaves):
         return tree
-    return treedef.unflatten([leaf.value if isinstance(leaf, Variable) else leaf for leaf in leaves])
+    return treedef.unflatten([value_here(leaf) if isinstance(leaf, Variable) else leaf for leaf in leaves])
 
 
 adopt_type(Variable)
