@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import autograd.numpy as anp
 import numpy as np
-from autograd.core import VJPNode, add_outgrads, primitive_vjps
+from autograd.core import VJPNode, add_outgrads, primitive_vjps, sparse_add, sparse_object_types, vspace
 from autograd.tracer import getval, isbox, new_box, notrace_primitives, toposort, trace_stack
 
 from anyjac_plugins import Array, FlatFunction
@@ -91,7 +91,7 @@ class BackwardPass:
                 continue
             for index, gradient in enumerate(self._from_one_end(order, cotangent)):
                 if gradient is not None:
-                    totals[index] = add_outgrads(totals[index], gradient)
+                    totals[index] = _added(totals[index], gradient)
         return [
             None if total is None else cast(total[0], primal)
             for total, primal in zip(totals, self.primals, strict=True)
@@ -104,8 +104,23 @@ class BackwardPass:
                 continue  # a root keeps its gradient
             outgrad = outgrads.pop(node)
             for parent, gradient in zip(node.parents, node.vjp(outgrad[0]), strict=True):
-                outgrads[parent] = add_outgrads(outgrads.get(parent), gradient)
+                outgrads[parent] = _added(outgrads.get(parent), gradient)
         return [outgrads[root][0] if root in outgrads else None for root in self.roots]
+
+
+Sum = tuple[Array, bool]
+"""The sum of some gradients, and whether an array of its own holds it."""
+
+
+def _added(before: Sum | None, gradient: Any) -> Sum:
+    """Add a gradient, perhaps a sparse one, to a sum.
+
+    autograd adds sparse gradients in place. A sum of numbers is a scalar of NumPy, which knows no such addition.
+    """
+    if type(gradient) in sparse_object_types and vspace(gradient).shape == ():
+        gradient = sparse_add(vspace(gradient), None, gradient)
+    total: Sum = add_outgrads(before, gradient)
+    return total
 
 
 def cast(gradient: Array, primal: Array) -> Array:

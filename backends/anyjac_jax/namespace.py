@@ -1,7 +1,8 @@
 """The array-API namespace of the JAX backend: `jax.numpy`, with mends where it leaves the standard.
 
 In `jax.numpy` the values of the ``unique`` functions and the sign of complex numbers count as constants, two functions
-return integers that are narrower than the standard says, and one warns of an array given for its dtype.
+return integers that are narrower than the standard says, one warns of an array given for its dtype, and the
+derivatives of four are on the wrong sheet, see `inverses`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from .inverses import INVERSES
 
 Array = Any
 
@@ -23,6 +26,8 @@ def build_namespace() -> types.ModuleType:
     unique = (unique_all, unique_counts, unique_inverse, unique_values)
     for function in (can_cast, cumulative_prod, searchsorted, sign, *unique):
         setattr(namespace, function.__name__, function)
+    for name, inverse in INVERSES.items():
+        setattr(namespace, name, inverse)
     return namespace
 
 
