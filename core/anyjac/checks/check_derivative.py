@@ -116,7 +116,8 @@ def check_derivative(
         Position, or sequence of positions, of the arguments to differentiate; negative ones count from the end. None
         means the first argument where `grad_vars` is None or holds no Variable, and no argument otherwise.
     has_aux
-        Whether `func` returns a pair ``(output, aux data)`` whose second item is not differentiated.
+        Whether `func` returns a pair ``(output, aux data)`` whose second item is not differentiated; None
+        means no.
     holomorphic
         Promises that `func` is holomorphic: inputs and outputs must be complex, and derivatives are ``dy/dz``.
     allow_int

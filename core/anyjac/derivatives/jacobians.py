@@ -66,7 +66,7 @@ def jacrev(
         Position, or sequence of positions, of the arguments to differentiate; negative ones count from the end. None
         means the first argument where `grad_vars` is None or holds no Variable, and no argument otherwise.
     has_aux
-        Whether `func` returns a pair ``(output, aux data)`` whose second item is handed through.
+        Whether `func` returns a pair ``(output, aux data)`` whose second item is handed through; None means no.
     return_value
         Whether to return the output of `func` too.
     holomorphic

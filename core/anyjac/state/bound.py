@@ -112,7 +112,7 @@ class BoundVariable(Variable):
         else:  # another call is showing something there, and will put this back
             self.outside = stored
 
-    def keep(self) -> Any:
+    def _keep(self) -> Any:
         """Return a value that can be assigned to bring back what the slot holds now."""
         return self.holder.kept(self._content())
 

@@ -12,7 +12,7 @@ from anyjac_plugins.errors import TracerLeakError
 from ..trees.structure import flatten
 from .bound import BoundVariable
 from .context import expired
-from .variable import Variable
+from .variable import Variable, kept_value, store, take_back
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Write:
                 f"being made, so it cannot be stored; write a constant (stop the gradient, or detach it), or keep the "
                 f"write out of the framework's own jit, vmap, grad and loops"
             )
-        return tree.unflatten(self.variable.take_back(leaves, backend, moved=moved))
+        return tree.unflatten(take_back(self.variable, leaves, backend, moved=moved))
 
 
 def store_all(values: Sequence[tuple[Variable, Any]], kept: Mapping[int, Any]) -> None:
@@ -99,11 +99,13 @@ def store_all(values: Sequence[tuple[Variable, Any]], kept: Mapping[int, Any]) -
     kept
         By the identity of a Variable what it held before, where that was kept already.
     """
-    before = [(variable, kept[id(variable)] if id(variable) in kept else variable.keep()) for variable, _ in values]
+    before = [
+        (variable, kept[id(variable)] if id(variable) in kept else kept_value(variable)) for variable, _ in values
+    ]
     try:
         for variable, value in values:
-            variable.commit(value)
+            store(variable, value)
     except BaseException:  # an interrupt too: all Variables, or none
         for variable, value in before:
-            variable.commit(value)
+            store(variable, value)
         raise

@@ -22,7 +22,7 @@ from .context import ActiveScope, current_scope
 from .entries import Entry
 from .per_object import PerObject
 from .showing import Showing
-from .variable import Variable
+from .variable import Variable, kept_value
 
 _ATTEMPTS: Final = 5
 """How often to look for the parts of a model that is in the midst of a change."""
@@ -255,7 +255,7 @@ class ForeignModels:
         """Keep what models hold, which a framework may write that runs parts of the function again."""
         for variable in written:
             if isinstance(variable, BoundVariable) and id(variable) not in self._kept:
-                self._kept[id(variable)] = variable, variable.keep()
+                self._kept[id(variable)] = variable, kept_value(variable)
 
     def give_kept(self) -> dict[int, Any]:
         """Return what was kept, by the identity of its Variable, since it is going to be written for good."""

@@ -194,15 +194,11 @@ class Variable(ArrayOperators):
             )
         return value
 
-    def commit(self, value: Any) -> None:
-        """Store a final value, outside all transforms."""
-        self._value = value
-
-    def keep(self) -> Any:
-        """Return a value by which `commit` brings back what the Variable holds now."""
+    def _keep(self) -> Any:
+        """Return a value that brings back what the Variable holds now, when it is stored."""
         return self._value
 
-    def take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
+    def _take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
         """Turn untraced arrays of a call into ones of this Variable's own backend, with its dtypes.
 
         `moved` says that the call worked on a device of its own; the Variable stays where it was.
@@ -371,6 +367,29 @@ class Variable(ArrayOperators):
     def __reduce__(self) -> tuple[Any, ...]:
         kind = type(self)
         return blank, (kind.__name__ if kind in (Variable, TrainVar) else kind,), self.__getstate__()
+
+
+def store(variable: Variable, value: Any) -> None:
+    """Let a Variable hold a final value, outside all transforms."""
+    variable._value = value
+
+
+def kept_value(variable: Variable) -> Any:
+    """Return a value by which `store` brings back what a Variable holds now."""
+    return variable._keep()
+
+
+def take_back(variable: Variable, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
+    """Turn untraced arrays of a call into arrays of a Variable's own backend, with its dtypes.
+
+    Parameters
+    ----------
+    leaves, backend
+        The arrays of the value, and the backend of the call.
+    moved
+        Whether the call worked on a device of its own; the Variable stays where it was.
+    """
+    return variable._take_back(leaves, backend, moved=moved)
 
 
 def value_here(variable: Variable) -> Any:
