@@ -1,6 +1,7 @@
 """The types of the family of derivatives are those of the table that they are generated from."""
 
 import inspect
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -44,3 +45,13 @@ def test_a_row_says_of_a_member_what_its_signature_says(member: Any) -> None:
     if member.form is GENERATOR["PACKED"]:
         options = {name: getattr(member, name) != "Never" for name in ("allow_int", "chunk_size", "mode")}
         assert options == {name: name in parameters for name in options}
+
+
+@pytest.mark.parametrize(
+    "where", ["conformance/anyjac_conformance/scenarios", "tests/typing/family.py", "docs/derivatives.rst"]
+)
+@pytest.mark.parametrize("name", MEMBERS)
+def test_every_member_has_scenarios_types_and_a_paragraph(name: str, where: str) -> None:
+    path = ROOT / where
+    texts = [file.read_text() for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    assert any(re.search(rf"\b{name}\b", text) for text in texts), f"{where} does not mention {name}"
