@@ -91,8 +91,8 @@ def homes_in(module: str) -> dict[str, list[str]]:
 def _code_of(module: str, path: Sequence[str]) -> Any:
     """Return the code of a module, from the first importer that hands code out.
 
-    Not every one does: the importer of pytest, which stands before Python's own where anyjac is installed, since there is
-    a plugin of pytest's in it, can only run a module.
+    Not every one does: that of pytest, which comes before Python's own for the modules of an installed anyjac, since a
+    plugin of pytest is among them, can only run a module.
     """
     finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
     found = (finder.find_spec(module, path) for finder in finders)
