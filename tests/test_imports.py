@@ -82,6 +82,34 @@ def test_importers_that_hand_out_no_code_are_passed_over() -> None:
     assert printed_by(UNDER_OTHER_IMPORTERS) == "jacrev Jitted\n"
 
 
+WITHOUT_CODE = """
+import sys
+from importlib.machinery import PathFinder, SourceFileLoader
+
+class Compiled(SourceFileLoader):
+    def get_code(self, name):
+        return None
+
+    def exec_module(self, module):
+        exec(self.source_to_code(self.get_data(self.path), self.path), module.__dict__)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path, target)
+        if name in ("anyjac.public_names", "anyjac.returned_types"):
+            spec.loader = Compiled(name, spec.origin)
+        return spec
+
+sys.meta_path[:] = [Finder()]
+import anyjac
+print(anyjac.jacrev.__name__, anyjac.Jitted.__name__, "jacrev" in anyjac.__all__)
+"""
+
+
+def test_where_no_importer_has_code_the_names_are_imported() -> None:
+    assert printed_by(WITHOUT_CODE) == "jacrev Jitted True\n"
+
+
 def test_dir_lists_exactly_the_public_names() -> None:
     assert dir(anyjac) == sorted([*anyjac.__all__, "__version__"])
     assert sorted(anyjac.__all__) == sorted(set(anyjac.__all__))

@@ -59,7 +59,8 @@ def homes_in(module: str) -> dict[str, list[str]]:
     """Return which names the import statements of a module take from where; nothing is imported for that.
 
     The module's code runs with an ``__import__`` that writes down what it is asked for. Unlike reading the source, this
-    takes some microseconds, and works where only compiled files are installed.
+    takes some microseconds, and works where only compiled files are installed. Where no importer hands code out, the
+    module is imported, and has all its names itself.
 
     Parameters
     ----------
@@ -84,12 +85,15 @@ def homes_in(module: str) -> dict[str, list[str]]:
         homes.setdefault(f"{package}.{name}" if level else name, []).extend(names)
         return SimpleNamespace(**dict.fromkeys(names))
 
-    exec(_code_of(module, sys.modules[package].__path__), {"__builtins__": {"__import__": note}})
+    code = _code_of(module, sys.modules[package].__path__)
+    if code is None:
+        return {module: [name for name in vars(import_module(module)) if not name.startswith("_")]}
+    exec(code, {"__builtins__": {"__import__": note}})
     return homes
 
 
 def _code_of(module: str, path: Sequence[str]) -> Any:
-    """Return the code of a module, from the first importer that hands code out.
+    """Return the code of a module, from the first importer that hands code out; None where no importer does.
 
     The importer of pytest, for one, can only run a module. It stands before Python's own wherever anyjac is installed,
     since a plugin of pytest comes with anyjac.
@@ -97,4 +101,5 @@ def _code_of(module: str, path: Sequence[str]) -> Any:
     finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
     found = (finder.find_spec(module, path) for finder in finders)
     loaders: Any = (spec.loader for spec in found if spec is not None)
-    return next(loader for loader in loaders if hasattr(loader, "get_code")).get_code(module)
+    codes = (loader.get_code(module) for loader in loaders if hasattr(loader, "get_code"))
+    return next((code for code in codes if code is not None), None)

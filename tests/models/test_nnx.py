@@ -261,6 +261,12 @@ def test_the_refusal_of_nnx_to_write_a_module_that_nobody_named_says_what_to_do(
     assert int(model.calls[...]) == 1
 
 
+def test_without_a_transform_the_refusal_of_nnx_is_its_own(model, batch):
+    with pytest.raises(TraceContextError) as refused:
+        anyjac.vmap(lambda x: squares(model, x))(batch)
+    assert "grad_vars" not in "".join(getattr(refused.value, "__notes__", ()))
+
+
 def test_a_part_that_another_replaces_on_the_module_is_seen_by_the_next_call(batch):
     layer = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
     gradient = anyjac.grad(lambda x: layer(x).sum(), grad_vars=layer)

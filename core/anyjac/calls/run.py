@@ -66,7 +66,8 @@ def run_in_scope(
             refuse_coroutine(result)
             return take(result)
         except Exception as error:  # of any kind: the user's own, which goes on
-            add_advice(error)
+            if scope.differentiates:  # advice is on options of transforms, which jit and vmap lack
+                add_advice(error)
             raise
         finally:
             if held:
