@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from tests.helpers.open_calls import make_impatient
 from tests.helpers.threads import in_another_thread, run_in_threads
 from torch import nn
 from torch.func import functional_call
@@ -751,12 +752,19 @@ def test_another_thread_reads_views_untraced_while_a_call_runs(net, images):
     expected, seen = view.value.clone(), []
 
     def loss(x):
-        seen.append(in_another_thread(lambda: view.value))
+        seen.append(in_another_thread(view.committed))
         return squares(net, x)
 
     anyjac.grad(loss, grad_vars=net)(images)
     assert not seen[0].requires_grad
     torch.testing.assert_close(seen[0], expected)
+
+
+def test_a_view_is_no_constant_in_a_thread_that_the_function_starts(net, images, monkeypatch):
+    make_impatient(monkeypatch)
+    view = anyjac.variables(net)["head.weight"]
+    with pytest.raises(anyjac.ConcurrencyError, match=r"'head\.weight' of a Linear is read in a thread"):
+        anyjac.grad(lambda x: squares(net, x) * in_another_thread(lambda: view.value.sum()), grad_vars=net)(images)
 
 
 def test_a_transform_is_copied_and_pickled_with_its_module():

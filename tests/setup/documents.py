@@ -57,6 +57,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if not isinstance(item, SybilItem):
         return
     document = item.example.document
+    if _evaluated_to.get(id(document), -1) >= item.example.start:  # it has run, before an example that follows on it
+        document.namespace.clear()
+        del _evaluated_to[id(document)]
     for earlier in document.examples():
         if _evaluated_to.get(id(document), -1) < earlier.start < item.example.start:
             earlier.evaluate()
