@@ -9,7 +9,7 @@ from tests.helpers.repository import ROOT
 
 CONFTEST = """
 from pathlib import Path
-from tests.setup.documents import collect_in
+from tests.setup.documents import collect_in, pytest_runtest_setup
 
 pytest_collect_file = collect_in(Path(__file__).parent)
 """

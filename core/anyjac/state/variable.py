@@ -195,7 +195,7 @@ class Variable(ArrayOperators):
         return value
 
     def _keep(self) -> Any:
-        """Return a value that brings back what the Variable holds now, when it is stored."""
+        """Return the present value in a form by which `store` brings it back."""
         return self._value
 
     def _take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
