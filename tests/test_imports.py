@@ -100,7 +100,7 @@ class Finder:
             spec.loader = Compiled(name, spec.origin)
         return spec
 
-sys.meta_path[:] = [Finder()]
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder()
 import anyjac
 print(anyjac.jacrev.__name__, anyjac.Jitted.__name__, "jacrev" in anyjac.__all__)
 """

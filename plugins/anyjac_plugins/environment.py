@@ -22,7 +22,7 @@ KNOWN: dict[str, str] = {
     BACKEND: "name of the backend to use where neither an argument nor a context says which",
     DEVICE: "device to work on where no `device=` says which, such as `cpu` or `cuda:0`",
     COMPILE: "`off` to compile nothing but what `jit` is asked to; `auto`, the default, where it is faster",
-    DISABLE_PLUGINS: "names of backend plugins to leave unloaded, separated by commas",
+    DISABLE_PLUGINS: "names or aliases of backend plugins to leave unused, separated by commas",
     FORCE_PATH: "for tests: the one way to compute Jacobians, as `backend=path`, separated by commas",
 }
 

@@ -132,5 +132,9 @@ class UncompiledWarning(RuntimeWarning):
     """A function runs uncompiled, with the same results: a compiler is missing, or fails."""
 
 
+class PluginWarning(UserWarning):
+    """An installed plugin is not used, since anyjac brings one of the same name."""
+
+
 class UnknownEnvironmentVariableWarning(UserWarning):
     """A variable of the environment begins with ``ANYJAC_`` and means nothing."""

@@ -186,8 +186,21 @@ def test_a_name_declared_by_two_distributions_is_refused_and_both_are_named(site
     info = BackendRegistry().info("twin")
     assert info.state == "broken"
     assert_clear(info.error, "twin", "declared twice.*uninstall all but one")
-    assert "first_twin" in info.error
-    assert "second_twin" in info.error
+    assert "first_twin (of one 1.5)" in info.error
+    assert "second_twin (of two 1.5)" in info.error
+
+
+@pytest.mark.parametrize("name", ["jax", "autograd"])
+def test_a_name_of_anyjac_s_own_is_anyjac_s_and_the_other_distribution_is_told(site: Site, name: str) -> None:
+    site.add(name, "raise SystemExit(3)", module="impostor", distribution="impostor-of-anyjac")
+    registry = BackendRegistry()
+    with pytest.warns(
+        anyjac.PluginWarning, match=f"plugin '{name}' of impostor-of-anyjac 1.5 is not used, since anyjac"
+    ):
+        assert name in registry.names()
+    info = registry.info(name)
+    assert (info.state, info.distribution) == ("ready", "anyjac")
+    assert registry.get(name).name == name
 
 
 @pytest.mark.parametrize("name", ["a-grabber", "z-grabber"])

@@ -116,6 +116,20 @@ def test_a_backend_can_be_disabled_after_it_was_loaded_and_enabled_again(monkeyp
     assert anyjac.get_backend("torch") is loaded
 
 
+def test_an_alias_disables_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYJAC_DISABLE_PLUGINS", "numpy")
+    registry = BackendRegistry()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert registry.info("autograd").state == "disabled"
+    assert registry.info("jax").state == "ready"
+    for name in ("autograd", "numpy"):
+        with pytest.raises(BackendUnavailableError, match="'autograd' is disabled by ANYJAC_DISABLE_PLUGINS=numpy"):
+            registry.get(name)
+        with pytest.raises(BackendUnavailableError, match="'autograd' is disabled by ANYJAC_DISABLE_PLUGINS=numpy"):
+            anyjac.jacrev(lambda x: x, backend=name)(1.0)
+
+
 def test_an_alias_of_a_disabled_backend_says_that_it_is_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANYJAC_DISABLE_PLUGINS", "autograd")
     with pytest.raises(BackendUnavailableError, match="'autograd' is disabled by ANYJAC_DISABLE_PLUGINS=autograd"):

@@ -19,7 +19,7 @@ from ..backend.backend import Backend
 from ..backend.capabilities import CAPABILITIES
 from ..errors import AnyjacError, BackendUnavailableError, PluginError, UnknownBackendError
 from . import hookspecs
-from .loader import Kind, Plugin, found_plugins, refuse_other_version, told
+from .loader import Kind, Plugin, found_plugins, metadata_of, refuse_other_version, told
 from .retired import GUIDE, listed, retired_members, what_has_moved
 from .spec import INTERFACE_VERSION, BackendSpec
 
@@ -90,15 +90,30 @@ class _Entry:
 
     def distribution(self) -> tuple[str, str]:
         """Return the name and the version of the distribution it comes from, empty where its metadata lacks them."""
-        dist = self.plugin.point.dist if self.plugin is not None else None
-        if dist is None:
+        if self.plugin is None or self.plugin.point.dist is None:
             return "run time", ""
-        name, version = (dist.metadata.get_all(key, [""])[0] for key in ("Name", "Version"))
-        return name, version
+        return metadata_of(self.plugin.point)
 
     def is_own(self) -> bool:
         """Return whether anyjac itself brings it."""
         return self.distribution()[0] == hookspecs.PROJECT
+
+    def is_disabled(self) -> bool:
+        """Return whether the environment disables it, by its name or an alias that is known."""
+        names = {self.name, *(() if self.spec is None else self.spec.aliases)}
+        return not names.isdisjoint(environment.disabled_plugins())
+
+    def refuse_disabled(self) -> None:
+        """Refuse it if the environment disables it.
+
+        Raises
+        ------
+        BackendUnavailableError
+            Naming the variable.
+        """
+        if self.is_disabled():
+            setting = f"{environment.DISABLE_PLUGINS}={environment.read(environment.DISABLE_PLUGINS)}"
+            raise BackendUnavailableError(f"backend {self.name!r} is disabled by {setting}")
 
 
 class BackendRegistry:
@@ -138,7 +153,7 @@ class BackendRegistry:
         try:
             spec = self._spec(entry)
         except AnyjacError as error:
-            state = DISABLED if entry.name in environment.disabled_plugins() else BROKEN
+            state = DISABLED if entry.is_disabled() else BROKEN
             return replace(shown, state=state, error=str(error))
         shown = replace(shown, aliases=spec.aliases, summary=spec.summary)
         if entry.error is not None:
@@ -244,10 +259,20 @@ class BackendRegistry:
             with self._lock:
                 if self._entries is None:
                     environment.warn_about_misspelled()
-                    found = _discover()
-                    environment.warn_about_disabled(found)
-                    self._entries = found
+                    self._entries = _discover()
+                    environment.warn_about_disabled(self._names_to_disable())
         return self._entries
+
+    def _names_to_disable(self) -> set[str]:
+        """Return the names by which the environment may disable backends; loads specs for an alias alone."""
+        entries = self._found().values()
+        names = {entry.name for entry in entries}
+        if environment.disabled_plugins() <= names:
+            return names
+        for entry in entries:
+            with contextlib.suppress(AnyjacError):  # of a broken or a disabled one, told where somebody asks for it
+                self._spec(entry)
+        return names | {alias for entry in entries if entry.spec is not None for alias in entry.spec.aliases}
 
     def _entry(self, name: str) -> _Entry:
         found = self._found()
@@ -264,9 +289,7 @@ class BackendRegistry:
         raise UnknownBackendError(self._unknown_message(name))
 
     def _spec(self, entry: _Entry) -> BackendSpec:
-        if entry.name in environment.disabled_plugins():
-            setting = f"{environment.DISABLE_PLUGINS}={environment.read(environment.DISABLE_PLUGINS)}"
-            raise BackendUnavailableError(f"backend {entry.name!r} is disabled by {setting}")
+        entry.refuse_disabled()
         if entry.spec is None:
             if entry.error is not None:
                 raise entry.error
@@ -275,6 +298,7 @@ class BackendRegistry:
             except AnyjacError as error:
                 entry.error = error
                 raise
+            entry.refuse_disabled()  # by an alias, which was not known before
         return entry.spec
 
     def _with_free_aliases(self, asking: _Entry, spec: BackendSpec) -> BackendSpec:

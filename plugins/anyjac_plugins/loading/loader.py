@@ -6,6 +6,7 @@ neither backends nor models.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
@@ -13,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import pluggy
 
-from ..errors import PluginError
+from ..errors import PluginError, PluginWarning
 from . import hookspecs
 from .spec import INTERFACE_VERSION
 
@@ -88,8 +89,8 @@ class Plugin(Generic[Description]):
     def _load(self) -> Description:
         kind, point = self.kind, self.point
         who = f"{kind.title} {point.name!r} ({point.value})"
-        if len(self.points) > 1:
-            modules = " and ".join(each.value for each in self.points)
+        if len(self.points) > 1 and not is_own(point):
+            modules = " and ".join(f"{each.value} (of {distribution_of(each)})" for each in self.points)
             raise PluginError(f"{kind.title} {point.name!r} is declared twice: by {modules}; uninstall all but one")
         try:
             module = point.load()
@@ -107,13 +108,44 @@ class Plugin(Generic[Description]):
 
 
 def found_plugins(kind: Kind[Description], points: Iterable[EntryPoint]) -> dict[str, Plugin[Description]]:
-    """Return the plugins that entry points announce, by their names, without importing any."""
+    """Return the plugins that entry points announce, by their names, without importing any.
+
+    Where others announce a name of a plugin that anyjac brings, that of anyjac is used, and a `PluginWarning` says so.
+    """
     found: dict[str, Plugin[Description]] = {}
-    for point in points:
+    for point in sorted(points, key=is_own, reverse=True):
         known = found.setdefault(point.name, Plugin(kind, []))
         if point.value not in [other.value for other in known.points]:
             known.points.append(point)
+    for plugin in found.values():
+        own, *others = plugin.points
+        if others and is_own(own):
+            names = " and ".join(map(distribution_of, others))
+            warnings.warn(
+                f"{kind.title} {own.name!r} of {names} is not used, since anyjac brings one of that name itself; give "
+                f"it another name, or uninstall it",
+                PluginWarning,
+                stacklevel=2,
+            )
     return found
+
+
+def is_own(point: EntryPoint) -> bool:
+    """Return whether anyjac itself brings what an entry point announces."""
+    return metadata_of(point)[0] == hookspecs.PROJECT
+
+
+def distribution_of(point: EntryPoint) -> str:
+    """Return the name and the version of the distribution that brings an entry point, as messages call it."""
+    return " ".join(part for part in metadata_of(point) if part) or "an unknown distribution"
+
+
+def metadata_of(point: EntryPoint) -> tuple[str, str]:
+    """Return the name and the version of a distribution, empty where the metadata lack them."""
+    if point.dist is None:
+        return "", ""
+    name, version = (point.dist.metadata.get_all(key, [""])[0] for key in ("Name", "Version"))
+    return name, version
 
 
 def _ask(module: Any, hook: str, who: str) -> Any:
