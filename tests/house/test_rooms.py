@@ -30,12 +30,8 @@ def modules_of(package: Path) -> dict[str, Path]:
 
 
 def imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the imports that run, also within functions, but none that type checkers alone see."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield node
-        elif not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
-            yield from imports(node)
+    """Yield the imports in a file, also within functions, and those that type checkers alone see."""
+    return (node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)))
 
 
 def imported(module: str, path: Path, modules: dict[str, Path]) -> set[str]:

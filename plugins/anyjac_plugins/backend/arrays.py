@@ -1,4 +1,4 @@
-"""Arrays: how anyjac makes, copies, reads and changes them, and what it asks of their dtypes.
+"""Arrays: how anyjac makes, copies and reads them, and what it asks of their dtypes.
 
 ====================  =============================================================================================
 member                override it where
@@ -11,9 +11,6 @@ member                override it where
 ``changed_in_place``  arrays can be written in place; by default they are not
 ``zeros``             the namespace takes no ``device``, or there is a faster way
 ``seeds``             there is a faster way to rows of an identity
-``set_index``         the framework assigns to elements by itself; by default gathers do it
-``update_index``      the same for ``x[i] += y`` and its like
-``index_to_numpy``    an array of indices can be traced though its values are known; by default `to_numpy`
 ``to_numpy``          ``numpy.asarray`` does not read an array
 ``stop_gradient``     the backend declares ``stop_gradient``
 ``dtype_kind``        the namespace has no ``isdtype``, or there is a faster way
@@ -31,7 +28,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError
-from . import elements
 from .capabilities import STOP_GRADIENT
 from .required import RequiredMembers
 from .types import Array
@@ -88,30 +84,6 @@ class ArrayMembers(RequiredMembers):
         rows = xp.arange(start, stop, device=device)[:, None]
         columns = xp.arange(math.prod(like.shape), device=device)[None, :]
         return xp.reshape(xp.astype(rows == columns, like.dtype), (stop - start, *like.shape))
-
-    # ---- elements --------------------------------------------------------------------------------------------------
-
-    def set_index(self, array: Array, index: Any, value: Any) -> Array:
-        """Return `array` with the elements at `index` replaced by `value`, as NumPy does it; differentiable in both.
-
-        The default gathers from `value` where an element is replaced; arrays in `index` must be known on the host.
-        """
-        return elements.assign(self, array, index, value)
-
-    def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
-        """Return `array` with ``operation(element, value)`` at `index`; differentiable in both.
-
-        Parameters
-        ----------
-        operation
-            ``"add"``, ``"subtract"``, ``"multiply"``, ``"divide"``, ``"pow"``, ``"minimum"`` or ``"maximum"``. An
-            element that `index` names several times takes all its operands.
-        """
-        return elements.update(self, array, index, operation, value)
-
-    def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
-        """Return an array of integers or bools, as it stands in an index, on the host."""
-        return self.to_numpy(index)
 
     # ---- values ----------------------------------------------------------------------------------------------------
 

@@ -12,18 +12,19 @@ from typing import Any, ClassVar
 
 from .containers import ContainerMembers
 from .devices import DeviceMembers
+from .elements import ElementMembers
 from .framework_transforms import FrameworkTransforms
 from .jacobians import JacobianMembers
 from .programs import ProgramMembers
 from .types import Array, FlatFunction, Pullback
 
 
-class Backend(JacobianMembers, ProgramMembers, DeviceMembers, ContainerMembers):
+class Backend(JacobianMembers, ElementMembers, ProgramMembers, DeviceMembers, ContainerMembers):
     """One array framework, as seen by anyjac.
 
     Required are `name`, `namespace`, `is_array`, `asarray`, `devices`, `device_of` and `vjp`. The other members have
     defaults, and come in parts: ``help(anyjac_plugins.backend.rows)`` is the page on rows of Jacobians, and so on for
-    ``jacobians``, ``linear_maps``, ``arrays``, ``devices``, ``containers`` and ``programs``.
+    ``jacobians``, ``linear_maps``, ``arrays``, ``elements``, ``devices``, ``containers`` and ``programs``.
 
     Attributes
     ----------

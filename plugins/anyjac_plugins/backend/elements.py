@@ -1,20 +1,27 @@
-"""Changing elements of immutable arrays: assignment and arithmetic at an index, in terms of a backend's namespace.
+"""Elements: assignment and arithmetic at an index, by default in terms of the namespace.
 
-An index is worked out on the host, by NumPy, so that it means the same everywhere and one that is out of range is an
-IndexError; the values go through gathers, which every framework differentiates.
+==================  ===============================================================================================
+member              override it where
+==================  ===============================================================================================
+``set_index``       the framework assigns to elements by itself; by default gathers do it
+``update_index``    the same for ``x[i] += y`` and its like
+``index_to_numpy``  an array of indices can be traced though its values are known; by default `to_numpy`
+==================  ===============================================================================================
+
+By default an index is worked out on the host, by NumPy, so that it means the same everywhere and one that is out of
+range is an IndexError; the values go through gathers, which every framework differentiates.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .arrays import ArrayMembers
-    from .types import Array
+from .arrays import ArrayMembers
+from .types import Array
 
 Integers = np.ndarray[Any, Any]
 
@@ -28,10 +35,36 @@ COMBINED_BY: Final = {
     "minimum": "minimum",
     "maximum": "maximum",
 }
-"""The operations of `update`, functions of the array API."""
+"""The operations of `update_index`, functions of the array API."""
 
 
-def assign(backend: ArrayMembers, array: Array, index: Any, value: Any) -> Array:
+class ElementMembers(ArrayMembers):
+    """The part of a backend that changes elements of arrays."""
+
+    def set_index(self, array: Array, index: Any, value: Any) -> Array:
+        """Return `array` with the elements at `index` replaced by `value`, as NumPy does it; differentiable in both.
+
+        The default gathers from `value` where an element is replaced; arrays in `index` must be known on the host.
+        """
+        return _assigned(self, array, index, value)
+
+    def update_index(self, array: Array, index: Any, operation: str, value: Any) -> Array:
+        """Return `array` with ``operation(element, value)`` at `index`; differentiable in both.
+
+        Parameters
+        ----------
+        operation
+            ``"add"``, ``"subtract"``, ``"multiply"``, ``"divide"``, ``"pow"``, ``"minimum"`` or ``"maximum"``. An
+            element that `index` names several times takes all its operands.
+        """
+        return _updated(self, array, index, operation, value)
+
+    def index_to_numpy(self, index: Array) -> np.ndarray[Any, Any]:
+        """Return an array of integers or bools, as it stands in an index, on the host."""
+        return self.to_numpy(index)
+
+
+def _assigned(backend: ElementMembers, array: Array, index: Any, value: Any) -> Array:
     """Return `array` with the elements at `index` replaced by `value`; of several for one element the last stays."""
     xp = backend.namespace
     if _is_mask_for(backend, index, array, value):
@@ -48,7 +81,7 @@ def assign(backend: ArrayMembers, array: Array, index: Any, value: Any) -> Array
     return xp.reshape(flat, tuple(array.shape))
 
 
-def update(backend: ArrayMembers, array: Array, index: Any, operation: str, value: Any) -> Array:
+def _updated(backend: ElementMembers, array: Array, index: Any, operation: str, value: Any) -> Array:
     """Return `array` with ``operation(element, value)`` in the place of each element that `index` names.
 
     Operands for the same element are first combined, see `COMBINED_BY`.
@@ -68,20 +101,20 @@ def update(backend: ArrayMembers, array: Array, index: Any, operation: str, valu
     return xp.reshape(changed, tuple(array.shape))
 
 
-def _positions(backend: ArrayMembers, array: Array, index: Any) -> Integers:
+def _positions(backend: ElementMembers, array: Array, index: Any) -> Integers:
     """Return the position, in the flattened array, of each element that `index` names."""
     shape = tuple(array.shape)
     positions: Integers = np.asarray(np.arange(math.prod(shape)).reshape(shape)[_on_host(backend, index)])
     return positions
 
 
-def _on_host(backend: ArrayMembers, index: Any) -> Any:
+def _on_host(backend: ElementMembers, index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(_on_host(backend, part) for part in index)
     return backend.index_to_numpy(index) if backend.is_array(index) else index
 
 
-def _values(backend: ArrayMembers, array: Array, value: Any, shape: tuple[int, ...]) -> Array:
+def _values(backend: ElementMembers, array: Array, value: Any, shape: tuple[int, ...]) -> Array:
     """Return `value` in the dtype of `array`, one number for each position, flat."""
     xp = backend.namespace
     if not backend.is_array(value):
@@ -89,7 +122,7 @@ def _values(backend: ArrayMembers, array: Array, value: Any, shape: tuple[int, .
     return xp.reshape(xp.broadcast_to(xp.astype(value, array.dtype), shape), (-1,))
 
 
-def _is_mask_for(backend: ArrayMembers, index: Any, array: Array, value: Any) -> bool:
+def _is_mask_for(backend: ElementMembers, index: Any, array: Array, value: Any) -> bool:
     """Return whether `index` is an array of bools, and the same `value` is meant wherever it is true."""
     if backend.is_array(index):
         is_mask = backend.dtype_kind(index.dtype) == "bool"
@@ -98,7 +131,7 @@ def _is_mask_for(backend: ArrayMembers, index: Any, array: Array, value: Any) ->
     return is_mask and np.ndim(value) <= len(array.shape) - len(index.shape)
 
 
-def _update_masked(backend: ArrayMembers, array: Array, mask: Any, apply: Callable[..., Any], value: Any) -> Array:
+def _update_masked(backend: ElementMembers, array: Array, mask: Any, apply: Callable[..., Any], value: Any) -> Array:
     """Update under a mask without a look at its values, since it may be traced.
 
     What is not selected is replaced by 1 beforehand: an operation with no finite derivative there would otherwise
@@ -114,7 +147,7 @@ def _update_masked(backend: ArrayMembers, array: Array, mask: Any, apply: Callab
 
 
 def _combine_equal(
-    backend: ArrayMembers, positions: Integers, values: Array, combine: Callable[..., Any], device: Any
+    backend: ElementMembers, positions: Integers, values: Array, combine: Callable[..., Any], device: Any
 ) -> tuple[Integers, Array]:
     """Return each position once, with its values combined.
 
