@@ -168,3 +168,41 @@ def test_a_traced_array_of_a_type_that_no_module_claims_is_not_let_through() -> 
     with pytest.raises(NotSupportedError, match="'minimal' does not support 'stop_gradient'"):
         jacrev(lambda x: x * anyjac.stop_gradient(x), backend="minimal")(2.0)
     assert jacrev(lambda x: anyjac.size(x) * x, backend="minimal")(2.0) == 1.0
+
+
+class TrueShape(tuple):
+    """A shape that is true for a scalar too, as that of TensorFlow."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class Scalar(np.ndarray):
+    """An array whose shape is always true."""
+
+    shape = property(lambda self: TrueShape(np.shape(np.asarray(self))))  # type: ignore[assignment]
+
+
+def test_the_derivative_by_a_scalar_whose_shape_counts_as_true(minimal: MinimalBackend) -> None:
+    x = np.asarray(3.0).view(Scalar)
+    assert x.shape
+    assert float(anyjac.derivative(lambda x: x * x, backend=minimal)(x)) == 6.0
+
+
+class Ragged:
+    """A type of the backend's framework that has a dtype, and is no array of the backend."""
+
+    dtype = np.dtype("float64")
+    __module__ = "framework_of_ragged.arrays"
+
+
+def test_a_type_of_the_framework_that_is_no_array_of_its_backend_is_called_so(
+    register: Callable[..., None], minimal: MinimalBackend
+) -> None:
+    class OfRagged(type(minimal)):  # type: ignore[misc]
+        name = "ragged"
+        array_modules = ("framework_of_ragged",)
+
+    register(OfRagged())
+    with pytest.raises(anyjac.InputTypeError, match=r"argument 0 is .*, of type Ragged, which cannot"):
+        anyjac.grad(lambda x: x)(Ragged())

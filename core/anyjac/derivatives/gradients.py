@@ -80,7 +80,7 @@ class _Sum:
 def _blocks_of_scalar(
     backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None
 ) -> Jacobian:
-    if len(primals) != 1 or primals[0].shape:
+    if len(primals) != 1 or len(primals[0].shape):
         shapes = [str(tuple(primal.shape)) for primal in primals]
         given = f"an array of shape {shapes[0]}" if len(shapes) == 1 else f"{len(shapes)} of shapes {', '.join(shapes)}"
         raise InputValueError(

@@ -61,9 +61,9 @@ def to_array(
         return leaf if device is None else backend.asarray(leaf, device=device)
     if is_number(leaf):
         return backend.asarray(leaf, device=device)
-    if not is_array_of_any(leaf):
-        raise error(f"{label()} is {leaf!r}, of type {type(leaf).__qualname__}, {why}")
     kind = kind_of(leaf)
+    if not is_array_of_any(leaf) or kind == backend.name:  # a type of the framework that is none of its arrays
+        raise error(f"{label()} is {leaf!r}, of type {type(leaf).__qualname__}, {why}")
     if kind != NUMPY and not converts:
         made = "" if variable is None else f", or make the Variable with backend={backend.name!r}"
         raise MixedBackendsError(
