@@ -1,5 +1,6 @@
 """A function that puts an array where an attribute held a Variable is refused, and the Variable stays."""
 
+import types
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -125,6 +126,38 @@ def test_another_variable_or_no_array_may_stand_there(neuron: Neuron, x: Any) ->
     assert neuron.v is other
     jacrev(take_away)(x)
     assert neuron.v is None
+
+
+class Unbound:
+    """A proxy that stands for nothing, and says so whatever it is asked."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"asked for {name}")
+
+
+class Lazy(types.ModuleType):
+    """A module that is imported when somebody asks for an attribute."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(f"imported for {name}")
+
+
+@pytest.mark.parametrize("make", [Unbound, lambda: Lazy("lazy")], ids=["proxy", "module"])
+def test_proxies_and_lazy_modules_that_a_function_knows_are_left_alone(x: Any, make: Callable[[], Any]) -> None:
+    thing = make()
+
+    class Holder:
+        def __init__(self) -> None:
+            self.thing = thing
+
+        def step(self, x: Any) -> Any:
+            return x * 2
+
+    def f(x: Any) -> Any:
+        return x * 3 if thing is not None else x
+
+    assert float(jacrev(f)(x)) == 3.0
+    assert float(jacrev(Holder().step)(x)) == 2.0
 
 
 def test_what_is_written_to_the_value_is_stored(neuron: Neuron, x: Any) -> None:

@@ -24,6 +24,9 @@ _WITHOUT_ATTRIBUTES: Final = frozenset(
 )
 """Types of objects that hold nobody's state in attributes."""
 
+_LEFT_ALONE: Final = (Variable, types.ModuleType, type)
+"""The same, with all types that are derived of them: a module may be imported by a look at its attributes."""
+
 
 class HeldVariable(NamedTuple):
     """A Variable in an attribute of an object, which a message calls by the name of the object."""
@@ -61,13 +64,17 @@ def held_variables(func: Callable[..., Any]) -> Sequence[HeldVariable]:
 
 
 def _look_at(name: str, obj: Any, held: list[HeldVariable]) -> None:
-    """Add the Variables in attributes of an object."""
-    if type(obj) in _WITHOUT_ATTRIBUTES or isinstance(obj, Variable):
+    """Add the Variables in attributes of an object; a proxy is asked for nothing but its type and its attributes."""
+    kind = type(obj)
+    if kind in _WITHOUT_ATTRIBUTES or issubclass(kind, _LEFT_ALONE):
         return
-    attributes = getattr(obj, "__dict__", None)
+    try:
+        attributes = obj.__dict__
+    except Exception:  # of any kind: a proxy stands for something that may not be there, and has no Variables then
+        return
     if type(attributes) is dict:
-        for attribute, value in attributes.items():
-            if isinstance(value, Variable):
+        for attribute, value in list(attributes.items()):  # at once, for another thread may add to them
+            if issubclass(type(value), Variable):
                 held.append(HeldVariable(name, attributes, attribute, value))
 
 
