@@ -1,5 +1,6 @@
 """A third-party backend with the required members alone is a complete backend."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -206,3 +207,31 @@ def test_a_type_of_the_framework_that_is_no_array_of_its_backend_is_called_so(
     register(OfRagged())
     with pytest.raises(anyjac.InputTypeError, match=r"argument 0 is .*, of type Ragged, which cannot"):
         anyjac.grad(lambda x: x)(Ragged())
+
+
+def test_each_call_enters_the_context_of_a_device_whether_somebody_asked_for_one_or_not(
+    minimal: MinimalBackend,
+) -> None:
+    entered: list[Any] = []
+
+    class Watching(type(minimal)):  # type: ignore[misc]
+        name = "watching"
+
+        def device_scope(self, device: Any) -> contextlib.AbstractContextManager[Any]:
+            entered.append(device)
+            return contextlib.nullcontext()
+
+    backend = Watching()
+    transforms = {
+        "grad": lambda device: anyjac.grad(np.sin, backend=backend, device=device)(0.0),
+        "jit": lambda device: anyjac.jit(np.sin, backend=backend, device=device)(0.0),
+        "vmap": lambda device: anyjac.vmap(np.sin, backend=backend, device=device)(np.zeros(2)),
+        "check_derivative": lambda device: anyjac.check_derivative(
+            np.sin, 0.0, backend=backend, device=device, order=1
+        ),
+    }
+    for transform in transforms.values():
+        for device in (None, "cpu"):
+            entered.clear()
+            transform(device)
+            assert entered == [device]

@@ -56,16 +56,13 @@ def open_call(
     scope = Scope(backend, chosen, converts, differentiates=differentiates, maps=maps)
 
     def within() -> Result:
-        result, writes = work(scope)
-        if writes is not None:
-            scope.commit(writes)
-        return result
-
-    def on_device() -> Result:
         with backend.device_scope(chosen):
-            return within()
+            result, writes = work(scope)
+            if writes is not None:
+                scope.commit(writes)
+            return result
 
-    return run_and_end(within if chosen is None else on_device, scope.close)
+    return run_and_end(within, scope.close)
 
 
 def open_scope(work: Callable[[Scope], Result], backend: Backend, device: Any, converts: bool) -> Result:

@@ -33,7 +33,11 @@ class DeviceMembers(RequiredMembers):
         return str(device)
 
     def device_scope(self, device: Any) -> contextlib.AbstractContextManager[Any]:
-        """Return a context in which arrays that a function creates are put on `device`."""
+        """Return a context in which arrays that a function creates are put on `device`.
+
+        Each call enters the context, with None where nobody asked for a device. So whatever a framework needs around
+        all its computations, such as a stream for the thread, belongs here.
+        """
         return contextlib.nullcontext()
 
     def resolve_device(self, device: Any) -> Any:
