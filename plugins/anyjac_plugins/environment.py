@@ -27,8 +27,22 @@ KNOWN: dict[str, str] = {
 }
 
 
+_ENCODED = {name: os.fsencode(name) for name in KNOWN}
+
+_HOLDS_BYTES = os.name == "posix" and {bytes} == {type(key) for key in getattr(os.environ, "_data", ())}
+"""Whether `os.environ` keeps its variables in a dict by encoded names, in which an unset one is quickly missed."""
+
+
+def _is_unset(name: str) -> bool:
+    """Return whether a variable is certainly unset. Each call asks, and `os.environ` answers by two exceptions."""
+    data = getattr(os.environ, "_data", None)
+    return _HOLDS_BYTES and type(data) is dict and name in _ENCODED and _ENCODED[name] not in data
+
+
 def read(name: str) -> str | None:
     """Return the variable's text without surrounding blanks, or None where it is unset or empty."""
+    if _is_unset(name):
+        return None
     text = os.environ.get(name)
     return None if text is None else text.strip() or None
 

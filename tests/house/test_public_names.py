@@ -67,6 +67,7 @@ INNER: dict[str, tuple[str, str]] = {
         "anyjac_plugins.Nothing anyjac_plugins.failed_functions",
         "a name that there is not, and who a flat function is to a backend",
     ),
+    "tests/plugins/test_loading.py": ("anyjac_plugins.environment", "how the variables of the environment are read"),
     "tests/plugins/test_selecting.py": ("anyjac_plugins.environment", "what is said of a wrong path"),
     "tests/reliability/test_interrupts.py": (
         "anyjac_jax.models anyjac_torch.jit",

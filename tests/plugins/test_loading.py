@@ -1,5 +1,6 @@
 """When plugins are loaded: never by listing, once by use, not at all when they are disabled."""
 
+import os
 import threading
 import time
 import warnings
@@ -11,7 +12,7 @@ from fakes import Site, printed, run_python
 
 import anyjac
 from anyjac import BackendSpec, BackendUnavailableError, UnknownBackendError, UnknownEnvironmentVariableWarning
-from anyjac_plugins import BackendRegistry
+from anyjac_plugins import BackendRegistry, environment
 
 FRAMEWORKS = "{'autograd', 'jax', 'jaxlib', 'torch'}"
 
@@ -195,6 +196,17 @@ def test_a_name_to_disable_that_is_no_plugin_s_is_told(monkeypatch: pytest.Monke
     monkeypatch.setenv("ANYJAC_DISABLE_PLUGINS", "jaxx,torch")
     with pytest.warns(UnknownEnvironmentVariableWarning, match="names 'jaxx', and no plugin of that name is installed"):
         BackendRegistry().names()
+
+
+def test_the_environment_is_read_from_whatever_stands_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.read(environment.DEVICE) is None
+    monkeypatch.setattr(os, "environ", {environment.DEVICE: " cpu "})
+    assert environment.read(environment.DEVICE) == "cpu"
+    assert environment.read(environment.BACKEND) is None
+    monkeypatch.undo()
+    assert environment.read(environment.DEVICE) is None
+    monkeypatch.setenv(environment.DEVICE, "cuda:1")
+    assert environment.read(environment.DEVICE) == "cuda:1"
 
 
 # ---- missing frameworks --------------------------------------------------------------------------------------------
