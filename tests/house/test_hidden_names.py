@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
+from tests.helpers.listed_names import assert_listed_alone
 from tests.helpers.repository import ROOT
 
 FOLDERS = ("core", "plugins", "backends", "conformance", "benchmarks", "tests")
@@ -169,19 +170,7 @@ def test_no_file_reaches_into_the_hidden_names_of_another(folder: str) -> None:
             continue
         for line, name in hidden_names(path.read_text()):
             found[path.relative_to(ROOT).as_posix()].setdefault(name, line)
-    listed: dict[str, set[str]] = defaultdict(set)
-    for file, (names, _) in ALLOWED.items():
-        if file.startswith(f"{folder}/"):
-            listed[file] |= set(names.split())
-    reached = {
-        f"{file}:{line}: {name}"
-        for file, lines in found.items()
-        for name, line in lines.items()
-        if name not in listed[file]
-    }
-    assert reached == set(), "\n".join(["names that belong to other files:", *sorted(reached)])
-    stale = {f"{file}: {name}" for file, names in listed.items() for name in names - found[file].keys()}
-    assert stale == set(), "\n".join(["entries of the table that occur no longer:", *sorted(stale)])
+    assert_listed_alone(found, ALLOWED, folder, "names that belong to other files:")
 
 
 @pytest.mark.parametrize(

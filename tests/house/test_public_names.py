@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
+from tests.helpers.listed_names import assert_listed_alone
 from tests.helpers.repository import ROOT, SOURCE_ROOTS
 
 from anyjac.lazy import homes_in
@@ -128,16 +129,7 @@ def test_inner_modules_are_imported_from_a_listed_few_alone(folder: str) -> None
         package = path.relative_to(ROOT / folder).parts[0] if folder in SOURCE_ROOTS else None
         for line, name in inner_modules(path.read_text(), package):
             found[path.relative_to(ROOT).as_posix()].setdefault(name, line)
-    listed = {file: {*names.split()} for file, (names, _) in INNER.items() if file.startswith(f"{folder}/")}
-    reached = {
-        f"{file}:{line}: {name}"
-        for file, lines in found.items()
-        for name, line in lines.items()
-        if name not in listed.get(file, ())
-    }
-    assert reached == set(), "\n".join(["inner modules, used in the place of public names:", *sorted(reached)])
-    stale = {f"{file}: {name}" for file, names in listed.items() for name in names - found[file].keys()}
-    assert stale == set(), "\n".join(["entries of the table that occur no longer:", *sorted(stale)])
+    assert_listed_alone(found, INNER, folder, "inner modules, used in the place of public names:")
 
 
 @pytest.mark.parametrize(

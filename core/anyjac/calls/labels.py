@@ -22,22 +22,25 @@ def argument_label(position: int) -> Label:
 
 def output_label(tree: TreeDef, index: int) -> Label:
     """Return how messages call one leaf of the output, by itself: ``the output``, or ``output['loss']``."""
-    return partial(_alone_or_at, "the output", "output", tree, index)
+    return lambda: _output_at(tree.paths()[index])
 
 
 def vector_label(kind: str, tree: TreeDef, index: int) -> Label:
     """Return how messages call one leaf of the tangents or cotangents that a user gave."""
-    return partial(_alone_or_at, f"the {kind}", f"{kind}s", tree, index)
+    return lambda: _alone_or_at(f"the {kind}", f"{kind}s", tree.paths()[index])
 
 
-def _alone_or_at(alone: str, several: str, tree: TreeDef, index: int) -> str:
-    path = tree.paths()[index]
+def _output_at(path: str) -> str:
+    return _alone_or_at("the output", "output", path)
+
+
+def _alone_or_at(alone: str, several: str, path: str) -> str:
     return several + path if path else alone
 
 
 def leaf_labels(output: Partition) -> list[str]:
     """Return for each leaf of an output where it stands: ``the output``, or ``output['loss']``."""
-    return [f"output{path}" if path else "the output" for path in output.tree.paths()]
+    return [_output_at(path) for path in output.tree.paths()]
 
 
 def array_labels(output: Partition) -> list[str]:

@@ -198,22 +198,6 @@ class Variable(ArrayOperators):
         """Return the present value in a form by which `store` brings it back."""
         return self._value
 
-    def _take_back(self, leaves: Sequence[Any], backend: Backend, *, moved: bool) -> list[Any]:
-        """Turn untraced arrays of a call into ones of this Variable's own backend, with its dtypes.
-
-        `moved` says that the call worked on a device of its own; the Variable stays where it was.
-        """
-        own = self.backend
-        if backend is not own:
-            leaves = [own.import_array(leaf) for leaf in leaves]
-            if not self.allow_reshape:
-                dtypes = [getattr(own.namespace, fixed.dtype) for fixed in self._leaf_types]
-                leaves = [own.asarray(leaf, dtype=dtype) for leaf, dtype in zip(leaves, dtypes, strict=True)]
-        if moved:
-            home = self._home()
-            leaves = [own.asarray(leaf, device=home) for leaf in leaves]
-        return [own.constant(leaf) for leaf in leaves]
-
     def _home(self) -> Any:
         """Return the device of what the Variable holds; None where it holds nothing, or nothing yet."""
         held = [leaf for leaf in flatten(self._value)[0] if self.backend.is_array(leaf)]
@@ -389,7 +373,16 @@ def take_back(variable: Variable, leaves: Sequence[Any], backend: Backend, *, mo
     moved
         Whether the call worked on a device of its own; the Variable stays where it was.
     """
-    return variable._take_back(leaves, backend, moved=moved)
+    own = variable.backend
+    if backend is not own:
+        leaves = [own.import_array(leaf) for leaf in leaves]
+        if not variable.allow_reshape:
+            dtypes = [getattr(own.namespace, fixed.dtype) for fixed in variable._leaf_types]
+            leaves = [own.asarray(leaf, dtype=dtype) for leaf, dtype in zip(leaves, dtypes, strict=True)]
+    if moved:
+        home = variable._home()
+        leaves = [own.asarray(leaf, device=home) for leaf in leaves]
+    return [own.constant(leaf) for leaf in leaves]
 
 
 def value_here(variable: Variable) -> Any:
