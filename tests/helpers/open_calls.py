@@ -33,6 +33,6 @@ def assert_nothing_open(*variables: Variable) -> None:
     assert [variable for variable in variables if is_owned(variable)] == []
 
 
-def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let reads and writes outside of a call wait for that call no longer than a moment."""
-    monkeypatch.setattr("anyjac.state.ownership.PATIENCE_S", 0.1)
+def make_impatient(monkeypatch: pytest.MonkeyPatch, patience_s: float = 0.1) -> None:
+    """Let reads and writes outside of a call wait for the call no longer than a moment."""
+    monkeypatch.setattr("anyjac.state.ownership.PATIENCE_S", patience_s)

@@ -4,6 +4,7 @@ import contextvars
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -410,6 +411,30 @@ def test_a_reader_outside_waits_for_what_a_call_writes(backend: anyjac.Backend) 
 
     call = partial(jacrev(f, backend=backend), backend.asarray(np.asarray(1.0)))
     assert run_in_threads([call, read])[1] == 2.0
+
+
+def test_a_reader_is_not_kept_out_by_many_short_calls(backend: anyjac.Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_impatient(monkeypatch, 1.0)
+    v, done = Variable(backend.asarray(np.asarray(1.0))), threading.Event()
+
+    def f(x: Any) -> Any:
+        v.value = v * 1.0
+        time.sleep(0.01)
+        return x * v
+
+    def call() -> None:
+        transform = jacrev(f, backend=backend)
+        until = time.monotonic() + 3.0
+        while not done.is_set() and time.monotonic() < until:
+            transform(backend.asarray(np.asarray(1.0)))
+
+    def read() -> list[float]:
+        try:
+            return [float(v.value) for _ in range(5)]
+        finally:
+            done.set()
+
+    assert run_in_threads([call, call, call, read])[3] == [1.0] * 5
 
 
 def test_a_writer_outside_waits_for_the_call_that_uses_the_variable(backend: anyjac.Backend) -> None:

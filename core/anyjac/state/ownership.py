@@ -132,13 +132,21 @@ def wait_to_write(thing: Owned) -> None:
     ConcurrencyError
         Naming the Variable, as `wait_to_read` does.
     """
-    _wait_beside(thing, lambda owner: True, "written", "Let the thread return the value, and write it afterwards")
+    mend = "Let the thread return the value, and write it afterwards"
+    while _wait_beside(thing, lambda owner: True, "written", mend):
+        pass  # another call may own it by now
 
 
-def _wait_beside(thing: Owned, minds: Callable[[Owner], bool], done: str, mend: str) -> None:
-    began: float | None = None
-    while (owner := _owners.get(id(thing))) is not None and owner.thread != threading.get_ident() and minds(owner):
-        began = time.monotonic() if began is None else began
+def _wait_beside(thing: Owned, minds: Callable[[Owner], bool], done: str, mend: str) -> bool:
+    """Wait for the call that owns a Variable now, if the call minds, and return whether any did.
+
+    What it has stored may be read then, though the next call owns the Variable already.
+    """
+    owner = _owners.get(id(thing))
+    if owner is None or owner.thread == threading.get_ident() or not minds(owner):
+        return False
+    began = time.monotonic()
+    while _owners.get(id(thing)) is owner:
         if time.monotonic() - began > PATIENCE_S:
             raise ConcurrencyError(
                 f"{thing.label()} is {done} in a thread, while a transform that uses it has been running in another "
@@ -146,6 +154,7 @@ def _wait_beside(thing: Owned, minds: Callable[[Owner], bool], done: str, mend: 
                 f"Variables before the thread starts, and hand the values over. {mend}"
             )
         _wait_for(owner, thing)
+    return True
 
 
 def let_finish(owner: Owner, thing: Owned) -> None:
