@@ -1,7 +1,6 @@
 """`jit`: a compiled function gives the results of the function, on every backend, and reads and writes Variables."""
 
 import copy
-import dataclasses
 import functools
 import gc
 import inspect
@@ -9,7 +8,11 @@ import pickle
 import threading
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -511,7 +514,7 @@ def test_a_compiled_method_keeps_no_object_alive(backend: Backend, array: Any) -
     assert len(Counter.__dict__["step"]._of_instances) <= before
 
 
-@dataclasses.dataclass
+@dataclass
 class Equal:
     """An object that equals others and has no hash."""
 
@@ -1345,29 +1348,68 @@ def test_neither_arguments_nor_results_nor_tracers_are_kept(compiling: Backend) 
     assert [name for name, reference in references.items() if reference() is not None] == []
 
 
-KEYS: dict[str, Callable[[Any, Any], Any]] = {
-    "in a dict": lambda key, x: {key: x},
-    "in a list": lambda key, x: [{key: x}],
-    "in a dict of dicts": lambda key, x: {"w": {key: (x, x)}},
+KEYED: dict[str, Callable[[Any, Any], Any]] = {
+    "a dict": lambda key, x: {key: x},
+    "a dict in a list": lambda key, x: [{key: x}],
+    "a dict in dicts": lambda key, x: {"w": {"w": {key: (x, x)}}},
+    "a dict without arrays": lambda key, x: {key: {}},
+    "a dict of dicts that are ordered": lambda key, x: OrderedDict(w=OrderedDict([(key, x)])),
+    "a tuple that is a key": lambda key, x: {("a", (key,)): x},
+    "a frozen set that is a key": lambda key, x: {frozenset([key]): x},
+    "a dict in a deque": lambda key, x: deque([{key: x}]),
+    "a frozen set": lambda key, x: frozenset([key]),
+    "a frozen dataclass": lambda key, x: Frozen(key),
+    "a frozen dataclass in a frozen dataclass": lambda key, x: Frozen(Frozen(key)),
 }
 
 
+@dataclass(frozen=True)
+class Frozen:
+    inner: Any
+
+
 def first_key(tree: Any) -> Any:
-    if isinstance(tree, dict) and "w" not in tree:
-        return next(iter(tree))
-    return first_key(tree["w"] if isinstance(tree, dict) else tree[0])
+    """Return what stands innermost, by first keys and items."""
+    if isinstance(tree, Frozen):
+        return first_key(tree.inner)
+    if isinstance(tree, Mapping):
+        key = next(iter(tree))
+        return first_key(tree["w"] if key == "w" else key)
+    if isinstance(tree, tuple):
+        return first_key(tree[-1])
+    if isinstance(tree, (list, frozenset, deque)):
+        return first_key(next(iter(tree)))
+    return tree
 
 
-@pytest.mark.parametrize("where", KEYS)
+EQUAL_KEYS = (
+    1,
+    True,
+    1.0,
+    np.int64(1),
+    np.float32(1.0),
+    Fraction(1),
+    0.0,
+    -0.0,
+    0,
+    False,
+    Decimal("0"),
+    Decimal("0.0"),
+)
+
+
+@pytest.mark.parametrize("where", KEYED)
 def test_equal_keys_of_other_types_are_other_kinds_of_arguments(compiling: Backend, where: str) -> None:
+    number_of = {f"{type(key)} {key}": float(number) for number, key in enumerate(EQUAL_KEYS)}
+
     @jit
     def f(tree: Any, x: Any) -> Any:
-        return x * {bool: 2.0, int: 3.0, float: 5.0}[type(first_key(tree))]
+        key = first_key(tree)
+        return x * number_of[f"{type(key)} {key}"]
 
     x = made(compiling, 1.0)
-    for _ in range(3):
-        found = [host(f(KEYS[where](key, x), x)) for key in (1, True, 1.0)]
-        assert found == [3.0, 2.0, 5.0]
+    for _ in range(2):
+        assert [host(f(KEYED[where](key, x), x)) for key in EQUAL_KEYS] == list(number_of.values())
 
 
 @pytest.fixture
