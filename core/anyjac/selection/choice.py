@@ -7,6 +7,7 @@ backend is chosen.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -151,13 +152,24 @@ def _imported_backends() -> Iterator[Backend]:
 
 
 def _kind_of_type(cls: type) -> str | None:
-    owners = {module: spec.name for spec in registry.specs() for module in spec.array_modules}
-    owners["numpy"] = NUMPY
+    owners = _owners_of_modules(registry.generation)
     for base in cls.__mro__:
         owner = owners.get(base.__module__.partition(".")[0])
         if owner is not None:
             return owner
     return None
+
+
+@functools.lru_cache(maxsize=1)
+def _owners_of_modules(generation: int) -> dict[str, str]:
+    """Return for each framework's top module the backend's name; `generation` is that of the registry."""
+    owners = {module: spec.name for spec in registry.specs() for module in spec.array_modules}
+    return {**owners, "numpy": NUMPY}
+
+
+def is_framework_type(cls: type) -> bool:
+    """Return whether a type is defined by a framework, and not by somebody who derives from the framework's types."""
+    return cls.__module__.partition(".")[0] in _owners_of_modules(registry.generation)
 
 
 def set_default(backend: Backend) -> None:
