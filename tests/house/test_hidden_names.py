@@ -34,6 +34,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "core/anyjac/programs/jit.py": ("_of_class", INHERITED),
     "core/anyjac/programs/vmap.py": ("_of_class", INHERITED),
     "core/anyjac/state/bound.py": ("_type_of", INHERITED),
+    "core/anyjac/state/watching.py": ("_current_frames", "what another thread does is seen by this alone"),
     "plugins/anyjac_plugins/environment.py": ("_data", "the environment says quickly by this alone what is unset"),
     "plugins/anyjac_plugins/locking.py": ("_is_owned", PYTHON),
     "backends/anyjac_autograd/batched.py": ("_node _trace _value", AUTOGRAD),
