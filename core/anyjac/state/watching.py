@@ -1,4 +1,4 @@
-"""What a waiting thread sees of the thread it waits for: whether that waits itself, for a thread, a lock or a queue."""
+"""How a thread sees another, for which it waits: does the other work, or wait for a thread, a lock or a queue."""
 
 from __future__ import annotations
 
