@@ -233,6 +233,9 @@ class JaxBackend(Backend):
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return programs.mapped(fun, arrays)
 
+    def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
+        return programs.is_mapped(array, rows)
+
     # ---- trees -----------------------------------------------------------------------------------------------------
 
     def flatten_node(self, node: object) -> OpenedNode | None:

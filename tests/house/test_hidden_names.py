@@ -57,6 +57,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
         FLAX,
     ),
     "backends/anyjac_jax/models/traces.py": ("_trace", JAX),
+    "backends/anyjac_jax/programs.py": ("_trace", JAX),
     "backends/anyjac_torch/backend.py": ("_version", PYTORCH),
     "backends/anyjac_torch/forward.py": ("_is_owned", PYTORCH),
     "backends/anyjac_torch/graphs.py": ("_is_zerotensor", PYTORCH),

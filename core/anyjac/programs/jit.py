@@ -262,7 +262,9 @@ class _Program:
         """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
         if not self._compiles:
             run = self._flat(arguments.static).as_it_is
-            return scope.run(lambda: run(*arguments.arrays))[0]  # which finds its Variables in the scope
+            returned = scope.run(lambda: run(*arguments.arrays))[0]  # which finds its Variables in the scope
+            given = [array for array in arguments.arrays if self._backend.is_array(array)]
+            return StagedResult(returned.note, self._backend.unshared(returned.arrays, given))
         while True:
             read = self._reads.get(arguments.static, ())
             values = [flatten(value) for value in scope.values_at_entry(read)]
