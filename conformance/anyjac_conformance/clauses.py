@@ -33,6 +33,7 @@ CLAUSES: Final[dict[str, str]] = {
     # ---- arguments -------------------------------------------------------------------------------------------------
     "arguments/pytrees": "Differentiated arguments are pytrees of arrays, numbers, NumPy arrays, lists or Variables.",
     "arguments/untouched": "All other arguments, and every keyword, go through untouched and concrete.",
+    "arguments/numpy": "NumPy arrays of numbers among these become the backend's, concrete and undifferentiated.",
     "arguments/argnums": "`argnums` is an int or a sequence of ints, NumPy's too; negative counts from the end.",
     "arguments/argnums-refused": "bool, float, str, out of range, duplicates and empty sequences are refused by name.",
     "arguments/border": "Foreign arrays are converted where the backend was named, and refused where it was inferred.",

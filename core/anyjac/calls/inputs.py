@@ -76,7 +76,7 @@ class Inputs:
     arguments: list[tuple[int, Input]]
     primals: list[Array]
 
-    def traced(self, args: tuple[Any, ...], primals: Sequence[Array]) -> tuple[list[Any], list[tuple[Variable, Any]]]:
+    def traced(self, args: Sequence[Any], primals: Sequence[Array]) -> tuple[list[Any], list[tuple[Variable, Any]]]:
         """Return the arguments, and the Variables with their values, around traced primals."""
         traced = list(args)
         for position, given in self.arguments:

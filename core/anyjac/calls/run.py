@@ -13,6 +13,7 @@ from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
 from ..trees.partition import NO_TREE, Partition
+from .constants import Constants
 from .containers import opener_of
 from .holders import Holder, holders_in
 from .inputs import Inputs
@@ -110,8 +111,9 @@ class FlatRun:
         self._settings = settings
         self._scope = scope
         self._inputs = inputs
-        self._args = args
-        self._kwargs = kwargs
+        constants = Constants(scope.backend, scope.device)
+        self._args = constants.among(args, {position for position, _ in inputs.arguments})
+        self._kwargs = constants.by_name(kwargs)
         self.output: Partition
         self.aux: Partition
         self._writes: list[tuple[Write, Partition]]

@@ -14,6 +14,7 @@ from anyjac_plugins.backend.types import chunks
 from anyjac_plugins.errors import InputValueError, OutputError
 
 from ..callables.wrapper import Deferred, Wrapper, name_of
+from ..calls.constants import Constants
 from ..calls.containers import opener_of, opener_without
 from ..calls.dtypes import float0, is_trivial
 from ..calls.labels import argument_label, leaf_label, output_label
@@ -301,9 +302,9 @@ class _Batch:
 
     def _taken_apart(self, arg: Any, axes: Any, argument: Label) -> _Mapped:
         """Take an argument apart, and note what is mapped over in it."""
-        if axes is None:
-            return _Mapped(arg, None)
         backend = self._scope.backend
+        if axes is None:
+            return _Mapped(Constants(backend, self._scope.device).of(arg), None)
         opener = opener_without(backend, _is_the_same_for_all)
         leaves, tree = flatten(without_variables(arg), opener)
         rest: list[Any] = []
