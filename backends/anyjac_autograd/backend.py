@@ -35,6 +35,10 @@ from .functions.inverses import mend_inverses
 from .namespace import build_namespace
 from .tracing import make_tracing_thread_safe, refuse_ended
 
+_ARRAYS = (np.ndarray, np.generic, ArrayBox)
+_MORE_THAN_ARRAYS = (np.matrix, np.ma.MaskedArray)
+"""Whose operators mean something else, and which autograd does not know."""
+
 _KINDS = {"f": "real floating", "c": "complex floating", "i": "integral", "u": "integral", "b": "bool"}
 
 
@@ -59,7 +63,8 @@ class AutogradBackend(Backend):
         return self._namespace
 
     def is_array(self, value: object) -> bool:
-        return isinstance(value, np.ndarray | np.generic | ArrayBox)
+        kind = type(value)
+        return kind is np.ndarray or (issubclass(kind, _ARRAYS) and not issubclass(kind, _MORE_THAN_ARRAYS))
 
     def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
         if isinstance(value, ArrayBox):

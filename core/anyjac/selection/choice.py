@@ -122,8 +122,17 @@ def _kinds_of(values: Iterable[Any]) -> set[str]:
         if kind is not None:
             kinds.add(kind)
         elif not isinstance(value, _PLAIN):
-            kinds |= _kinds_of(_leaves_of_container(value))
+            kinds |= _kinds_of(_leaves_of_container(value) or _array_of_jax(value))
     return kinds
+
+
+def _array_of_jax(value: Any) -> list[Any]:
+    """Return the array that an object is for JAX, of whose protocols for arrays this alone tells a framework."""
+    if hasattr(type(value), "__jax_array__"):
+        with contextlib.suppress(Exception):  # of any kind: whoever converts the object says what is wrong
+            array = value.__jax_array__()
+            return [array] if kind_of(array) is not None else []
+    return []
 
 
 def _leaves_of_container(value: Any) -> list[Any]:
