@@ -30,6 +30,7 @@ from ..trees.exact import exact_keys, exact_keys_of, exactly
 from ..trees.objects import opener_of_objects
 from ..trees.partition import GAP, Partition, Skeleton
 from ..trees.structure import NodeOpener, TreeDef, flatten
+from .static_arguments import StaticValue
 
 _NUMBERS = (int, float, complex)
 
@@ -132,7 +133,10 @@ def take_arguments_apart(
     arrays: list[Array] = []
     static: list[tuple[Hashable, Hashable] | None] = []
     for index, leaf in enumerate(leaves):
-        if isinstance(leaf, _PlainNumber):
+        if isinstance(leaf, StaticValue):
+            thing = _hashable_static(leaf.value, tree, index)
+            static.append((exactly(thing), thing))
+        elif isinstance(leaf, _PlainNumber):
             static.append((exactly(leaf.number), leaf.number))
         elif device is None and _is_counted(leaf):
             arrays.append(leaf)  # of which the compiler makes what it likes best
@@ -200,6 +204,24 @@ def _hashable(leaf: Any, tree: TreeDef, index: int) -> Hashable:
             f"with functools.partial"
         ) from error
     return leaf  # type: ignore[no-any-return]
+
+
+def _hashable_static(value: Any, tree: TreeDef, index: int) -> Hashable:
+    path = _argument_path(tree, index)
+    if is_array_of_any(value):
+        raise InputTypeError(
+            f"{path} is static and an array, of type {type(value).__qualname__}, each of which would be another kind; "
+            f"take it out of the static arguments"
+        )
+    value = Identity(value) if isinstance(value, Variable) else value
+    try:
+        hash(value)
+    except TypeError as error:
+        raise InputTypeError(
+            f"{path} is static and not hashable, {value!r} (of type {type(value).__qualname__}); make it hashable, as "
+            f"a tuple is in the place of a list"
+        ) from error
+    return value  # type: ignore[no-any-return]
 
 
 class UndiscoveredError(Exception):

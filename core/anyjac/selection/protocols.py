@@ -22,7 +22,7 @@ _PROTOCOLS: Final = ("__jax_array__", "__array__", "__array_interface__", "__dlp
 
 
 def unwrapped(leaf: Any, label: Callable[[], str]) -> Any:
-    """Return the array for which an object stands by an array protocol, and any object without such a protocol as given.
+    """Return the array for which an object stands by an array protocol; any object without such a protocol as given.
 
     Raises
     ------
