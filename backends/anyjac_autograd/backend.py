@@ -23,6 +23,7 @@ from anyjac_plugins import (
     FlatFunction,
     FrameworkTransforms,
     LinearMap,
+    OpenedNode,
     OutputRows,
     Paths,
     Pullback,
@@ -30,7 +31,7 @@ from anyjac_plugins import (
 from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
 
-from . import errors, forward, jacobians, linear_maps, variables
+from . import containers, errors, forward, jacobians, linear_maps, variables
 from .functions.inverses import mend_inverses
 from .namespace import build_namespace
 from .plain_numpy import protocols
@@ -55,6 +56,7 @@ class AutogradBackend(Backend):
         make_tracing_thread_safe()
         mend_inverses()
         protocols.install()
+        containers.name_fields()
         self._namespace = build_namespace()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
@@ -174,6 +176,9 @@ class AutogradBackend(Backend):
         return jacobians.rows_at_once(width)
 
     # ---- Variables -------------------------------------------------------------------------------------------------
+
+    def flatten_node(self, node: object) -> OpenedNode | None:
+        return containers.opened(node)
 
     def adopt_variable_type(self, cls: type, view: type) -> None:
         variables.adopt(cls)

@@ -16,9 +16,12 @@ from numpy import ndarray
 
 from anyjac_plugins.errors import InputTypeError
 
+from .containers import boxed_containers
+
 _adopted: frozenset[type] = frozenset()
 """The types of Variables, every subclass among them: looked up for each argument of each primitive, so quickly."""
 
+_CONTAINERS = frozenset({tuple, list, dict})
 _item_of_boxes = ArrayBox.__getitem__
 _find_top_boxed_args = tracer.find_top_boxed_args
 
@@ -56,14 +59,22 @@ def _item(self: ArrayBox, index: Any) -> Any:
 
 def _find_boxes(args: tuple[Any, ...]) -> Any:
     found = _find_top_boxed_args(args)
-    if found[0]:
-        for arg in args:
-            kind = type(arg)
+    for arg in args:
+        kind = type(arg)
+        if kind in _CONTAINERS:
+            boxes = boxed_containers(args)
+            if boxes:
+                return _find_boxes(tuple(boxes.get(position, arg) for position, arg in enumerate(args)))
+        elif found[0]:
             if kind in _adopted:
                 return _RefusedBoxes(found[0], "a Variable", "give it the Variable's .value"), *found[1:]
             if kind is ndarray and arg.dtype.char == "O":
                 # as if it had a say of its own, so that NumPy hands a ufunc to the box, which puts the objects together
-                return _RefusedBoxes(found[0], "an array of objects", "put these together with stack"), *found[1:3], True
+                return (
+                    _RefusedBoxes(found[0], "an array of objects", "put these together with stack"),
+                    *found[1:3],
+                    True,
+                )
     return found
 
 
