@@ -22,6 +22,7 @@ from .functions import elementwise
 from .functions.fourier import FFT
 from .functions.linear_algebra import LINALG
 from .linear_maps import innermost
+from .plain_numpy.objects import together
 from .variables import unwrap
 
 Function = Callable[..., Any]
@@ -63,8 +64,8 @@ def _choosing(name: str, plain: Function, differentiable: Function | None) -> Fu
 
     @functools.wraps(plain)
     def function(*args: Any, **kwargs: Any) -> Any:
-        args = tuple(map(unwrap, args))
-        kwargs = {key: unwrap(value) for key, value in kwargs.items()}
+        args = tuple(together(unwrap(arg)) for arg in args)
+        kwargs = {key: together(unwrap(value)) for key, value in kwargs.items()}
         if not _any_box(args) and not _any_box(kwargs.values()):
             return plain(*args, **kwargs)
         if name in elementwise.CONSTANT:

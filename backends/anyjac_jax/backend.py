@@ -43,7 +43,7 @@ from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import DtypeError
 
-from . import elements, jit, linear_maps, nonfinite, programs
+from . import elements, errors, jit, linear_maps, nonfinite, programs
 from .jacobians import CompiledJacobians, may_compile, recorded_jacobian
 from .keys import UnfaithfulError
 from .namespace import build_namespace
@@ -54,6 +54,7 @@ class JaxBackend(Backend):
     """JAX. Its arrays are immutable, and 64-bit dtypes exist only under ``jax_enable_x64``."""
 
     name = "jax"
+    array_names = ("Tracer", "ArrayImpl")
     version = jax.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, FORWARD, GRAD, JIT, VMAP, STOP_GRADIENT})
 
@@ -81,6 +82,12 @@ class JaxBackend(Backend):
         with jax.core.ensure_compile_time_eval():  # a constant stays a constant in a trace, with its value
             array = jnp.asarray(value, dtype=dtype)
             return array if device is None else jax.device_put(array, device)
+
+    def explained(self, error: Exception) -> str | None:
+        return errors.explained(error)
+
+    def refuses(self, error: Exception) -> bool:
+        return errors.refuses(error)
 
     def is_traced(self, value: Array) -> bool:
         return isinstance(value, jax.core.Tracer)

@@ -39,7 +39,7 @@ from anyjac_plugins import (
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.failed_functions import FailedFunctions
 
-from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
+from . import code_generation, errors, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
@@ -57,6 +57,7 @@ class TorchBackend(Backend):
     """PyTorch. Tensors that belong to a graph count as traced; Variables hold detached copies."""
 
     name = "torch"
+    array_names = ("Tensor",)
     version = torch.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, FORWARD, GRAD, JIT, VMAP, STOP_GRADIENT})
     framework_transforms = FrameworkTransforms(grad=torch.func.grad, compile=_compile, vmap=torch.func.vmap)
@@ -79,6 +80,12 @@ class TorchBackend(Backend):
         if isinstance(value, torch.Tensor):
             return value.to(device=device, dtype=dtype)
         return torch.as_tensor(value, dtype=dtype, device=device)
+
+    def explained(self, error: Exception) -> str | None:
+        return errors.explained(error)
+
+    def refuses(self, error: Exception) -> bool:
+        return errors.refuses(error)
 
     def is_traced(self, value: Array) -> bool:
         return bool(value.grad_fn is not None) or private.is_wrapped(value) or torch_func.has_tangent(value)

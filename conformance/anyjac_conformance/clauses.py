@@ -54,7 +54,7 @@ CLAUSES: Final[dict[str, str]] = {
     "variables/pytree": "A Variable holds one array or a pytree of arrays.",
     "variables/as-array": "A Variable forwards arithmetic, comparison, indexing and the attributes of its array.",
     "variables/protocols": "The functions of the framework and of the namespace take a Variable.",
-    "variables/in-place": "`v[i] = y` and `v += y` write through.",
+    "variables/in-place": "`v[i] = y`, `v += y` and `v.value += y` write through, traced or not.",
     "variables/train-var": "A TrainVar is a Variable marked trainable.",
     "variables/collect": "`variables` and `train_vars` collect a functor's Variables, each once, by path.",
     "variables/any-callable": "Functions, lambdas, partials, bound methods and instances with `__call__` work.",

@@ -44,6 +44,10 @@ INNER: dict[str, tuple[str, str]] = {
         BACKEND,
     ),
     "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
+    "tests/backends/test_plain_numpy.py": (
+        "anyjac_autograd.plain_numpy.table anyjac_autograd.plain_numpy.ufuncs",
+        "the tables, of which none may be left out",
+    ),
     "tests/backends/test_standard.py": ("anyjac_conformance.array_api", TABLE),
     "tests/backends/test_torch_paths.py": ("anyjac_torch.backend anyjac_torch.writes", BACKEND),
     "tests/conformance/test_commands.py": ("anyjac.cli.main", COMMANDS),

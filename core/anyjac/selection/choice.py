@@ -136,7 +136,7 @@ def _array_of_jax(value: Any) -> list[Any]:
 
 
 def _leaves_of_container(value: Any) -> list[Any]:
-    for backend in _imported_backends():
+    for backend in imported_backends():
         opened = backend.flatten_node(value)
         if opened is not None:
             return flatten(opened.children)[0]
@@ -153,7 +153,8 @@ def _only_framework(kinds: set[str]) -> str | None:
     return frameworks.pop() if frameworks else None
 
 
-def _imported_backends() -> Iterator[Backend]:
+def imported_backends() -> Iterator[Backend]:
+    """Yield the backends whose frameworks are imported."""
     for spec in registry.specs():
         if any(module in sys.modules for module in spec.array_modules):
             with contextlib.suppress(AnyjacError):

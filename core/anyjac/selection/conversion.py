@@ -66,6 +66,9 @@ def to_array(
         return leaf if device is None else backend.asarray(leaf, device=device)
     if is_number(leaf):
         return backend.asarray(leaf, device=device)
+    meant = backend.assembled(leaf)
+    if meant is not None:
+        return meant
     kind = kind_of(leaf)
     if not is_array_of_any(leaf) or kind == backend.name:  # a type of the framework that is none of its arrays
         raise error(f"{label()} is {leaf!r}, of type {type(leaf).__qualname__}, {why}")

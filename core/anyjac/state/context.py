@@ -43,6 +43,10 @@ class ActiveScope(Protocol):
         """Give a Variable a value, already checked, for later reads and for the commit."""
         ...
 
+    def replace(self, array: Any, new: Any) -> bool:
+        """Write another array to the Variable that reads as this very array; return whether there is one."""
+        ...
+
     def create(self, variable: Any, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
         ...

@@ -232,6 +232,15 @@ class Scope:
             entry.value, entry.written = self._copy(value), True
         self._show(entry)
 
+    def replace(self, array: Any, new: Any) -> bool:
+        """Write another array to the Variable that reads as this very array; return whether there is one."""
+        for entry in list(self._entries.values()):
+            leaves, tree = flatten(entry.value)
+            if any(leaf is array for leaf in leaves):
+                self.write(entry.variable, tree.unflatten([new if leaf is array else leaf for leaf in leaves]))
+                return True
+        return False
+
     def create(self, variable: Variable, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
         entry = self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
