@@ -114,6 +114,7 @@ CLAUSES: Final[dict[str, str]] = {
     "trust/finite-differences": "`check_derivative` finds derivatives equal to differences, and Variables as before.",
     "trust/wrong-derivative": "`check_derivative` names the elements of output and input where a derivative is wrong.",
     "trust/debug-nan": "With `debug_nan=True` the input, output or block that is not finite is named.",
+    "trust/lost-derivative": "A derivative lost to Python is an error, or a warning of its line if not `strict`.",
     # ---- functions of arrays ---------------------------------------------------------------------------------------
     "arrays/namespace": "`array_namespace` takes traced arrays, Variables, NumPy arrays and numbers together.",
     "arrays/device": "`device`, `size` and `to_device` take traced arrays, Variables and numbers.",
