@@ -31,7 +31,7 @@ from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
 
 from . import forward, jacobians, linear_maps, variables
-from .functions.inverses import mend_inverses
+from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
 from .tracing import make_tracing_thread_safe, refuse_ended
 
@@ -49,7 +49,7 @@ class AutogradBackend(Backend):
     def __init__(self) -> None:
         self.paths = Paths(self.name, jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
         make_tracing_thread_safe()
-        mend_inverses()
+        mend_complex_slopes()
         self._namespace = build_namespace()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
