@@ -32,7 +32,7 @@ from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
 
 from . import containers, errors, forward, jacobians, linear_maps, variables
-from .functions.inverses import mend_inverses
+from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
 from .plain_numpy import protocols
 from .plain_numpy.objects import is_array_of_objects, together
@@ -57,7 +57,7 @@ class AutogradBackend(Backend):
     def __init__(self) -> None:
         self.paths = Paths(self.name, jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
         make_tracing_thread_safe()
-        mend_inverses()
+        mend_complex_slopes()
         protocols.install()
         containers.name_fields()
         self._namespace = build_namespace()
