@@ -66,6 +66,8 @@ CLAUSES: Final[dict[str, str]] = {
     "variables/entry": "The Jacobian is with respect to the value at entry, and goes through writes.",
     "variables/restored": "If the function, a check or the packing raises, every Variable is as it was.",
     "variables/concurrent": "Calls that share a Variable lose no write; none sees another's tracers.",
+    "variables/threads": "A thread that the function starts sees the Variables of the call, or is refused.",
+    "variables/replaced": "`self.v = self.v + x`, which replaces a Variable by an array, is refused and undone.",
     "variables/nothing-stale": "A closed-over number, array, attribute or Variable that changed is seen next time.",
     "variables/shown": "Value and aux show what the function computed, writes included.",
     "variables/created-inside": "A Variable created inside the function lives there and holds no tracer afterwards.",

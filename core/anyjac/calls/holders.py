@@ -28,6 +28,8 @@ _PLAIN_TYPES: Final = (
     *(int, float, complex, bool, str, bytes, bytearray, range, slice, set, frozenset),
 )
 
+_OURS: Final = frozenset({"anyjac", "anyjac_plugins"})
+
 Path = tuple[Any, ...]
 """How a message writes where something stands, in pieces: the path to what is around it, and the steps from there."""
 
@@ -239,7 +241,7 @@ def _sort(kind: Any) -> int:
         return _VARIABLE
     if kind in (types.FunctionType, types.MethodType):
         return _FUNCTION if kind is types.FunctionType else _METHOD
-    if issubclass(kind, _PLAIN_TYPES) or kind.__module__.startswith("anyjac") or is_framework_type(kind):
+    if issubclass(kind, _PLAIN_TYPES) or kind.__module__.partition(".")[0] in _OURS or is_framework_type(kind):
         return _PLAIN  # modules are imported by a look at them; a transform of ours looks at its own function
     if issubclass(kind, type):
         return _CLASS
