@@ -44,6 +44,7 @@ INNER: dict[str, tuple[str, str]] = {
         BACKEND,
     ),
     "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
+    "tests/backends/test_jax_foreign_code.py": ("anyjac_jax.jacobians", BACKEND),
     "tests/backends/test_standard.py": ("anyjac_conformance.array_api", TABLE),
     "tests/backends/test_torch_paths.py": ("anyjac_torch.backend anyjac_torch.writes", BACKEND),
     "tests/conformance/test_commands.py": ("anyjac.cli.main", COMMANDS),
