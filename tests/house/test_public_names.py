@@ -44,6 +44,10 @@ INNER: dict[str, tuple[str, str]] = {
         "anyjac_torch.backend anyjac_torch.forward",
         BACKEND,
     ),
+    "tests/backends/test_generated_code.py": (
+        "anyjac_conformance.array_api anyjac_torch.code_generation anyjac_torch.overlapping anyjac_torch.private",
+        BACKEND,
+    ),
     "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
     "tests/backends/test_jax_foreign_code.py": ("anyjac_jax.jacobians", BACKEND),
     "tests/backends/test_plain_numpy.py": (
