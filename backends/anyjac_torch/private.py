@@ -70,6 +70,9 @@ outside_transforms: Final[Callable[[], contextlib.AbstractContextManager[Any]]] 
 JVP: Final[Any] = _functorch.TransformType.Jvp
 """The key of `torch.func.jvp` among the transforms."""
 
+VMAP: Final[Any] = _functorch.TransformType.Vmap
+"""The key of `torch.func.vmap`."""
+
 # Tensors that a running transform has wrapped, and those over which a map runs.
 is_wrapped: Final[Callable[[Array], bool]] = _functorch.is_functorch_wrapped_tensor
 is_mapped: Final[Callable[[Array], bool]] = _functorch.is_batchedtensor
