@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ import torch
 
 from anyjac_plugins import Array, FlatFunction, Pullback, Resumption
 from anyjac_plugins.errors import NotSupportedError
+from anyjac_plugins.failed_functions import origin_of
 from anyjac_plugins.interrupts import setting
 
+from . import private
+from .captured import attached_tensors
 from .graphs import conjugated, nodes_behind
 from .lost_derivatives import AtLevel, OnGraph, watched
 from .modes import is_recording
@@ -163,6 +167,9 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
         graph is not None and any(map(graph.reaches, (*traced, *roots))),
         getattr(fun, "resumption", None),
     )
+    captured = attached_tensors(origin_of(fun))
+    if captured:
+        weakref.finalize(pullback, _release, captured, OnGraph(roots), outer).atexit = False
     return [_untraced(t, graph) for t in traced], pullback, [_untraced(t, graph) for t in aux]
 
 
@@ -180,6 +187,17 @@ def _root(primal: Array, depth: int, outside: bool) -> Array:
 
 def _is_root(output: Array, roots: Sequence[Array]) -> bool:
     return any(output is root for root in roots)
+
+
+def _release(captured: Sequence[Array], inputs: OnGraph, outside: _Outside) -> None:
+    """Take tensors of the user's that a run has written out of its graph, unless they are in one of the user's too.
+
+    Only when the pullback is gone, for PyTorch uses no tensor that was detached in place. A view is left as it is.
+    """
+    with private.without_overrides(), private.without_dispatch_modes():
+        for tensor in captured:
+            if not tensor._is_view() and inputs.follows(tensor) and not _leads_outside([tensor], outside):
+                tensor.detach_()
 
 
 def _untraced(tensor: Array, graph: _OuterGraph | None) -> Array:

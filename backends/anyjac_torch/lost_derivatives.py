@@ -167,6 +167,8 @@ class Watch(TorchFunctionMode):
         result = func(*args, **given)
         if type(result) is torch.Tensor and result.grad_fn is not None:
             return result
+        if type(func) is private.OverloadedOperator and is_recording():
+            return result  # of PyTorch's own, below all graphs of torch.autograd
         if func not in _ON_PURPOSE and torch.is_grad_enabled():
             self._look(func, result, [*tensors_in((args, tuple(given.values())))])
         return result

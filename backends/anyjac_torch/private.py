@@ -152,6 +152,9 @@ recording_mode: Final[Callable[[], Any]] = proxy_tensor.get_proxy_mode
 step_of: Final[Callable[..., Any]] = proxy_tensor.get_proxy_slot
 set_step: Final[Callable[..., None]] = proxy_tensor.set_proxy_slot
 
+OverloadedOperator: Final[Any] = torch._ops.OpOverload
+"""The type of operators as a graph has them, which PyTorch calls itself while it records."""
+
 autocast_is_on: Final[Callable[[], bool]] = _C._is_any_autocast_enabled
 autocast_off: Final[Callable[[], contextlib.AbstractContextManager[Any]]] = _C._DisableAutocast
 

@@ -1,6 +1,7 @@
 """Graphs of users around a call on PyTorch, and the results that belong to them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import optree
@@ -106,3 +107,95 @@ def test_products_under_no_grad_belong_to_no_graph(name: str, context: Any) -> N
     with context():
         found = tensors_in(product())
     assert not any(each.requires_grad for each in found)
+
+
+class Cell:
+    """An object with a tensor that is no Variable."""
+
+    def __init__(self) -> None:
+        self.memory = torch.zeros(2, dtype=F64)
+        self.steps = [torch.zeros(2, dtype=F64)]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        self.memory.copy_(x * x)
+        self.steps[0][0] = x[1]
+        return self.memory * x + self.steps[0]
+
+
+_GLOBAL = torch.zeros(2, dtype=F64)
+
+
+def _writes_a_global(x: torch.Tensor) -> torch.Tensor:
+    _GLOBAL.copy_(x * x)
+    return _GLOBAL * x
+
+
+def _writes_in(kind: str, memory: torch.Tensor) -> Callable[[torch.Tensor], Any]:
+    held = {"m": memory}
+
+    def copied(x: torch.Tensor) -> torch.Tensor:
+        memory.copy_(x * x)
+        return memory * x
+
+    def by_items(x: torch.Tensor) -> torch.Tensor:
+        memory[0] = x[0] ** 2
+        memory[1:] = x[1:] ** 2
+        return memory * x
+
+    def returned(x: torch.Tensor) -> torch.Tensor:
+        return memory.copy_(x).mul_(x).mul_(x)
+
+    def in_a_dict(x: torch.Tensor) -> torch.Tensor:
+        held["m"].mul_(0).add_(x * x)
+        return held["m"] * x
+
+    return {"copy": copied, "items": by_items, "returned": returned, "dict": in_a_dict}[kind]
+
+
+@pytest.mark.parametrize("kind", ["copy", "items", "returned", "dict"])
+@pytest.mark.parametrize("transform", [anyjac.jacrev, anyjac.jacfwd, anyjac.jit], ids=lambda t: t.__name__)
+def test_a_captured_tensor_that_is_written_keeps_its_numbers_and_leaves_the_graph(kind: str, transform: Any) -> None:
+    memory = torch.zeros(2, dtype=F64)
+    f = anyjac.jacrev(_writes_in(kind, memory)) if transform is anyjac.jit else transform(_writes_in(kind, memory))
+    run = anyjac.jit(f) if transform is anyjac.jit else f
+    for x in (X, 2 * X, 3 * X):
+        torch.testing.assert_close(run(x), torch.diag(3 * x**2))
+        assert not memory.requires_grad
+        torch.testing.assert_close(memory, x**3 if kind == "returned" else x**2)
+
+
+def test_tensors_in_attributes_globals_and_partials_leave_the_graph_too() -> None:
+    cell = Cell()
+    for f in (cell, cell.__call__, lambda x: cell(x)):
+        torch.testing.assert_close(anyjac.jacrev(f)(X), torch.diag(3 * X**2) + tensor([[0.0, 1.0], [0.0, 0.0]]))
+        assert not cell.memory.requires_grad
+        assert not cell.steps[0].requires_grad
+    anyjac.jacrev(_writes_a_global)(X)
+    assert not _GLOBAL.requires_grad
+    memory = torch.zeros(2, dtype=F64)
+    anyjac.jacrev(partial(lambda m, x: m.copy_(x), memory), argnums=0)(X)
+    assert not memory.requires_grad
+
+
+def test_second_derivatives_go_through_a_captured_tensor_that_is_written() -> None:
+    memory = torch.zeros(2, dtype=F64)
+    f = _writes_in("copy", memory)
+    torch.testing.assert_close(anyjac.hessian(lambda x: f(x).sum())(X), torch.diag(6 * X))
+    torch.testing.assert_close(anyjac.hvp(lambda x: f(x).sum())(X, V), 6 * X * V)
+    push = anyjac.linearize(f)(X)
+    torch.testing.assert_close(push(V), 3 * X**2 * V)
+
+
+def test_a_captured_tensor_stays_in_a_graph_of_the_users() -> None:
+    w = tensor([3.0, 4.0], requires_grad=True)
+    attached = w * 2
+    memory = torch.zeros(2, dtype=F64)
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        memory.copy_(x * w)
+        return memory + attached * x
+
+    anyjac.jacrev(f)(X).sum().backward()
+    assert w.grad is not None
+    assert attached.requires_grad
+    assert memory.requires_grad
