@@ -70,6 +70,9 @@ outside_transforms: Final[Callable[[], contextlib.AbstractContextManager[Any]]] 
 JVP: Final[Any] = _functorch.TransformType.Jvp
 """The key of `torch.func.jvp` among the transforms."""
 
+VMAP: Final[Any] = _functorch.TransformType.Vmap
+"""The key of `torch.func.vmap`."""
+
 # Tensors that a running transform has wrapped, and those over which a map runs.
 is_wrapped: Final[Callable[[Array], bool]] = _functorch.is_functorch_wrapped_tensor
 is_mapped: Final[Callable[[Array], bool]] = _functorch.is_batchedtensor
@@ -157,6 +160,9 @@ def _bernoulli(probabilities: Array, *, generator: torch.Generator | None = None
 
 DRAWN_ALIKE: Final[dict[Any, Callable[..., Array]]] = {torch.ops.aten.bernoulli.default: _bernoulli}
 """Operators of which the code generator makes its own, which draw other numbers, and what to record in their place."""
+
+OverloadedOperator: Final[Any] = torch._ops.OpOverload
+"""The type of operators as a graph has them, which PyTorch calls itself while it records."""
 
 autocast_is_on: Final[Callable[[], bool]] = _C._is_any_autocast_enabled
 autocast_off: Final[Callable[[], contextlib.AbstractContextManager[Any]]] = _C._DisableAutocast

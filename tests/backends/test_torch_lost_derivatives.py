@@ -80,7 +80,7 @@ def test_a_lost_derivative_is_shown(name: str) -> None:
 
 REFUSED_BY_PYTORCH: dict[str, Line] = {
     "numpy": lambda x: torch.as_tensor(x.numpy()) * x,
-    "array": lambda x: torch.as_tensor(np.array(x)) * x,
+    "array": lambda x: torch.as_tensor(np.array(x, copy=True)) * x,
     "array of a list": lambda x: torch.as_tensor(np.array([x[0], x[1]])) * x,
     "a ufunc": np.sin,
     "from_dlpack": lambda x: torch.from_dlpack(x) * x,

@@ -9,6 +9,7 @@ from anyjac_plugins import Array
 
 from ..state.bound import add_advice
 from ..state.entries import Write
+from ..state.resuming import Resumption
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
@@ -138,6 +139,11 @@ class FlatRun:
         if not settings.has_aux:
             return output, NO_TREE
         return output, take_apart(backend, aux, opener_of_objects(backend, opener))
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """The state of models of other libraries when the function ended, to be shown again; None without models."""
+        return self._scope.resumption()
 
     def undifferentiated(self) -> Iterator[tuple[str, Any]]:
         """Yield the arguments that are not differentiated, and how messages call them."""

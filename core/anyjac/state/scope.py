@@ -22,6 +22,7 @@ from .bound import BoundVariable
 from .context import current_scope, set_innermost_scope
 from .entries import Entry, Write, store_all
 from .foreign import ForeignModels
+from .resuming import Resumption
 from .variable import Variable
 
 Result = TypeVar("Result")
@@ -111,6 +112,10 @@ class Scope:
         finally:
             self._deactivate()
         return result, self._writes()
+
+    def resumption(self) -> Resumption | None:
+        """Return what shows models again what they held when the function ended; None where none takes part."""
+        return None if self._foreign is None else self._foreign.resumption()
 
     def check_outputs(self, outputs: Sequence[Any]) -> None:
         """Refuse outputs that a model's code has not computed from the values of the scope."""
