@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
 
 from anyjac_plugins import Array, FlatFunction, LinearMap, Pullback, Pushforward
 from anyjac_plugins.backend.linear_maps import filled
+from anyjac_plugins.errors import ForwardRuleError
 
 from .meshes import in_type_of, zeros
+
+_NO_FORWARD_RULE: Final = "(jvp) to a custom_vjp function"
+"""A part of the message of JAX's TypeError, which has no type of its own."""
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
@@ -23,10 +28,12 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
 
 def linearize(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pushforward, list[Array]]:
     """Run `fun` once and return outputs, pushforward and aux; see `anyjac_plugins.Backend.linearize`."""
-    outputs, push, aux = jax.linearize(_in_lists(fun), *primals, has_aux=True)
+    with _rules_for_rows_by_name():
+        outputs, push, aux = jax.linearize(_in_lists(fun), *primals, has_aux=True)
 
     def pushforward(tangents: Sequence[Array | None]) -> list[Array]:
-        return list(push(*_filled(tangents, primals)))
+        with _rules_for_rows_by_name():
+            return list(push(*_filled(tangents, primals)))
 
     return outputs, pushforward, aux
 
@@ -45,8 +52,29 @@ def jvp(
     fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
 ) -> tuple[list[Array], list[Array | None], list[Array]]:
     """Run `fun` once and return outputs, their tangents and aux; see `anyjac_plugins.Backend.jvp`."""
-    outputs, pushed, aux = jax.jvp(_in_lists(fun), tuple(primals), tuple(_filled(tangents, primals)), has_aux=True)
+    with _rules_for_rows_by_name():
+        outputs, pushed, aux = jax.jvp(_in_lists(fun), tuple(primals), tuple(_filled(tangents, primals)), has_aux=True)
     return outputs, pushed, aux
+
+
+@contextlib.contextmanager
+def _rules_for_rows_by_name() -> Iterator[None]:
+    """Raise an error of ours where JAX finds a function with a rule for its pullback alone.
+
+    Raises
+    ------
+    ForwardRuleError
+        In the place of JAX's TypeError, which it subclasses.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if _NO_FORWARD_RULE not in str(error):
+            raise
+        raise ForwardRuleError(
+            "the function runs one that jax.custom_vjp made, which has a rule for rows and none for tangents; take a "
+            "derivative in reverse mode (jacrev, grad, vjp), or give the function its rule by jax.custom_jvp"
+        ) from error
 
 
 def _in_lists(fun: FlatFunction) -> Callable[..., tuple[list[Array], list[Array]]]:
