@@ -43,7 +43,7 @@ from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import DtypeError
 
-from . import elements, errors, faithful, jit, linear_maps, nonfinite, programs
+from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
 from .faithful import UnfaithfulError
 from .jacobians import CompiledJacobians, may_compile, record_jacobian
@@ -233,9 +233,11 @@ class JaxBackend(Backend):
         device = self.device_of(like)
         if isinstance(device, jax.Device) and self.device_of(rows) != device:
             return jax.device_put(rows, device)
-        return rows
+        return meshes.in_type_of(rows, like)
 
     def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
+        if meshes.is_of_mesh(like):
+            return meshes.zeros(shape, like)
         device = self.device_of(like)
         with _dtypes_allowed(like.dtype):
             return jnp.zeros(shape, like.dtype, device=device if isinstance(device, jax.Device) else None)

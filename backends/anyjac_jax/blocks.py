@@ -18,6 +18,7 @@ from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.types import FORWARD_MODE, REVERSE_MODE
 
 from .linear_maps import jvp, linearize, one_hot, rows_at_once, transposed, vjp
+from .meshes import in_type_of, within_shard_map, zeros
 
 
 def recorded_jacobian(
@@ -30,7 +31,7 @@ def recorded_jacobian(
         outputs, pushforward, aux = linearize(fun, primals)
         if mode == FORWARD_MODE:
             return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE)
-        if cheaper_mode(backend, outputs, primals) == FORWARD_MODE:
+        if cheaper_mode(backend, outputs, primals) == FORWARD_MODE and not within_shard_map():
             with contextlib.suppress(TypeError):  # a rule for rows need not be one for columns
                 return Jacobian(
                     outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE
@@ -48,7 +49,7 @@ def _blocks(
     size = output.size
     columns = sum(primal.size for primal in primals)
     if not size or not columns:
-        return [jnp.zeros((*output.shape, *primal.shape), primal.dtype) for primal in primals]
+        return [zeros((*output.shape, *primal.shape), primal) for primal in primals]
 
     def pull(seed: Array) -> list[Array]:
         seeds: list[Array | None] = [None] * len(outputs)
@@ -56,7 +57,7 @@ def _blocks(
         return list(pullback(seeds))
 
     if size == 1:  # a gradient: nothing to map over
-        return _in_shapes(pull(jnp.ones(output.shape, output.dtype)), output, primals)
+        return _in_shapes(pull(in_type_of(jnp.ones(output.shape, output.dtype), output)), output, primals)
 
     def row(number: Array) -> list[Array]:
         return pull(one_hot(number, output))
@@ -82,7 +83,7 @@ def _blocks_by_columns(
     by_primal = []
     for index, primal in enumerate(primals):
         if not primal.size or not width:
-            by_primal.append([jnp.zeros((*output.shape, *primal.shape), primal.dtype) for output in outputs])
+            by_primal.append([zeros((*output.shape, *primal.shape), primal) for output in outputs])
             continue
         column = _column(pushforward, outputs, index, primals)
         at_once = chunk_size or rows_at_once(max(primal.size, width))

@@ -56,6 +56,10 @@ class NotSupportedError(AnyjacError, NotImplementedError):
     """The backend does not declare the capability that this call needs."""
 
 
+class ForwardRuleError(NotSupportedError, TypeError):
+    """A function within has a rule for its pullback alone, and this call pushes tangents forward."""
+
+
 class VariableWriteError(AnyjacError, ValueError, TypeError):
     """A Variable was given a value of another shape, dtype or tree than it was made with."""
 
