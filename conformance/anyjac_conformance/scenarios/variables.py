@@ -291,14 +291,14 @@ def an_array_that_was_read_is_written_as_the_framework_does_it(lab: Lab) -> Any:
         return v.value * x, held * x
 
     seen: list[Any] = []
-    read, held = jacrev(f, has_aux=False)(lab.array([1.0, 1.0]))
+    read, held = jacrev(f)(lab.array([1.0, 1.0]))
     after = np.asarray(v.value)
     outside = v.value
     outside += lab.array([1.0, 1.0])
     return (
-        np.array_equal(np.diag(lab.host(read)), after) and np.array_equal(np.diag(lab.host(held)), [2.0, 3.0]),
-        np.array_equal(lab.host(seen[0]), after),
-        np.array_equal(lab.host(jacrev(lambda x: v * x)(lab.array([1.0, 1.0]))), np.diag(lab.host(v.value))),
+        np.array_equal(np.diag(np.asarray(read)), after) and np.array_equal(np.diag(np.asarray(held)), [2.0, 3.0]),
+        np.array_equal(np.asarray(seen[0]), after),
+        np.array_equal(np.asarray(jacrev(lambda x: v * x)(lab.array([1.0, 1.0]))), np.diag(np.asarray(v.value))),
     )
 
 
