@@ -114,7 +114,9 @@ def _pull_identity(
 
 def one_hot(number: Array, like: Any) -> Array:
     """Return one row of the identity on the flattened `like`, in its shape."""
-    return jnp.reshape(jnp.arange(like.size) == number, like.shape).astype(like.dtype)
+    row = jnp.reshape(jnp.arange(like.size) == number, like.shape).astype(like.dtype)
+    # The compiler would take 0 * inf for 0 where it knows the zeros.
+    return jax.lax.optimization_barrier(row)  # type: ignore[no-untyped-call]
 
 
 def _pull_filled(pull: Callable[..., Any], outputs: Sequence[Any], cotangents: Sequence[Array | None]) -> list[Array]:
