@@ -32,13 +32,16 @@ from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
 
 from . import containers, errors, forward, jacobians, linear_maps, variables
-from .functions.inverses import mend_inverses
+from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
 from .plain_numpy import protocols
 from .plain_numpy.objects import is_array_of_objects, together
 from .tracing import make_tracing_thread_safe, refuse_ended
 
 _ARRAYS = (np.ndarray, np.generic, ArrayBox)
+_MORE_THAN_ARRAYS = (np.matrix, np.ma.MaskedArray)
+"""Whose operators mean something else, and which autograd does not know."""
+
 _KINDS = {"f": "real floating", "c": "complex floating", "i": "integral", "u": "integral", "b": "bool"}
 
 
@@ -54,7 +57,7 @@ class AutogradBackend(Backend):
     def __init__(self) -> None:
         self.paths = Paths(self.name, jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
         make_tracing_thread_safe()
-        mend_inverses()
+        mend_complex_slopes()
         protocols.install()
         containers.name_fields()
         self._namespace = build_namespace()
@@ -69,7 +72,7 @@ class AutogradBackend(Backend):
         kind = type(value)
         if kind is np.ndarray:
             return bool(value.dtype.char != "O")  # type: ignore[attr-defined]
-        return kind is ArrayBox or isinstance(value, _ARRAYS)
+        return kind is ArrayBox or (isinstance(value, _ARRAYS) and not issubclass(kind, _MORE_THAN_ARRAYS))
 
     def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
         if isinstance(value, ArrayBox):

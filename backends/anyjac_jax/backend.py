@@ -46,6 +46,7 @@ from anyjac_plugins.errors import DtypeError
 from . import elements, errors, jit, linear_maps, nonfinite, programs
 from .jacobians import CompiledJacobians, may_compile, recorded_jacobian
 from .keys import UnfaithfulError
+from .lost_derivatives import watch_items
 from .namespace import build_namespace
 from .programs import Program, needed_values, trace
 
@@ -65,6 +66,7 @@ class JaxBackend(Backend):
         self.paths = Paths(self.name, "compiled", "native")
         self._namespace = build_namespace()
         self._compiled = CompiledJacobians()
+        watch_items()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
 
@@ -239,6 +241,9 @@ class JaxBackend(Backend):
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return programs.mapped(fun, arrays)
+
+    def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
+        return programs.is_mapped(array, rows)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The array-API namespace of the JAX backend: `jax.numpy`, with mends where it leaves the standard.
 
 In `jax.numpy` the values of the ``unique`` functions and the sign of complex numbers count as constants, two functions
-return integers that are narrower than the standard says, one warns of an array given for its dtype, and the
-derivatives of four are on the wrong sheet, see `inverses`.
+return integers that are narrower than the standard says, one warns of an array given for its dtype, the derivatives of
+four are on the wrong sheet, see `inverses`, and those of `hypot` are wrong where the square of a leg overflows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def build_namespace() -> types.ModuleType:
     for name in dir(jnp):
         setattr(namespace, name, getattr(jnp, name))
     unique = (unique_all, unique_counts, unique_inverse, unique_values)
-    for function in (can_cast, cumulative_prod, searchsorted, sign, *unique):
+    for function in (can_cast, cumulative_prod, hypot, searchsorted, sign, *unique):
         setattr(namespace, function.__name__, function)
     for name, inverse in INVERSES.items():
         setattr(namespace, name, inverse)
@@ -40,6 +40,23 @@ def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, 
     """Return cumulative products along an axis, in the dtype of a product."""
     wide = jax.eval_shape(jnp.prod, x).dtype if dtype is None else dtype
     return jnp.cumulative_prod(x, axis=axis, dtype=wide, include_initial=include_initial)
+
+
+@jax.custom_jvp
+def _hypot(x1: Array, x2: Array) -> Array:
+    return jnp.hypot(x1, x2)
+
+
+@_hypot.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    value = _hypot(*primals)
+    return value, tangents[0] * (primals[0] / value) + tangents[1] * (primals[1] / value)
+
+
+def hypot(x1: Any, x2: Any, /) -> Array:
+    """Return the length of the hypotenuse, whose square may be beyond the greatest number."""
+    wide = jax.eval_shape(jnp.hypot, x1, x2).dtype
+    return _hypot(jnp.asarray(x1, wide), jnp.asarray(x2, wide))
 
 
 def searchsorted(x1: Array, x2: Array, /, *, side: str = "left", sorter: Array | None = None) -> Array:

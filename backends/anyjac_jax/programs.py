@@ -125,6 +125,12 @@ def mapped(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list
         return list(jax.vmap(row)(*arrays))
 
 
+def is_mapped(array: Array, rows: Sequence[Array]) -> bool:
+    """Return whether an array belongs to the map that gave these rows."""
+    traces = {id(row._trace) for row in rows if isinstance(row, jax.core.Tracer)}
+    return isinstance(array, jax.core.Tracer) and id(array._trace) in traces
+
+
 def within_map() -> bool:
     """Return whether JAX computes operations at once, for all rows of a map, rather than recording them."""
     state = _map.get()

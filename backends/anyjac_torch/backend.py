@@ -285,6 +285,9 @@ class TorchBackend(Backend):
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return torch_func.map_rows(fun, arrays)
 
+    def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
+        return torch_func.is_of_map(array, rows)
+
     # ---- trees -----------------------------------------------------------------------------------------------------
 
     def flatten_node(self, node: object) -> OpenedNode | None:

@@ -19,6 +19,7 @@ from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
 from . import private
+from .lost_derivatives import WithTangents, watched
 
 _level: Final = threading.RLock()
 
@@ -68,7 +69,7 @@ def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Arra
         ]
         for index, dual in zip(given, duals, strict=True):
             arrays[index] = dual
-        with _TangentMends():
+        with _TangentMends(), watched(WithTangents):
             outputs, aux = fun(*arrays)
         return tuple(outputs), list(aux)
 

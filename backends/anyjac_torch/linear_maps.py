@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,6 +16,7 @@ from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import setting
 
 from .graphs import conjugated, nodes_behind
+from .lost_derivatives import AtLevel, OnGraph, watched
 from .private import AccumulateGrad, is_wrapped, run_backward
 from .torch_func import LevelPullback, is_transformed, mapped, vjp_at_a_level
 
@@ -25,8 +27,18 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
     """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
     # In inference mode torch.autograd records nothing, without a word; torch.func does.
     if is_transformed() or torch.is_inference_mode_enabled():
-        return vjp_at_a_level(fun, primals)
+        return vjp_at_a_level(_watched(fun), primals)
     return _vjp_on_graph(fun, primals)
+
+
+def _watched(fun: FlatFunction) -> FlatFunction:
+    """Return a function whose losses of derivatives by its arguments are reported."""
+
+    def run(*tensors: Array) -> tuple[Sequence[Array], Sequence[Array]]:
+        with watched(partial(AtLevel, tensors)):
+            return fun(*tensors)
+
+    return run
 
 
 def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None] | None:
@@ -109,7 +121,8 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
     depth = _depth.get() + 1
     with setting(_depth, depth), torch.enable_grad():
         roots = [_root(primal, depth, outside) for primal in primals]
-        outputs, aux = fun(*roots)
+        with watched(partial(OnGraph, roots)):
+            outputs, aux = fun(*roots)
         traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
     graph = _OuterGraph(depth) if outside and _leads_outside((*traced, *roots, *aux), depth) else None
     pullback = GraphPullback(roots, traced, graph is not None and any(map(graph.reaches, (*traced, *roots))))

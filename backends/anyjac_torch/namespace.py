@@ -2,7 +2,8 @@
 
 `torch.asarray` makes constants of the tensors in a list and `torch.linspace` of its ends, without a word. Torch has no
 derivative for the quotient rounded down, which is constant between its jumps, nor for unique values; it
-takes any two integers, or floats, for castable; and its standard deviation takes no correction but an integer.
+takes any two integers, or floats, for castable; its standard deviation takes no correction but an integer; and the
+derivatives of four are on the wrong sheet on one side of each branch cut, see `inverses`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, Final, NamedTuple
 import array_api_compat.torch as compat
 import torch
 
+from .inverses import INVERSES
+
 
 def build_namespace() -> types.ModuleType:
     """Make the namespace."""
@@ -21,6 +24,8 @@ def build_namespace() -> types.ModuleType:
         setattr(namespace, name, getattr(compat, name))
     for function in (asarray, can_cast, floor_divide, full, full_like, linspace, std, *UNIQUE):
         setattr(namespace, function.__name__, function)
+    for name, inverse in INVERSES.items():
+        setattr(namespace, name, inverse)
     namespace.moveaxis = torch.movedim  # type: ignore[attr-defined]
     return namespace
 

@@ -132,6 +132,13 @@ def map_rows(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> li
     return [row for row in mapped(fun, arrays, "different") if row is not None]
 
 
+def is_of_map(array: Array, rows: Sequence[Array]) -> bool | None:
+    """Return whether a tensor belongs to the map that gave these rows; Dynamo cannot tell."""
+    if torch.compiler.is_compiling():
+        return None
+    return not mapped_levels(array).isdisjoint(level_of(row) for row in rows)
+
+
 def _vjp_for_dynamo(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], LevelPullback, list[Array]]:
     """Do the same by `torch.func.vjp`, which Dynamo follows; it does not see levels that are begun by hand."""
 

@@ -62,9 +62,9 @@ class Writes(TorchDispatchMode):
         named = kwargs or {}
         for tensor in _written_by(func, args, named):
             self._take_note(tensor)
-        given = list(_tensors_in((args, tuple(named.values()))))
+        given = list(tensors_in((args, tuple(named.values()))))
         results = func(*args, **named)
-        made = [tensor for tensor in _tensors_in(results) if all(tensor is not other for other in given)]
+        made = [tensor for tensor in tensors_in(results) if all(tensor is not other for other in given)]
         new = memories(made) - memories(given)
         self._own |= new
         self._written -= new  # addresses of memory that was freed
@@ -144,23 +144,24 @@ def memories(tensors: Iterable[Array]) -> set[int]:
     return {memory._cdata for memory in map(_memory, tensors) if memory is not None}
 
 
-def _tensors_in(value: Any) -> Iterator[Array]:
+def tensors_in(value: Any) -> Iterator[Array]:
+    """Yield a tensor, or the tensors in lists and tuples."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _tensors_in(item)
+            yield from tensors_in(item)
 
 
 def _written_by(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Array]:
     """Yield the tensors among its arguments that an operator writes."""
     for index, name in _parameters_written(func):
-        yield from _tensors_in(args[index] if index < len(args) else kwargs.get(name))
+        yield from tensors_in(args[index] if index < len(args) else kwargs.get(name))
     if _may_write_statistics(func):
         given = {parameter.name: value for parameter, value in zip(func._schema.arguments, args, strict=False)}
         given.update(kwargs)
         if given.get("training", True):
-            yield from _tensors_in([given.get(name) for name in _STATISTICS])
+            yield from tensors_in([given.get(name) for name in _STATISTICS])
 
 
 @cache

@@ -2,7 +2,8 @@
 
 Each function of the standard (2024.12) that maps floats to floats has one body or more, whose first and second
 derivatives are compared with central differences of sixth order; those that are constant between jumps must give
-zeros; those whose results are integers or bools have no derivative by nature.
+zeros; those whose results are integers or bools have no derivative by nature. Elementwise functions are differentiated
+at the edges of their domain and on their branch cuts too, see `array_api_points`.
 ``python -m anyjac_conformance.array_api`` prints the table for every installed backend.
 
 References
@@ -24,14 +25,12 @@ import anyjac
 from anyjac import Backend
 from anyjac_plugins import JIT
 
+from .array_api_points import NAMES, check_points
 from .framework_transforms import framework_transform
+from .verdicts import REFUSED, RIGHT, WRONG, Verdict
 
 Floats = np.ndarray[Any, Any]
 Function = Callable[[Any, Any], Any]
-
-RIGHT: Final = "right"
-WRONG: Final = "wrong"
-REFUSED: Final = "refused"
 
 # ---- points ----------------------------------------------------------------------------------------------------------
 
@@ -431,15 +430,6 @@ BY_NATURE: Final = (
 # ---- checking --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The verdict on one body on one backend: right, wrong or refused, with the reason."""
-
-    name: str
-    status: str
-    reason: str = ""
-
-
 def check(backend: Backend, name: str, body: Body, *, compiled: bool = False) -> Verdict:
     """Compare first and second derivatives of one body with differences, taken on NumPy.
 
@@ -523,11 +513,13 @@ def _on_host(backend: Backend, array: Any) -> Floats:
 
 
 def check_all(backend: Backend) -> Iterator[Verdict]:
-    """Check every body of the table, and that constant functions give zeros."""
+    """Check every body of the table, that constant functions give zeros, and elementwise functions far and wide."""
     for name, bodies in TABLE.items():
         yield from (check(backend, name, body) for body in bodies)
     for name, body in CONSTANT.items():
         yield check(backend, name, body)
+    for name in sorted(NAMES):
+        yield from check_points(backend, name)
 
 
 # ---- printing --------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ CLAUSES: Final[dict[str, str]] = {
     # ---- arguments -------------------------------------------------------------------------------------------------
     "arguments/pytrees": "Differentiated arguments are pytrees of arrays, numbers, NumPy arrays, lists or Variables.",
     "arguments/untouched": "All other arguments, and every keyword, go through untouched and concrete.",
+    "arguments/numpy": "NumPy arrays of numbers among these become the backend's, concrete and undifferentiated.",
     "arguments/argnums": "`argnums` is an int or a sequence of ints, NumPy's too; negative counts from the end.",
     "arguments/argnums-refused": "bool, float, str, out of range, duplicates and empty sequences are refused by name.",
     "arguments/border": "Foreign arrays are converted where the backend was named, and refused where it was inferred.",
@@ -65,6 +66,8 @@ CLAUSES: Final[dict[str, str]] = {
     "variables/entry": "The Jacobian is with respect to the value at entry, and goes through writes.",
     "variables/restored": "If the function, a check or the packing raises, every Variable is as it was.",
     "variables/concurrent": "Calls that share a Variable lose no write; none sees another's tracers.",
+    "variables/threads": "A thread that the function starts sees the Variables of the call, or is refused.",
+    "variables/replaced": "`self.v = self.v + x`, which replaces a Variable by an array, is refused and undone.",
     "variables/nothing-stale": "A closed-over number, array, attribute or Variable that changed is seen next time.",
     "variables/shown": "Value and aux show what the function computed, writes included.",
     "variables/created-inside": "A Variable created inside the function lives there and holds no tracer afterwards.",
@@ -114,6 +117,7 @@ CLAUSES: Final[dict[str, str]] = {
     "trust/finite-differences": "`check_derivative` finds derivatives equal to differences, and Variables as before.",
     "trust/wrong-derivative": "`check_derivative` names the elements of output and input where a derivative is wrong.",
     "trust/debug-nan": "With `debug_nan=True` the input, output or block that is not finite is named.",
+    "trust/lost-derivative": "A derivative lost to Python is an error, or a warning of its line if not `strict`.",
     # ---- functions of arrays ---------------------------------------------------------------------------------------
     "arrays/namespace": "`array_namespace` takes traced arrays, Variables, NumPy arrays and numbers together.",
     "arrays/device": "`device`, `size` and `to_device` take traced arrays, Variables and numbers.",

@@ -14,6 +14,8 @@ from anyjac_plugins.errors import DtypeError as DtypeError
 from anyjac_plugins.errors import InconclusiveCheckError as InconclusiveCheckError
 from anyjac_plugins.errors import InputTypeError as InputTypeError
 from anyjac_plugins.errors import InputValueError as InputValueError
+from anyjac_plugins.errors import LostDerivativeError as LostDerivativeError
+from anyjac_plugins.errors import LostDerivativeWarning as LostDerivativeWarning
 from anyjac_plugins.errors import MissingExtraError as MissingExtraError
 from anyjac_plugins.errors import MixedBackendsError as MixedBackendsError
 from anyjac_plugins.errors import NonFiniteError as NonFiniteError

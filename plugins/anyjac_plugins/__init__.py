@@ -5,6 +5,7 @@ the spec's factory makes. An entry point of the group ``anyjac`` announces the m
 else of anyjac.
 """
 
+from . import lost_derivatives
 from .backend.backend import Backend
 from .backend.capabilities import (
     BFLOAT16,
@@ -44,6 +45,8 @@ from .errors import (
     DtypeError,
     InputTypeError,
     InputValueError,
+    LostDerivativeError,
+    LostDerivativeWarning,
     MixedBackendsError,
     NotSupportedError,
     OutputError,
@@ -97,6 +100,8 @@ __all__ = [
     "Jacobian",
     "LinearMap",
     "LinearMapCall",
+    "LostDerivativeError",
+    "LostDerivativeWarning",
     "MixedBackendsError",
     "ModelLibrary",
     "NotSupportedError",
@@ -118,6 +123,7 @@ __all__ = [
     "UnknownEnvironmentVariableWarning",
     "VariableWriteError",
     "hookimpl",
+    "lost_derivatives",
 ]
 
 for _found in (BackendInfo, BackendSpec, CacheInfo):

@@ -68,6 +68,10 @@ class ConcurrencyError(AnyjacError, RuntimeError):
     """Two calls wait for each other's Variables, and the second was refused so that the first can finish."""
 
 
+class LostDerivativeError(AnyjacError, TypeError):
+    """The numbers of a differentiated array would go on as constants, in a strict call or as a gradient of torch."""
+
+
 class ConformanceError(AnyjacError, AssertionError):
     """A backend failed scenarios of the conformance suite."""
 
@@ -130,6 +134,10 @@ class MissingExtraError(AnyjacError, ModuleNotFoundError):
 
 class UncompiledWarning(RuntimeWarning):
     """A function runs uncompiled, with the same results: a compiler is missing, or fails."""
+
+
+class LostDerivativeWarning(UserWarning):
+    """The numbers of a differentiated array go on as constants, as ``float(x)`` does, and their derivative is lost."""
 
 
 class PluginWarning(UserWarning):

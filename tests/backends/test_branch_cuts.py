@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import anyjac
+from anyjac_conformance.array_api_points import DERIVATIVES, points
 
 QUADRANTS = [
     complex(a * x, b * y) for x, y in ((0.3, 0.4), (0.4, 2.0), (2.0, 0.4), (3.0, 4.0)) for a in (1, -1) for b in (1, -1)
@@ -70,9 +72,9 @@ def test_the_derivative_is_right_in_every_quadrant(backend: anyjac.Backend, name
 
 @pytest.mark.parametrize("name", ON_CUTS)
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("on", ["autograd", "jax"])  # PyTorch's are those of the other side
-def test_on_a_cut_the_derivative_is_that_of_the_side_of_the_value(on: str, name: str, order: int) -> None:
-    backend = anyjac.get_backend(on)
+def test_on_a_cut_the_derivative_is_that_of_the_side_of_the_value(
+    backend: anyjac.Backend, name: str, order: int
+) -> None:
     f = getattr(backend.namespace, name)
     slope = anyjac.vector_grad(f, holomorphic=True)
     transform, function = (slope, f) if order == 1 else (anyjac.vector_grad(slope, holomorphic=True), slope)
@@ -85,19 +87,68 @@ def test_on_a_cut_the_derivative_is_that_of_the_side_of_the_value(on: str, name:
     np.testing.assert_allclose(found, expected, rtol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["acos", "acosh", "asin", "asinh"])
-def test_all_rows_at_once_are_on_the_side_of_the_value(name: str) -> None:
-    f = getattr(anyjac.get_backend("autograd").namespace, name)
-    points = np.array([*ON_CUTS[name], *QUADRANTS])
-    jacobian = anyjac.jacrev(f, holomorphic=True)(points)
-    one_by_one = [anyjac.grad(f, holomorphic=True)(point) for point in points]
-    np.testing.assert_allclose(jacobian, np.diag(one_by_one), rtol=1e-14)
+INVERSES = ["acos", "acosh", "asin", "asinh"]
+
+
+@pytest.mark.parametrize("name", INVERSES)
+def test_all_rows_at_once_are_on_the_side_of_the_value(backend: anyjac.Backend, name: str) -> None:
+    f = getattr(backend.namespace, name)
+    points = backend.asarray(np.array([*ON_CUTS[name], *QUADRANTS]))
+    one_by_one = [complex(anyjac.grad(f, holomorphic=True)(point)) for point in points]
+    for transform in (anyjac.jacrev, anyjac.jacfwd):
+        jacobian = backend.to_numpy(transform(f, holomorphic=True)(points))
+        np.testing.assert_allclose(jacobian, np.diag(one_by_one), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", INVERSES)
+def test_tangents_mapped_and_compiled_derivatives_on_torch_are_on_the_side_of_the_value(name: str) -> None:
+    f: Any = getattr(anyjac.get_backend("torch").namespace, name)
+    at = torch.tensor([*ON_CUTS[name], *QUADRANTS], dtype=torch.complex128)
+    slopes = anyjac.vector_grad(f, holomorphic=True)
+    by_tangents = torch.func.jvp(f, (at,), (torch.ones_like(at),))[1]
+    for found in (by_tangents, anyjac.vmap(anyjac.grad(f, holomorphic=True))(at), anyjac.jit(slopes)(at)):
+        np.testing.assert_allclose(found, slopes(at), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", INVERSES)
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128, torch.float64])
+def test_values_on_torch_are_those_of_torch_with_the_signs_of_zeros(name: str, dtype: torch.dtype) -> None:
+    far = [complex(np.inf, 0), complex(0, -np.inf), complex(np.nan, 1)]
+    points = torch.tensor([*ON_CUTS[name], *QUADRANTS, 0, -0.0, 1, -1, 1j, -1j, *far], dtype=torch.complex128)
+    x = points.to(dtype) if dtype.is_complex else points.real
+    found, expected = getattr(anyjac.get_backend("torch").namespace, name)(x), getattr(torch, name)(x)
+    assert found.dtype == dtype
+    for part in ("real", "imag") if dtype.is_complex else ("real",):
+        mine, theirs = np.asarray(getattr(found, part)), np.asarray(getattr(expected, part))
+        np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_array_equal(np.signbit(mine), np.signbit(theirs))
 
 
 @pytest.mark.parametrize(
-    ("name", "slope"), [("acos", lambda x: -1 / np.sqrt(1 - x**2)), ("asinh", lambda x: 1 / np.sqrt(1 + x**2))]
+    ("name", "slope"),
+    [
+        ("acos", lambda x: -1 / np.sqrt(1 - x**2)),
+        ("asinh", lambda x: 1 / np.sqrt(1 + x**2)),
+        ("tan", lambda x: 1 / np.cos(x) ** 2),
+        ("tanh", lambda x: 1 / np.cosh(x) ** 2),
+    ],
 )
 def test_real_numbers_keep_their_rule(name: str, slope: Any) -> None:
     f = getattr(anyjac.get_backend("autograd").namespace, name)
     x = np.array([-0.7, 0.0, 0.3])
     np.testing.assert_allclose(anyjac.vector_grad(f)(x), slope(x), rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", DERIVATIVES)
+def test_the_formulas_of_the_table_agree_with_differences(name: str) -> None:
+    backend = anyjac.get_backend("numpy")
+    f, (slope, curvature) = getattr(backend.namespace, name), DERIVATIVES[name]
+    at = np.array(QUADRANTS)
+    first, second = slope(at, f(at)), curvature(at, f(at))
+
+    def slope_at(point: complex) -> complex:
+        return complex(slope(np.asarray(point), f(np.asarray(point))))
+
+    np.testing.assert_allclose(first, [difference(f, point, 1e-5) for point in QUADRANTS], rtol=1e-8)
+    np.testing.assert_allclose(second, [difference(slope_at, point, 1e-5) for point in QUADRANTS], rtol=1e-7, atol=1e-9)
+    assert np.isfinite([formula(points(name), f(points(name))) for formula in DERIVATIVES[name]]).all()

@@ -1,13 +1,16 @@
 """The functions of the array API on every backend: each derivative is right, or refused where this list says so."""
 
 import warnings
+from typing import Any
 
 import pytest
 from tests.helpers.repository import ROOT
 
 import anyjac
 from anyjac_conformance import array_api
-from anyjac_conformance.array_api import CONSTANT, REFUSED, RIGHT, TABLE, Body, Verdict, check
+from anyjac_conformance.array_api import CONSTANT, TABLE, Body, check
+from anyjac_conformance.array_api_points import DERIVATIVES, EDGES, EDGES_OF_PAIRS, NAMES, SHARED, check_points
+from anyjac_conformance.verdicts import REFUSED, RIGHT, WRONG, Verdict
 
 PAGE = ROOT / "docs" / "array-api.rst"
 
@@ -41,6 +44,27 @@ def test_first_and_second_derivatives_are_right_or_refused(backend: anyjac.Backe
         warnings.simplefilter("ignore")  # torch warns of functions that it cannot batch
         verdicts = [_verdict(backend, name, body) for body in _bodies(name)]
     assert [verdict.status for verdict in verdicts] == _expected(backend.name, name), verdicts
+
+
+@pytest.mark.exhaustive_on("jax")
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_derivatives_are_right_far_and_wide(backend: anyjac.Backend, name: str) -> None:
+    verdicts = list(check_points(backend, name))
+    assert {verdict.status for verdict in verdicts} == {RIGHT}, verdicts
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "wrong"),
+    [
+        (DERIVATIVES, "sqrt", (lambda z, w: -0.5 / w, lambda z, w: -0.25 / w**3)),
+        (EDGES, "exp", [(0.0, 0.0)]),
+        (EDGES_OF_PAIRS, "hypot", [((3e200, 4e200), (0.6, 1.25))]),
+        (EDGES_OF_PAIRS, "add", [((0.0, 0.0), SHARED)]),
+    ],
+)
+def test_a_wrong_derivative_is_seen_far_and_wide(monkeypatch: Any, table: Any, name: str, wrong: Any) -> None:
+    monkeypatch.setitem(table, name, wrong)
+    assert WRONG in [verdict.status for verdict in check_points(anyjac.get_backend("numpy"), name)]
 
 
 def test_the_page_shows_the_table_as_it_is() -> None:

@@ -1,7 +1,9 @@
 """Backends with a fault on purpose, of each kind in turn: a scenario for this fault rejects them."""
 
 import contextlib
+import warnings
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import anyjac
 from anyjac import Backend
 from anyjac_conformance import all_scenarios, check_backend
-from anyjac_plugins import OutputRows, StagedResult
+from anyjac_plugins import OutputRows, StagedResult, lost_derivatives
 
 
 class Broken(Backend):
@@ -320,6 +322,26 @@ class UnderstatesItself(Broken):
         self.capabilities = real.capabilities - {"vmap"}
 
 
+class LosesDerivativesInSilence(Broken):
+    """Keeps warnings to itself."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self.real.vjp(fun, primals)
+
+
+class LosesDerivativesInStrictCalls(Broken):
+    """Watches strict calls as it does all others."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        return Context().run(self._unwatched, fun, primals)
+
+    def _unwatched(self, fun: Any, primals: Any) -> Any:
+        with lost_derivatives.watching(strict=False):
+            return self.real.vjp(fun, primals)
+
+
 FAULTS: dict[type[Broken], tuple[str, str]] = {
     # backend          framework, clause that rejects it
     Transposed: ("torch", "packing/block"),
@@ -350,6 +372,8 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     LeaksWritesOfMaps: ("autograd", "vmap/writes"),
     MapsTheFirstRow: ("torch", "vmap/results"),
     UnderstatesItself: ("jax", "composition/native-vmap"),
+    LosesDerivativesInSilence: ("torch", "trust/lost-derivative"),
+    LosesDerivativesInStrictCalls: ("torch", "trust/lost-derivative"),
 }
 
 

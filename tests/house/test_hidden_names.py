@@ -13,8 +13,8 @@ from tests.helpers.listed_names import assert_listed_alone
 from tests.helpers.repository import ROOT
 
 FOLDERS = ("core", "plugins", "backends", "conformance", "benchmarks", "tests")
-PUBLIC = {"_asdict", "_fields", "_make", "_replace", "_repr_html_"}
-"""Named tuples and notebooks document these."""
+PUBLIC = {"_asdict", "_current_frames", "_fields", "_getframe", "_make", "_replace", "_repr_html_"}
+"""Named tuples, notebooks and the module `sys` document these."""
 
 AUTOGRAD = "autograd has no public names for what its boxes hold, and for what its wrappers wrap"
 BRAINSTATE = "a state of brainstate says by these alone what it holds, and in which trace it was made"
@@ -37,10 +37,6 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "plugins/anyjac_plugins/environment.py": ("_data", "the environment says quickly by this alone what is unset"),
     "plugins/anyjac_plugins/locking.py": ("_is_owned", PYTHON),
     "backends/anyjac_autograd/batched.py": ("_node _trace _value", AUTOGRAD),
-    "backends/anyjac_autograd/containers.py": (
-        "_getframe",
-        "autograd tells by its frame alone which primitive is called",
-    ),
     "backends/anyjac_autograd/forward.py": ("_node _trace", AUTOGRAD),
     "backends/anyjac_autograd/linear_maps.py": ("_node _trace _value", AUTOGRAD),
     "backends/anyjac_autograd/rules/dense.py": (
@@ -60,6 +56,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
         FLAX,
     ),
     "backends/anyjac_jax/models/traces.py": ("_trace", JAX),
+    "backends/anyjac_jax/programs.py": ("_trace", JAX),
     "backends/anyjac_torch/backend.py": ("_version", PYTORCH),
     "backends/anyjac_torch/forward.py": ("_is_owned", PYTORCH),
     "backends/anyjac_torch/graphs.py": ("_is_zerotensor", PYTORCH),
@@ -86,7 +83,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
         PYTORCH,
     ),
     "tests/reliability/test_interrupts.py": (
-        "_getframe _trace_state",
+        "_trace_state",
         "where an interrupt strikes, and what it leaves in a module, shows nowhere else",
     ),
 }

@@ -37,6 +37,7 @@ INNER: dict[str, tuple[str, str]] = {
         "anyjac_autograd.rules.sparse_rows anyjac_autograd.rules.table anyjac_conformance.array_api",
         BACKEND,
     ),
+    "tests/backends/test_branch_cuts.py": ("anyjac_conformance.array_api_points", TABLE),
     "tests/backends/test_code_generation.py": ("anyjac_torch.code_generation", BACKEND),
     "tests/backends/test_forward.py": (
         "anyjac_autograd.backend anyjac_autograd.forward anyjac_conformance.array_api anyjac_jax.backend "
@@ -49,7 +50,10 @@ INNER: dict[str, tuple[str, str]] = {
         "anyjac_autograd.plain_numpy.table anyjac_autograd.plain_numpy.ufuncs",
         "the tables, of which none may be left out",
     ),
-    "tests/backends/test_standard.py": ("anyjac_conformance.array_api", TABLE),
+    "tests/backends/test_standard.py": (
+        "anyjac_conformance.array_api anyjac_conformance.array_api_points anyjac_conformance.verdicts",
+        TABLE,
+    ),
     "tests/backends/test_torch_paths.py": ("anyjac_torch.backend anyjac_torch.writes", BACKEND),
     "tests/conformance/test_commands.py": ("anyjac.cli.main", COMMANDS),
     "tests/conformance/test_page.py": ("anyjac_conformance.reports.page", "the page, of a report made up for it"),

@@ -13,11 +13,13 @@ from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
 from ..trees.partition import NO_TREE, Partition
+from .constants import Constants
 from .containers import opener_of
+from .holders import Holder, holders_in
 from .inputs import Inputs
 from .labels import argument_label
 from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
-from .replaced import held_variables, put_back, refuse_replaced
+from .replaced import lost_variable, take_back_replaced
 from .settings import Settings
 
 Result = TypeVar("Result")
@@ -53,25 +55,30 @@ def run_in_scope(
     OutputError
         If the function is a coroutine function.
     VariableWriteError
-        If the function has put an array where an attribute held a Variable.
+        If the function has put an array where a Variable stood.
     """
 
-    held = held_variables(func)
+    def find() -> list[Holder]:
+        return holders_in(func, args, kwargs)
+
+    held = find()
 
     def run() -> Result:
+        lost: Sequence[Holder] = ()
         try:
-            result = func(*args, **kwargs)
-            if held:
-                refuse_replaced(held)
+            try:
+                result = func(*args, **kwargs)
+            finally:
+                if held:
+                    lost = take_back_replaced(held, find)  # after an error too every Variable is where it was
+            if lost:
+                raise lost_variable(lost[0])
             refuse_coroutine(result)
             return take(result)
         except Exception as error:  # of any kind: the user's own, which goes on
             if scope.differentiates:  # advice is on options of transforms, which jit and vmap lack
                 add_advice(error)
             raise
-        finally:
-            if held:
-                put_back(held)  # after an error every Variable is where it was
 
     taken, writes = scope.run(run, values)
     return taken, [(write, take_apart(scope.backend, write.value)) for write in writes]
@@ -104,8 +111,9 @@ class FlatRun:
         self._settings = settings
         self._scope = scope
         self._inputs = inputs
-        self._args = args
-        self._kwargs = kwargs
+        constants = Constants(scope.backend, scope.device)
+        self._args = constants.among(args, {position for position, _ in inputs.arguments})
+        self._kwargs = constants.by_name(kwargs)
         self.output: Partition
         self.aux: Partition
         self._writes: list[tuple[Write, Partition]]

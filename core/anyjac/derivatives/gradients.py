@@ -112,12 +112,13 @@ def grad(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the gradient of `func`, whose output is a scalar.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -168,6 +169,7 @@ def grad(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(GRAD, settings, func)
 
@@ -186,6 +188,7 @@ def vector_grad(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the gradient of the sum of all outputs of `func`: the pullback of ones.
 
@@ -193,7 +196,7 @@ def vector_grad(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -232,6 +235,7 @@ def vector_grad(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(VECTOR_GRAD, settings, func)
 
@@ -249,6 +253,7 @@ def value_and_grad(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the output of `func`, which is a scalar, and then its gradient.
 
@@ -256,7 +261,7 @@ def value_and_grad(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -296,6 +301,7 @@ def value_and_grad(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(VALUE_AND_GRAD, settings, func)
 
@@ -313,12 +319,13 @@ def derivative(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the derivative of `func` with respect to a single number: an argument or a Variable.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -359,5 +366,6 @@ def derivative(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(DERIVATIVE, settings, func)

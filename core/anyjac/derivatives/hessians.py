@@ -72,13 +72,14 @@ def hessian(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the second derivatives of `func`: for a scalar, its Hessian.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
     chunk_size
         Number of rows or columns to compute at once; None for a size that keeps memory within bounds.
@@ -147,6 +148,7 @@ def hessian(
         device=device,
         chunk_size=chunk_size,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(HESSIAN, settings, func)
 
@@ -165,6 +167,7 @@ def hvp(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the product of the Hessian of `func`, whose output is a scalar, and a vector.
 
@@ -172,7 +175,7 @@ def hvp(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -223,5 +226,6 @@ def hvp(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(HVP, settings, func)

@@ -81,12 +81,13 @@ def vjp(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that runs `func` once and returns its pullback: products of cotangents with the Jacobian.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -128,6 +129,7 @@ def vjp(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(VJP, settings, func)
 
@@ -146,12 +148,13 @@ def linearize(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that runs `func` once and returns its pushforward: products of the Jacobian with tangents.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -191,6 +194,7 @@ def linearize(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(LINEARIZE, settings, func)
 
@@ -209,12 +213,13 @@ def jvp(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the derivative of `func` along a direction: the Jacobian times a tangent.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -264,5 +269,6 @@ def jvp(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(JVP, settings, func)
