@@ -69,7 +69,7 @@ class ConcurrencyError(AnyjacError, RuntimeError):
 
 
 class LostDerivativeError(AnyjacError, TypeError):
-    """The numbers of a differentiated array would go on as constants, in a strict call or as a gradient of torch."""
+    """The numbers of a differentiated array would go on as constants: of Python, in a strict call, in a gradient."""
 
 
 class ConformanceError(AnyjacError, AssertionError):
