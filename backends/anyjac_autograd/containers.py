@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from autograd import builtins
 from autograd.core import primitive_jvps, primitive_vjps
-from autograd.tracer import isbox
+from autograd.tracer import getval, isbox
 
 from anyjac_plugins import OpenedNode
 
@@ -36,15 +36,9 @@ def opened(node: object) -> OpenedNode | None:
             lambda: [f"[{key!r}]" for key in keys],
         )
     if isinstance(node, builtins.SequenceBox):
-        kind = type(_value(node))
+        kind = type(getval(node))
         return OpenedNode([node[index] for index in range(len(node))], lambda children: _sequence(kind, children), kind)
     return None
-
-
-def _value(box: Any) -> Any:
-    while isbox(box):
-        box = box._value
-    return box
 
 
 def _sequence(kind: type, children: Sequence[Any]) -> Any:
@@ -57,7 +51,7 @@ def name_fields() -> None:
 
 
 def _field(self: builtins.SequenceBox, name: str) -> Any:
-    fields = () if name.startswith("_") else getattr(type(_value(self)), "_fields", ())
+    fields = () if name.startswith("_") else getattr(type(getval(self)), "_fields", ())
     if name not in fields:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
     return self[fields.index(name)]

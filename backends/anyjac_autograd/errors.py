@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from autograd.tracer import isbox
 
-from anyjac_plugins.errors import InputTypeError
+from anyjac_plugins.errors import LostDerivativeError
 
 from .plain_numpy.objects import is_array_of_objects
 
@@ -22,7 +22,7 @@ _OBJECTS: Final = re.compile(
 def explained(error: Exception) -> str | None:
     """Return what is meant by an error; None where there is nothing to say."""
     cause = error.__cause__
-    if isinstance(error, ValueError) and isinstance(cause, InputTypeError) and "an array element" in str(error):
+    if isinstance(error, ValueError) and isinstance(cause, LostDerivativeError) and "an array element" in str(error):
         return f"{_asked_by(error)}{cause}"  # of a box that was asked for its number
     foreign = _FOREIGN.search(str(error))
     if foreign is not None:

@@ -142,7 +142,9 @@ def _pull_identity(
 
 def one_hot(number: Array, like: Array) -> Array:
     """Return one row of the identity on the flattened `like`, in its shape."""
-    return in_type_of(jnp.reshape(jnp.arange(like.size) == number, like.shape).astype(like.dtype), like)
+    row = jnp.reshape(jnp.arange(like.size) == number, like.shape).astype(like.dtype)
+    # The compiler would take 0 * inf for 0 where it knows the zeros.
+    return in_type_of(jax.lax.optimization_barrier(row), like)  # type: ignore[no-untyped-call]
 
 
 def _pull_filled(pull: Callable[..., Any], outputs: Sequence[Array], cotangents: Sequence[Array | None]) -> list[Array]:

@@ -74,6 +74,7 @@ CLAUSES: Final[dict[str, str]] = {
     # ---- composition -----------------------------------------------------------------------------------------------
     "composition/once": "The function runs exactly once per call.",
     "composition/chunks": "`chunk_size`, a positive int or None, changes nothing but memory; other values are refused.",
+    "composition/nonfinite": "A batch of rows equals the rows one by one, NaN and inf included, for every chunk.",
     "composition/nested": "Transforms within transforms give what the mathematics says, Variables at each level.",
     "composition/native-grad": "Inside and around the framework's own grad the derivative is right.",
     "composition/native-jit": "Inside and around the framework's own compiler the derivative is right.",

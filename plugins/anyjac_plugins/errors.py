@@ -72,8 +72,8 @@ class ConcurrencyError(AnyjacError, RuntimeError):
     """Two calls wait for each other's Variables, and the second was refused so that the first can finish."""
 
 
-class LostDerivativeError(AnyjacError, RuntimeError):
-    """The numbers of a differentiated array would go on as constants, in a strict call or as a gradient of torch."""
+class LostDerivativeError(AnyjacError, TypeError, RuntimeError):
+    """The numbers of a differentiated array would go on as constants: of Python, in a strict call, in a gradient."""
 
 
 class ConformanceError(AnyjacError, AssertionError):

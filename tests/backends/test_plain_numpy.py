@@ -40,6 +40,61 @@ def test_a_function_of_numpy_has_the_value_and_the_derivatives_that_its_differen
     np.testing.assert_allclose(anyjac.jacfwd(f)(X), expected, rtol=2e-7, atol=2e-7)
 
 
+@pytest.mark.parametrize("name", [name for name in CALLS if not name.startswith("objects")])
+def test_a_function_of_numpy_keeps_the_dtype_that_it_gives_plain_arrays(name: str) -> None:
+    x = X.astype(np.float32)
+    jacobian, value = anyjac.jacrev(CALLS[name], return_value=True)(x)
+    assert np.asarray(value).dtype == np.asarray(CALLS[name](x)).dtype
+    assert jacobian.dtype == np.float32
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", CALLS)
+def test_a_function_of_numpy_is_differentiated_twice(name: str) -> None:
+    jacobian = anyjac.jacrev(CALLS[name])
+    steps = [(jacobian(X + 10 * STEP * e) - jacobian(X - 10 * STEP * e)) / (20 * STEP) for e in np.eye(4)]
+    for twice in (anyjac.jacrev(jacobian), anyjac.jacfwd(jacobian)):
+        np.testing.assert_allclose(twice(X), np.stack(steps, axis=-1), rtol=1e-4, atol=1e-4)
+
+
+V = anyjac.Variable(X, name="V")
+
+OF_VARIABLES: dict[str, Callable[[], Any]] = {
+    "dot": lambda: np.dot(np.ones((2, 4)), V),
+    "stack": lambda: np.stack([V, 2.0 * V]),
+    "concatenate": lambda: np.concatenate([V, X]),
+    "where": lambda: np.where(X > 0.5, V, 0.0),
+    "sin": lambda: np.sin(V),
+    "maximum": lambda: np.maximum(V, 0.5),
+    "norm": lambda: np.linalg.norm(V),
+    "rfft": lambda: np.real(np.fft.rfft(V)),
+    "array": lambda: np.array([V[0], V[1]]),
+    "beside its own value": lambda: np.outer(V, V.value),
+    "einsum": lambda: np.einsum("i,j->ij", V, V),
+    "clip by one": lambda: np.clip(V.value, 0.0, V),
+    "mean": lambda: np.mean(V),
+}
+
+
+@pytest.mark.parametrize("name", OF_VARIABLES)
+def test_a_function_of_numpy_takes_variables(name: str) -> None:
+    f = OF_VARIABLES[name]
+    columns = []
+    for e in np.eye(4):
+        V.value = X + STEP * e
+        above = np.asarray(f())
+        V.value = X - STEP * e
+        columns.append((above - np.asarray(f())) / (2 * STEP))
+    V.value = X
+    np.testing.assert_allclose(anyjac.jacrev(f, V)(), np.stack(columns, -1), rtol=1e-6, atol=1e-7)
+
+
+def test_a_traced_number_is_printed_and_formatted() -> None:
+    seen: list[str] = []
+    anyjac.grad(lambda x: seen.append(f"{x[0]:.1f} {x}") or x.sum())(X)  # type: ignore[func-returns-value]
+    assert seen == ["0.4 Autograd ArrayBox with value [0.41 0.23 0.72 0.58]"]
+
+
 def test_every_function_of_numpy_that_is_differentiated_is_called_here() -> None:
     source = (Path(__file__).parent / "plain_numpy_calls.py").read_text()
     called = set(re.findall(r'[".](\w+)', source))

@@ -289,6 +289,18 @@ class PullsBackTwos(Broken):
         return rows if wanted.output.ndim else [2 * row for row in rows]
 
 
+class TakesNanForZero(Broken):
+    """Leaves the derivatives zero that are NaN row by row, in all chunks of several rows."""
+
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
+        xp = self.real.namespace
+        rows = self.real.pullback_rows(linear_map, vectors)
+        return [
+            row if row is None or row.shape[0] == 1 else xp.where(xp.isnan(row), xp.zeros_like(row), row)
+            for row in rows
+        ]
+
+
 class LeaksWritesOfMaps(SharesMemory):
     """Lets mapped functions write to the arrays that Variables hold."""
 
@@ -356,6 +368,7 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     ReversesColumns: ("autograd", "jacfwd/blocks"),
     LosesTheUpperTriangle: ("torch", "hessian/blocks"),
     PullsBackTwos: ("autograd", "grad/packing"),
+    TakesNanForZero: ("torch", "composition/nonfinite"),
     LeaksWritesOfMaps: ("autograd", "vmap/writes"),
     MapsTheFirstRow: ("torch", "vmap/results"),
     UnderstatesItself: ("jax", "composition/native-vmap"),

@@ -37,7 +37,6 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "plugins/anyjac_plugins/environment.py": ("_data", "the environment says quickly by this alone what is unset"),
     "plugins/anyjac_plugins/locking.py": ("_is_owned", PYTHON),
     "backends/anyjac_autograd/batched.py": ("_node _trace _value", AUTOGRAD),
-    "backends/anyjac_autograd/containers.py": ("_value", AUTOGRAD),
     "backends/anyjac_autograd/forward.py": ("_node _trace", AUTOGRAD),
     "backends/anyjac_autograd/linear_maps.py": ("_node _trace _value", AUTOGRAD),
     "backends/anyjac_autograd/rules/dense.py": (

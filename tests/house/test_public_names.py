@@ -55,6 +55,7 @@ INNER: dict[str, tuple[str, str]] = {
     ),
     "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
     "tests/backends/test_jax_foreign_code.py": ("anyjac_jax.jacobians", BACKEND),
+    "tests/backends/test_nonfinite_rows.py": ("anyjac_autograd.backend", BACKEND),
     "tests/backends/test_plain_numpy.py": (
         "anyjac_autograd.plain_numpy.table anyjac_autograd.plain_numpy.ufuncs",
         "the tables, of which none may be left out",

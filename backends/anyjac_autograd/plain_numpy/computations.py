@@ -67,7 +67,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Array:
         a, v = v, a
     count = v.size
     whole = a.size + count - 1
-    zeros = np.zeros(count - 1)
+    zeros = np.zeros(count - 1, a.dtype)
     padded = anp.concatenate([zeros, a, zeros], 0)
     full = anp.dot(padded[np.arange(whole)[:, None] + np.arange(count)], v[::-1])
     if mode in ("full", 2):
@@ -89,7 +89,7 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
 
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Array:
     numbers = np.asarray(innermost(x))
-    return scatter(_array(weights), numbers, len(np.bincount(numbers, minlength=minlength)))
+    return scatter(astype(_array(weights), np.float64), numbers, len(np.bincount(numbers, minlength=minlength)))
 
 
 def multi_dot(arrays: Sequence[Any]) -> Array:
@@ -106,14 +106,18 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         if value is None or np.ndim(innermost(value)):
             return value
         shape = tuple(1 if each == axis % a.ndim else length for each, length in enumerate(a.shape))
-        return value * np.ones(shape, a.dtype)
+        return value * np.ones(
+            shape, np.result_type(innermost(value)) if isinstance(value, ArrayBox) else np.asarray(value).dtype
+        )
 
     return elementwise.diff(a, axis=axis, n=n, prepend=edge(prepend), append=edge(append))
 
 
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
-    ends = [None if each is None else anp.reshape(_array(each), (-1,)) for each in (to_begin, to_end)]
     flat = anp.reshape(_array(ary), (-1,))
+    ends = [
+        None if each is None else astype(anp.reshape(_array(each), (-1,)), flat.dtype) for each in (to_begin, to_end)
+    ]
     return anp.concatenate([part for part in (ends[0], flat[1:] - flat[:-1], ends[1]) if part is not None], 0)
 
 
@@ -162,7 +166,8 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
 
 def polyval(p: Any, x: Any) -> Array:
-    return functools.reduce(lambda y, coefficient: y * x + coefficient, list(p), x * 0)
+    coefficients = p if isinstance(p, ArrayBox) else np.asarray(p)
+    return functools.reduce(lambda y, coefficient: y * x + coefficient, coefficients, x * 0)
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Array:  # noqa: N803  NumPy's name
@@ -182,9 +187,10 @@ def linspace(
     *,
     device: Any = None,
 ) -> Any:
-    start, stop = _array(start), _array(stop)
+    kind = np.result_type(*(end if isinstance(end, int | float) else _array(end).dtype for end in (start, stop)), 1.0)
+    start, stop = (astype(_array(end), kind) for end in (start, stop))
     parts = np.linspace(0.0, 1.0, num, endpoint=endpoint)
-    parts = parts.reshape(-1, *(1,) * max(start.ndim, stop.ndim))
+    parts = parts.reshape(-1, *(1,) * max(start.ndim, stop.ndim)).astype(kind)
     values = anp.moveaxis(start * (1.0 - parts) + stop * parts, 0, axis)
     values = values if dtype is None else astype(values, dtype)
     return (values, (stop - start) / (num - 1 if endpoint else num)) if retstep else values
@@ -199,7 +205,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     if np.any(np.asarray(innermost(start)) <= 0) or np.any(np.asarray(innermost(stop)) <= 0):
         raise NotSupportedError("numpy.geomspace of traced arrays takes positive ends")
     values = anp.exp(linspace(anp.log(start), anp.log(stop), num, endpoint))
-    return values if dtype is None else astype(values, dtype)
+    return astype(values, np.result_type(values.dtype, np.float64) if dtype is None else dtype)
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
@@ -281,6 +287,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
 
 def _observations(m: Any, rowvar: bool) -> Array:
     rows = _array(m)
+    rows = astype(rows, np.result_type(rows.dtype, np.float64))
     rows = anp.reshape(rows, (1, -1)) if rows.ndim < 2 else rows
     return rows if rowvar or rows.shape[0] == 1 else anp.transpose(rows)
 

@@ -14,8 +14,9 @@ import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import isbox
 
-from anyjac_plugins.errors import InputTypeError, NotSupportedError
+from anyjac_plugins.errors import InputTypeError, LostDerivativeError, NotSupportedError
 
+from ..linear_maps import innermost
 from ..variables import any_adopted, replace_value, unwrap
 from . import in_place, ufuncs
 from .moves import plain
@@ -61,6 +62,7 @@ def install() -> None:
         setattr(ArrayBox, name, _refuse_write)
     ArrayBox.__iter__ = _iterate
     ArrayBox.__len__ = _length
+    ArrayBox.__format__ = _format
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,6 +79,10 @@ def _iterate(self: ArrayBox) -> Any:
     return (self[index] for index in range(len(self)))
 
 
+def _format(self: ArrayBox, spec: str) -> str:
+    return format(innermost(self), spec) if spec else str(self)
+
+
 def _length(self: ArrayBox) -> int:
     if not self.ndim:
         raise InputTypeError(
@@ -87,7 +93,7 @@ def _length(self: ArrayBox) -> int:
 
 
 def _refuse_number(self: ArrayBox, *args: Any) -> NoReturn:
-    raise InputTypeError(
+    raise LostDerivativeError(
         f"a traced number cannot become a number of Python or an element of a NumPy array: its derivative would be "
         f"lost; compute with functions of numpy, not of math; put numbers together with np.stack or np.array; {_AT}; "
         f"anyjac.stop_gradient makes a constant on purpose"

@@ -182,7 +182,8 @@ def quantile(
     places = np.asarray(np.quantile(np.arange(float(rows.shape[-1])), innermost(q), method=method))  # type: ignore[call-overload]
     below = np.floor(places).astype(int)
     above = np.minimum(below + 1, rows.shape[-1] - 1)
-    part = (places - below).astype(np.finfo(rows.dtype).dtype)
+    dtype = np.quantile(np.ones(1, rows.dtype), innermost(q), method=method).dtype  # type: ignore[call-overload]
+    part = (places - below).astype(dtype)
     found = (
         anp.moveaxis(ordered[..., below] * (1 - part) + ordered[..., above] * part, -1, 0)
         if places.ndim
@@ -193,7 +194,8 @@ def quantile(
 
 def percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Array:
     """Return percentiles along axes."""
-    return quantile(a, np.true_divide(innermost(q), 100), *args, **kwargs)
+    a = _array(a)
+    return quantile(a, np.true_divide(innermost(q), a.dtype.type(100)), *args, **kwargs)
 
 
 def median(a: Any, axis: Axis = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
