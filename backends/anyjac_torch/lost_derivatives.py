@@ -55,6 +55,9 @@ _TENSORS: Final = {
 }
 """What makes tensors of numbers, in the same way."""
 
+_OF_TYPE: Final = frozenset({torch.Tensor.new, torch.Tensor.new_tensor})
+"""Methods that ask their own tensor for dtype and device alone."""
+
 _READ_DATA: Final[Any] = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 _READ_GRADIENT: Final[Any] = torch.Tensor.grad.__get__  # type: ignore[union-attr]
 _LIKE: Final = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
@@ -170,7 +173,7 @@ class Watch(TorchFunctionMode):
         if type(func) is private.OverloadedOperator and is_recording():
             return result  # of PyTorch's own, below all graphs of torch.autograd
         if func not in _ON_PURPOSE and torch.is_grad_enabled():
-            self._look(func, result, [*tensors_in((args, tuple(given.values())))])
+            self._look(func, result, [*tensors_in((args[func in _OF_TYPE :], tuple(given.values())))])
         return result
 
     def _look(self, func: Any, result: Any, given: Sequence[Array]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 import torch
 from tests.helpers.torch_functions import tensor
@@ -234,6 +235,12 @@ def test_an_item_of_jax_is_seen(branches: bool) -> None:
         anyjac.jacrev(lambda x: anyjac.stop_gradient(x)[0].item() * x)(x)
         assert jax.jacrev(f)(x).shape == (2, 2)
     assert messages == []
+
+
+@pytest.mark.parametrize("transform", [anyjac.jacrev, anyjac.jacfwd], ids=lambda transform: transform.__name__)
+def test_a_deep_copy_keeps_its_derivative_on_jax_and_autograd(transform: Any) -> None:
+    for x in (np.array([1.0, 2.0]), jnp.array([1.0, 2.0])):
+        assert transform(lambda x: copy.deepcopy({"x": x})["x"] * x)(x).tolist() == [[2.0, 0.0], [0.0, 4.0]]
 
 
 def test_a_backend_reports_for_the_line_that_is_none_of_its_packages() -> None:
