@@ -240,3 +240,50 @@ FORWARD: dict[str, Any] = {
 def test_forward_mode_names_the_rule_that_it_lacks(transform: Any) -> None:
     with pytest.raises(anyjac.ForwardRuleError, match=r"jax\.custom_vjp"):
         transform(cube_by_rows, jnp.ones(2))
+
+
+def _forward_rule(x: Any) -> Any:
+    rule = jax.custom_jvp(jnp.sin)
+    rule.defjvp(lambda primals, tangents: (jnp.sin(primals[0]), 2.0 * tangents[0]))
+    return rule(x)
+
+
+UNDER_LEAK_CHECKS: dict[str, tuple[Any, Any]] = {
+    "grad": (anyjac.grad, lambda x: (x**2).sum()),
+    "value_and_grad": (anyjac.value_and_grad, lambda x: (x**2).sum()),
+    "jacrev": (jacrev, lambda x: {"a": x**2, "b": (x, 3.0)}),
+    "jacrev of a rule": (jacrev, _forward_rule),
+    "jacrev with aux data": (lambda f: jacrev(f, has_aux=True), lambda x: (x**2, {"a": x, "b": (x, 1.0)})),
+    "jacfwd": (anyjac.jacfwd, lambda x: x**2),
+    "hessian": (anyjac.hessian, lambda x: (x**3).sum()),
+    "vmap": (anyjac.vmap, lambda x: {"a": x**2}),
+    "vmap of grad": (lambda f: anyjac.vmap(anyjac.grad(f)), lambda x: x**2),
+    "grad of jit": (lambda f: anyjac.grad(lambda x: anyjac.jit(f)(x).sum()), lambda x: x**2),
+    "jit of grad": (lambda f: anyjac.jit(anyjac.grad(f)), lambda x: (x**2).sum()),
+    "vjp": (lambda f: lambda x: anyjac.vjp(f)(x)(x), lambda x: x**2),
+    "jvp": (lambda f: lambda x: anyjac.jvp(f)(x, x), lambda x: x**2),
+    "linearize": (lambda f: lambda x: anyjac.linearize(f)(x)(x), lambda x: x**2),
+}
+
+
+@pytest.mark.parametrize("name", UNDER_LEAK_CHECKS)
+def test_nothing_is_kept_of_a_trace_that_is_over(name: str) -> None:
+    transform, function = UNDER_LEAK_CHECKS[name]
+    runs = []
+    read, written = Variable(jnp.ones(2)), Variable(jnp.zeros(2))
+
+    def counted(x: Any) -> Any:
+        runs.append(0)
+        if "vmap" in name or "jit" in name:
+            return function(x)
+        written.value = written + x
+        return function(x * read)
+
+    x = jnp.asarray([1.0, 2.0])
+    expected = transform(function)(x)
+    anyjac.cache_clear("jax")
+    with jax.checking_leaks():
+        for _ in range(2):
+            found = transform(counted)(x)
+    assert len(runs) == (3 if "rule" in name else 2)  # rules let the first call be begun again
+    assert jax.tree.all(jax.tree.map(np.allclose, found, expected))

@@ -49,7 +49,8 @@ def run_in_scope(
     Returns
     -------
     taken, writes
-        What `take` made of the result, and what was written to Variables, with its arrays taken out.
+        What `take` made of the result, and what was written to Variables, with its arrays taken out: the writes
+        themselves have no value.
 
     Raises
     ------
@@ -82,7 +83,9 @@ def run_in_scope(
             raise
 
     taken, writes = scope.run(run, values)
-    return taken, [(write, take_apart(scope.backend, write.value)) for write in writes]
+    return taken, [
+        (Write(write.variable, None, write.created), take_apart(scope.backend, write.value)) for write in writes
+    ]
 
 
 class FlatRun:
@@ -124,7 +127,10 @@ class FlatRun:
         (self.output, self.aux), self._writes = run_in_scope(
             self._scope, self.origin, args, self._kwargs, self._take, values
         )
-        return self.output.arrays, [*self.aux.arrays, *(array for _, value in self._writes for array in value.arrays)]
+        # Of a trace that ends nothing is kept, for which JAX looks under `jax.checking_leaks`.
+        self._scope.forget()
+        carried = [*self.aux.release(), *(array for _, value in self._writes for array in value.release())]
+        return self.output.release(), carried
 
     def _take(self, result: Any) -> tuple[Partition, Partition]:
         """Take output and aux data apart, and refuse outputs that have no derivative."""
