@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array
@@ -12,8 +13,9 @@ from ..state.entries import Write
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
-from ..trees.partition import NO_TREE, Partition
+from ..trees.partition import NO_TREE, Partition, with_leaves, without_arrays
 from .containers import opener_of
+from .dtypes import OutputRule, is_complex
 from .inputs import Inputs
 from .labels import argument_label
 from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
@@ -108,6 +110,7 @@ class FlatRun:
         self._kwargs = kwargs
         self.output: Partition
         self.aux: Partition
+        self._integers: list[int]
         self._writes: list[tuple[Write, Partition]]
 
     def __call__(self, *primals: Array) -> tuple[Sequence[Array], Sequence[Array]]:
@@ -115,7 +118,23 @@ class FlatRun:
         (self.output, self.aux), self._writes = run_in_scope(
             self._scope, self.origin, args, self._kwargs, self._take, values
         )
-        return self.output.arrays, [*self.aux.arrays, *(array for _, value in self._writes for array in value.arrays)]
+        writes = (array for _, value in self._writes for array in value.arrays)
+        integers = (self.output.leaves[index] for index in self._integers)
+        return self.output.arrays, [*integers, *self.aux.arrays, *writes]
+
+    def _output_rule(self) -> OutputRule:
+        """Return which outputs are let through, given what the inputs are."""
+        rule = self._settings.outputs
+        if rule.complex_of_real and any(is_complex(self._scope.backend, primal) for primal in self._inputs.primals):
+            return replace(rule, complex_of_real=False)
+        return rule
+
+    def settle_output(self, carried: Sequence[Array]) -> Partition:
+        """Return the output with its integers, which travelled among the carried arrays and are untraced now."""
+        if self._integers:
+            untraced = self._unshared(carried[: len(self._integers)])
+            self.output = with_leaves(self.output, dict(zip(self._integers, untraced, strict=True)))
+        return self.output
 
     def _take(self, result: Any) -> tuple[Partition, Partition]:
         """Take output and aux data apart, and refuse outputs that have no derivative."""
@@ -123,7 +142,9 @@ class FlatRun:
         opener = opener_of(backend)
         value, aux = split_aux(result) if settings.has_aux else (result, None)
         output = take_apart(backend, without_variables(value), opener)
-        check_outputs(backend, output, holomorphic=settings.holomorphic)
+        integers = check_outputs(backend, output, holomorphic=settings.holomorphic, rule=self._output_rule())
+        self._integers = integers
+        output = without_arrays(output, integers) if integers else output
         if self._check is not None:
             self._check(output)
         scope.check_outputs(output.arrays)
@@ -146,7 +167,8 @@ class FlatRun:
 
     def untraced_aux(self, carried: Sequence[Array]) -> Any:
         """Return the aux data, given the arrays that travelled beside the outputs, in the same way."""
-        return self.aux.combine(self._unshared(carried[: len(self.aux.arrays)]))
+        first = len(self._integers)
+        return self.aux.combine(self._unshared(carried[first : first + len(self.aux.arrays)]))
 
     def _unshared(self, arrays: Sequence[Array]) -> list[Any]:
         unshared, primals = self._scope.backend.unshared, self._inputs.primals
@@ -154,7 +176,7 @@ class FlatRun:
 
     def untraced_writes(self, carried: Sequence[Array]) -> list[Write]:
         """Return what was written to Variables, given the arrays that travelled beside the outputs."""
-        remaining = iter(carried[len(self.aux.arrays) :])
+        remaining = iter(carried[len(self._integers) + len(self.aux.arrays) :])
         return [
             Write(write.variable, content.combine([next(remaining) for _ in content.arrays]), write.created)
             for write, content in self._writes

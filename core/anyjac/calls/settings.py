@@ -19,6 +19,7 @@ from ..state.bound import BoundVariable, bound_variable, bound_variables
 from ..state.collect import variables as variables_of
 from ..state.variable import Variable
 from ..trees.structure import TreeDef, flatten
+from .dtypes import REAL_ALONE, OutputRule
 
 _FLAGS: Final = ("has_aux", "return_value", "holomorphic", "allow_int", "debug_nan")
 
@@ -42,6 +43,8 @@ class Settings:
         none.
     companions
         A part of each of these models of which nothing is differentiated, and which takes part all the same.
+    outputs
+        Which outputs the derivative is taken of.
     """
 
     variables: tuple[Variable, ...]
@@ -58,6 +61,7 @@ class Settings:
     debug_nan: bool = False
     models: GradVars | None = None
     companions: tuple[BoundVariable, ...] = ()
+    outputs: OutputRule = REAL_ALONE
 
     def current(self) -> Settings:
         """Return the settings with the parts that the models in ``grad_vars`` have at present."""
@@ -187,6 +191,7 @@ def make_settings(
     device: Any,
     chunk_size: int | None = None,
     debug_nan: bool = False,
+    outputs: OutputRule = REAL_ALONE,
 ) -> Settings:
     """Check the options of a transform and freeze them; each default is for transforms that lack the option.
 
@@ -219,6 +224,7 @@ def make_settings(
         debug_nan=_check_flag("debug_nan", debug_nan),
         models=models,
         companions=companions,
+        outputs=outputs,
     )
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.backend.linear_maps import filled
 
-from ..calls.dtypes import float0
+from ..calls.dtypes import float0, is_differentiable, is_trivial
 from ..calls.nonfinite import origin_in_map, refuse_vectors
 from ..calls.tangents import cotangents_of, tangents_of
 from ..trees.partition import Partition
@@ -62,7 +64,8 @@ class Pullback(_LinearMap):
         Parameters
         ----------
         cotangents
-            The tree of the output, with an array or number of each leaf's shape. Cotangents of constants are ignored.
+            The tree of the output, with an array or number of each leaf's shape. Cotangents of constants and of
+            integers, such as zeros of `float0`, are ignored.
 
         Returns
         -------
@@ -128,7 +131,7 @@ class Pushforward(_LinearMap):
         Returns
         -------
         pytree
-            The tree of the output; zeros in the place of constants.
+            The tree of the output; zeros in the place of constants, of dtype `float0` for integers.
 
         Raises
         ------
@@ -167,7 +170,13 @@ def tangent_tree(
 
 
 def _zero(backend: Backend, constant: Any) -> Array:
-    """Return the zero tangent of a number or a NumPy array that a function returned."""
+    """Return the zero tangent of a number or an array that a function returned: a trivial one for integers."""
+    if isinstance(constant, bool):
+        return np.zeros((), float0)
     if not hasattr(constant, "dtype"):
-        return backend.asarray(0.0)
-    return constant if constant.dtype == float0 else backend.import_array(constant * 0)
+        return backend.asarray(0j if isinstance(constant, complex) else 0.0)
+    if is_trivial(constant):
+        return constant
+    array = constant if backend.is_array(constant) else backend.import_array(constant)
+    shape = tuple(array.shape)
+    return backend.zeros(shape, array) if is_differentiable(backend, array) else np.zeros(shape, float0)

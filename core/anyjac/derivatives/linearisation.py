@@ -216,10 +216,12 @@ def linearise(
         outputs, product, carried = (
             getattr(backend, run_with)(run, primals) if primals else _without_primals(run, run_with)
         )
+        kept = [backend.copy(array) for array in carried]
+        output = run.settle_output(kept)
         if settings.debug_nan:
             Look(scope, settings, inputs, run).at_outputs(outputs)
-        aux = run.untraced_aux([backend.copy(array) for array in carried])
-        return make(Linearisation(settings, scope, inputs, run.output, primals, outputs, product, aux)), carried
+        aux = run.untraced_aux(kept)
+        return make(Linearisation(settings, scope, inputs, output, primals, outputs, product, aux)), carried
 
     return call(func, settings, args, kwargs, compute)
 
