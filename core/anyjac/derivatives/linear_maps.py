@@ -12,11 +12,18 @@ import numpy as np
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.backend.linear_maps import filled
 
+from ..calls.containers import opener_of
 from ..calls.dtypes import float0, is_differentiable, is_trivial
 from ..calls.nonfinite import origin_in_map, refuse_vectors
+from ..calls.outputs import take_apart
 from ..calls.tangents import cotangents_of, tangents_of
-from ..trees.partition import Partition
+from ..selection.choice import registry
+from ..trees.objects import opener_of_objects
+from ..trees.partition import Partition, Skeleton
 from .linearisation import Linearisation, LinearisationView
+
+Rest = tuple[Linearisation, Skeleton]
+"""What is left of a linear map without its arrays: its source, and value and aux data with gaps."""
 
 
 class _LinearMap(LinearisationView, ABC):
@@ -24,6 +31,12 @@ class _LinearMap(LinearisationView, ABC):
         self.value = linearisation.value
         self.aux = linearisation.aux
         self._source = linearisation
+        self.parts: tuple[Sequence[Any], Rest] | None = None
+
+    @property
+    def source(self) -> Linearisation:
+        """The run of the function that it is a product with."""
+        return self._source
 
     def __call__(self, vectors: Any, /) -> Any:
         source = self._source
@@ -155,6 +168,35 @@ class Pushforward(_LinearMap):
 
     def __repr__(self) -> str:
         return f"<Pushforward from {_arrays(self._source.primals)} on {self._source.backend.name}>"
+
+
+def _take_apart(linear_map: _LinearMap) -> tuple[tuple[Any, ...], Rest]:
+    """Return the arrays of a linear map, in containers, and the rest."""
+    source = linear_map.source
+    backend = source.backend
+    if linear_map.parts is None:  # kept, since two maps are of one structure only if the rest is the same object
+        shown = take_apart(backend, (linear_map.value, linear_map.aux), opener_of_objects(backend, opener_of(backend)))
+        linear_map.parts = shown.arrays, (source.without_arrays(), shown.skeleton())
+    arrays, rest = linear_map.parts
+    return (source.linear_map, [*source.primals], [*source.outputs], arrays), rest
+
+
+def _put_together(cls: type[_LinearMap], rest: Rest, children: Sequence[Any]) -> _LinearMap:
+    """Return a linear map of other arrays, or of whatever a framework puts in their place."""
+    bare, shown = rest
+    product, primals, outputs, arrays = children
+    value, aux = shown.combine(arrays)
+    made = cls(bare.with_arrays(product, primals, outputs, value, aux))
+    made.parts = arrays, rest
+    return made
+
+
+def _introduce(backend: Backend) -> None:
+    for cls in (Pullback, Pushforward):
+        backend.adopt_linear_map(cls, _take_apart, partial(_put_together, cls))
+
+
+registry.subscribe(_introduce)
 
 
 def _arrays(arrays: Sequence[Array]) -> str:
