@@ -56,11 +56,15 @@ def _detached(tensors: Sequence[Array]) -> list[Array]:
 def unlinked(tensors: Sequence[Array], given: Sequence[Array | None]) -> list[Array]:
     """Return the results of a differentiation; those that reach no leaf which outlives it belong to no graph.
 
+    Within transforms of `torch.func` they stay what they are.
+
     Parameters
     ----------
     given
         The inputs, and what else the results may depend on.
     """
+    if is_transformed():  # wrapped tensors do not say to which graphs they belong
+        return list(tensors)
     outside = _Outside(_depth.get() + 1, any(tensor is not None and tensor.requires_grad for tensor in given))
     graph = _OuterGraph(outside) if torch.is_grad_enabled() and _leads_outside(tensors, outside) else None
     return [_untraced(tensor, graph) for tensor in tensors]

@@ -210,9 +210,13 @@ class _RecordedPullback(LevelPullback):
             return [None] * len(self.roots)
         outputs, seeds = zip(*begins, strict=True)
         gradients = run_backward(
-            outputs, seeds, self.roots, differentiable=self.differentiable and torch.is_grad_enabled()
+            outputs, seeds, self.roots, differentiable=torch.is_grad_enabled() and self._is_part_of_graph(seeds)
         )
         return [conjugated(gradient) for gradient in gradients]
+
+    def _is_part_of_graph(self, seeds: Sequence[Array]) -> bool:
+        """Return whether the gradients have derivatives: by what outlives the run, or by the cotangents."""
+        return self.differentiable or any(layer.requires_grad for seed in seeds for layer in layers(seed))
 
 
 class _DynamoPullback(LevelPullback):

@@ -28,7 +28,7 @@ from ..state.variable import Variable
 from ..trees.structure import LEAF, flatten
 from .fast_path import FastCall, FastPath, UnlikeError, layout_of, no_fast_call
 from .staging import Arguments, FlatCall, Identity, Note, Static, UndiscoveredError, take_arguments_apart
-from .static_arguments import StaticArguments, checked_static_arguments
+from .static_arguments import NOTHING_STATIC, StaticArguments, checked_static_arguments
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -139,8 +139,8 @@ def jit(
     options = _Options(checked_static_arguments(static_argnums, static_argnames), check_backend(backend), device)
     if func is None:
         text = f"jit({options.describe().removeprefix(', ')})"
-        return Deferred(partial(Jitted[..., Any], options=options), text, options.recipe)
-    return Jitted(func, options)
+        return Deferred(partial(Jitted[..., Any], **options.arguments()), text, options.recipe)
+    return Jitted(func, **options.arguments())
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,10 @@ class _Options:
     static: StaticArguments
     backend: str | Backend | None
     device: Any
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the options as `Jitted` takes them."""
+        return {"backend": self.backend, "device": self.device, "static": self.static}
 
     def describe(self) -> str:
         """Return the options that were given, as they would be written."""
@@ -178,13 +182,15 @@ class Jitted(Wrapper, Generic[P, R]):
     def __init__(
         self,
         func: Callable[..., Any],
-        options: _Options,
+        backend: str | Backend | None,
+        device: Any,
+        static: StaticArguments = NOTHING_STATIC,
         programs: _Programs | None = None,
     ):
         super().__init__(func, "jit")
         func = self.__wrapped__
         settings = settings_of(func)
-        self._given = options
+        self._given = options = _Options(static, backend, device)
         self._static: StaticArguments | None = None  # until the first call, for `func` may still have to be bound
         self._backend = options.backend if options.backend is not None or settings is None else settings.backend
         self._device = options.device if options.device is not None or settings is None else settings.device
@@ -265,13 +271,14 @@ class Jitted(Wrapper, Generic[P, R]):
             compiled = self._of_instances.of(instance, lambda find: _Programs(lambda: bind(func, find(), owner)))
         else:  # a class method or a static one, asked of the class
             compiled = self._of_instances.of(owner, lambda find: _Programs(lambda: bind(func, None, find())))
-        return Jitted(bound, self._given, compiled)
+        return Jitted(bound, **self._given.arguments(), programs=compiled)
 
     def __repr__(self) -> str:
         return f"jit({name_of(self.__wrapped__)}{self._given.describe()})"
 
     def _options(self) -> tuple[Any, ...]:
-        return (self._given,)
+        given = self._given
+        return given.backend, given.device, given.static
 
     def _recipe(self) -> Recipe:
         return self._given.recipe()

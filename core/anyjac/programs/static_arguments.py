@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
@@ -85,6 +85,9 @@ class StaticArguments:
             tuple(StaticValue(arg) if number in positions else arg for number, arg in enumerate(args)),
             {name: StaticValue(arg) if name in self.names else arg for name, arg in kwargs.items()},
         )
+
+
+NOTHING_STATIC: Final = StaticArguments()
 
 
 def checked_static_arguments(argnums: Any, argnames: Any) -> StaticArguments:
