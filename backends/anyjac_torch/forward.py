@@ -20,7 +20,7 @@ from anyjac_plugins.locking import release
 
 from . import private
 from .linear_maps import unlinked
-from .lost_derivatives import WithTangents, watched
+from .lost_derivatives import WithTangents, run_watched
 
 _level: Final = threading.RLock()
 
@@ -70,8 +70,8 @@ def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Arra
         ]
         for index, dual in zip(given, duals, strict=True):
             arrays[index] = dual
-        with _TangentMends(), watched(WithTangents):
-            outputs, aux = fun(*arrays)
+        with _TangentMends():
+            outputs, aux = run_watched(WithTangents, partial(fun, *arrays))
         return tuple(outputs), list(aux)
 
     if not given:

@@ -21,7 +21,7 @@ from anyjac_plugins.interrupts import setting
 from . import private
 from .captured import attached_tensors
 from .graphs import conjugated, nodes_behind
-from .lost_derivatives import AtLevel, OnGraph, watched
+from .lost_derivatives import AtLevel, OnGraph, run_watched
 from .modes import is_recording
 from .private import AccumulateGrad, is_wrapped, run_backward
 from .torch_func import LevelPullback, innermost, is_transformed, mapped, only_maps_run, vjp_at_a_level
@@ -73,11 +73,7 @@ def unlinked(tensors: Sequence[Array], given: Sequence[Array | None]) -> list[Ar
 def _watched(fun: FlatFunction) -> FlatFunction:
     """Return a function whose losses of derivatives by its arguments are reported."""
 
-    def run(*tensors: Array) -> tuple[Sequence[Array], Sequence[Array]]:
-        with watched(partial(AtLevel, tensors)):
-            return fun(*tensors)
-
-    return run
+    return lambda *tensors: run_watched(partial(AtLevel, tensors), partial(fun, *tensors))
 
 
 def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None] | None:
@@ -160,8 +156,7 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
     depth = _depth.get() + 1
     with setting(_depth, depth), torch.enable_grad():
         roots = [_root(primal, depth, outside) for primal in primals]
-        with watched(partial(OnGraph, roots)):
-            outputs, aux = fun(*roots)
+        outputs, aux = run_watched(partial(OnGraph, roots), partial(fun, *roots))
         traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
     outer = _Outside(depth, parameters=outside and any(primal.requires_grad for primal in primals))
     graph = _OuterGraph(outer) if outside and _leads_outside((*traced, *roots, *aux), outer) else None

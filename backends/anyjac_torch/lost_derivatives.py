@@ -7,18 +7,18 @@ with ``create_graph``. Decides nothing by values; what is detached on purpose is
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array, lost_derivatives
+from anyjac_plugins.interrupts import run_and_end
 
 from . import private
 from .graphs import nodes_behind
@@ -26,6 +26,8 @@ from .modes import is_recording
 from .private import AccumulateGrad, innermost_transform, level_of
 from .torch_func import has_tangent, innermost, layers
 from .writes import tensors_in
+
+Result = TypeVar("Result")
 
 _PACKAGES: Final = ("torch", "anyjac_torch")
 
@@ -152,6 +154,12 @@ class Watch(TorchFunctionMode):
         self._seen: set[tuple[Any, int]] = set()
         self._in_checkpoint = False
 
+    def leave(self) -> None:
+        """End the watch; may be repeated."""
+        modes = private.function_modes()
+        if self in modes:
+            private.set_function_modes([mode for mode in modes if mode is not self])
+
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
@@ -253,11 +261,17 @@ _GRADIENTS: Final[dict[Any, Callable[..., None]]] = {
 }
 
 
-def watched(inputs: Callable[[], Followed]) -> contextlib.AbstractContextManager[Any]:
-    """Make a context in which losses are reported, in a call that is watched and wherever a graph is recorded."""
+def run_watched(inputs: Callable[[], Followed], work: Callable[[], Result]) -> Result:
+    """Do the work of a run and return its result; report losses in a watched call and wherever a graph is recorded."""
     if torch.compiler.is_compiling() or not (lost_derivatives.is_watching() or is_recording()):
-        return contextlib.nullcontext()
-    return Watch(inputs())
+        return work()
+    watch = Watch(inputs())
+
+    def within() -> Result:
+        private.set_function_modes([*private.function_modes(), watch])
+        return work()
+
+    return run_and_end(within, watch.leave)
 
 
 def _level() -> int:

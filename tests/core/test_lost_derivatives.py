@@ -165,6 +165,12 @@ def test_all_objects_of_a_class_share_the_count_and_a_pickle_begins_anew() -> No
     for other in (copy.deepcopy(slope), pickle.loads(pickle.dumps(slope))):
         with pytest.warns(LostDerivativeWarning):
             other(X)
+    strict = pickle.loads(pickle.dumps(anyjac.jacrev(loses, strict=True)))
+    assert repr(strict) == "jacrev(loses, strict=True)"
+    with pytest.raises(LostDerivativeError):
+        strict(X)
+    with pytest.raises(anyjac.InputTypeError, match="strict must be True or False, not 'yes'"):
+        anyjac.jacrev(loses, strict="yes")
 
 
 def test_python_shows_a_line_once() -> None:
