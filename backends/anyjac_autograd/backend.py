@@ -77,6 +77,10 @@ class AutogradBackend(Backend):
     def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
         if isinstance(value, ArrayBox):
             return value if dtype is None or value.dtype == dtype else value.astype(dtype)
+        if is_array_of_objects(value):
+            box = together(value)
+            if isbox(box):
+                return self.asarray(box, dtype=dtype)
         return np.asarray(value, dtype=dtype)
 
     def assembled(self, value: object) -> Array | None:
