@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import autograd
+import autograd.numpy as anp
 import numpy as np
 import pytest
 import scipy.linalg
@@ -318,3 +320,23 @@ def test_an_array_of_traced_numbers_is_written_to_a_variable(name: str) -> None:
 
     assert np.allclose(anyjac.jacrev(f)(X), [[3.0, 0, 0, 0], [0, 6.0 * X[1], 0, 0]])
     assert np.array_equal(v.value, [X[0], X[1] ** 2])
+
+
+BROADCAST: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "new axes": (lambda x: x, (2, 3, 4)),
+    "a new axis and a stretched one": (lambda x: anp.reshape(x, (4, 1)), (2, 4, 3)),
+    "a stretched axis": (lambda x: anp.reshape(x, (1, 4)), (3, 4)),
+    "a number": (lambda x: x[0], (2, 2)),
+    "a list": (lambda x: x, [3, 4]),
+    "the same shape": (lambda x: x, (4,)),
+    "to no elements": (lambda x: anp.reshape(x, (4, 1)), (2, 4, 0)),
+}
+
+
+@pytest.mark.parametrize("name", BROADCAST)
+def test_broadcast_to_of_autograd_takes_new_axes(name: str) -> None:
+    before, shape = BROADCAST[name]
+    f = lambda x: anp.broadcast_to(before(x), shape) * 2.0  # noqa: E731
+    for transform in (anyjac.jacrev, anyjac.jacfwd, autograd.jacobian if "no elements" not in name else anyjac.jacrev):
+        np.testing.assert_allclose(transform(f)(X), differences(f), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(anyjac.hessian(lambda x: anp.sum(f(x) ** 2))(X).shape, (4, 4))
