@@ -1,6 +1,7 @@
 """JAX as a backend of anyjac. This module holds the hook alone and imports nothing heavy."""
 
 from anyjac_plugins import Backend, BackendSpec, hookimpl
+from anyjac_plugins.installing import extra
 
 
 def _make() -> Backend:
@@ -17,7 +18,7 @@ def anyjac_backend() -> BackendSpec:
         factory=_make,
         interface_version=2,
         requires=("jax", "jaxlib"),
-        install='"anyjac[jax]"',
+        install=extra("jax"),
         array_modules=("jax", "jaxlib"),
         summary="JAX, on CPU, GPU and TPU",
     )

@@ -7,11 +7,15 @@ four are on the wrong sheet, see `inverses`, and those of `hypot` are wrong wher
 
 from __future__ import annotations
 
+import functools
 import types
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from anyjac_plugins.errors import NotSupportedError
 
 from .inverses import INVERSES
 
@@ -23,12 +27,30 @@ def build_namespace() -> types.ModuleType:
     namespace = types.ModuleType("anyjac_jax.array_api")
     for name in dir(jnp):
         setattr(namespace, name, getattr(jnp, name))
-    unique = (unique_all, unique_counts, unique_inverse, unique_values)
-    for function in (can_cast, cumulative_prod, hypot, searchsorted, sign, *unique):
+    for function in (can_cast, cumulative_prod, hypot, searchsorted, sign):
         setattr(namespace, function.__name__, function)
+    for function in (jnp.nonzero, jnp.repeat, unique_all, unique_counts, unique_inverse, unique_values):
+        setattr(namespace, function.__name__, _of_known_values(function))
     for name, inverse in INVERSES.items():
         setattr(namespace, name, inverse)
     return namespace
+
+
+def _of_known_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Name a function whose result has a shape that depends on values, where JAX traces without values."""
+
+    @functools.wraps(function)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except jax.errors.ConcretizationTypeError as error:
+            option = "total_repeat_length" if function is jnp.repeat else "size"
+            raise NotSupportedError(
+                f"{function.__name__} on backend 'jax' cannot be compiled or mapped over an axis, since the shape of "
+                f"its result depends on the values; give it JAX's option {option}=, or call it outside of jit and vmap"
+            ) from error
+
+    return named
 
 
 def can_cast(from_: Any, to: Any, /) -> bool:

@@ -48,8 +48,11 @@ from .writes import was_written
 
 def _compile(fun: Callable[..., Any]) -> Callable[..., Any]:
     """Return `fun` compiled by `torch.compile`; without code generation where no C++ compiler is installed."""
-    backend = "inductor" if code_generation.is_possible() else "aot_eager"
-    compiled: Callable[..., Any] = torch.compile(fun, backend=backend)
+    compiled: Callable[..., Any]
+    if code_generation.is_possible():
+        compiled = torch.compile(fun, backend="inductor", options=code_generation.options())
+    else:
+        compiled = torch.compile(fun, backend="aot_eager")
     return compiled
 
 

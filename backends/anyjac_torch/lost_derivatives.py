@@ -15,14 +15,16 @@ from types import FrameType
 from typing import Any, Final
 
 import torch
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from anyjac_plugins import Array, lost_derivatives
 
+from . import private
 from .graphs import nodes_behind
 from .modes import is_recording
 from .private import AccumulateGrad, innermost_transform, level_of
-from .torch_func import has_tangent, layers
+from .torch_func import has_tangent, innermost, layers
 from .writes import tensors_in
 
 _PACKAGES: Final = ("torch", "anyjac_torch")
@@ -53,6 +55,9 @@ _TENSORS: Final = {
 }
 """What makes tensors of numbers, in the same way."""
 
+_OF_TYPE: Final = frozenset({torch.Tensor.new, torch.Tensor.new_tensor})
+"""Methods that ask their own tensor for dtype and device alone."""
+
 _READ_DATA: Final[Any] = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 _READ_GRADIENT: Final[Any] = torch.Tensor.grad.__get__  # type: ignore[union-attr]
 _LIKE: Final = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
@@ -66,6 +71,7 @@ _ON_PURPOSE: Final = frozenset(
         *(torch.Tensor.expand_as, torch.Tensor.view_as, torch.Tensor.reshape_as, torch.Tensor.type_as),
         *(torch.Tensor.to, torch.Tensor.resize_as_, torch.resize_as_, torch.normal, torch.Tensor.normal_),
         *(torch.histc, torch.Tensor.histc, torch.histogram, torch.Tensor.histogram),
+        *(functional.batch_norm, torch.batch_norm, functional.instance_norm, torch.instance_norm),  # write statistics
     }
 )
 """What gives constants on purpose, asks another tensor for its shape alone, or has no derivative but zero."""
@@ -95,17 +101,17 @@ class OnGraph(Followed):
         self._views = {root.grad_fn for root in roots if root.grad_fn is not None}
 
     def carries(self, tensor: Array) -> bool:
-        return bool(_innermost(tensor).requires_grad)
+        return bool(innermost(tensor).requires_grad)
 
     def follows(self, tensor: Array) -> bool:
-        tensor = _innermost(tensor)
+        tensor = innermost(tensor)
         return id(tensor) in self._leaves or any(
             node in self._views or (isinstance(node, AccumulateGrad) and id(node.variable) in self._leaves)
             for node in nodes_behind([tensor])
         )
 
     def is_connected(self, result: Array, given: Iterable[Array]) -> bool:
-        return _innermost(result).grad_fn is not None or any(result is tensor for tensor in given)
+        return innermost(result).grad_fn is not None or any(result is tensor for tensor in given)
 
 
 class AtLevel(Followed):
@@ -144,6 +150,7 @@ class Watch(TorchFunctionMode):
         super().__init__()
         self._inputs = inputs
         self._seen: set[tuple[Any, int]] = set()
+        self._in_checkpoint = False
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -152,15 +159,21 @@ class Watch(TorchFunctionMode):
         if torch.compiler.is_compiling():  # where Dynamo follows this, and users' code has been watched
             return func(*args, **(kwargs or {}))
         given = kwargs or {}
-        if func in _GRADIENTS:
+        if self._in_checkpoint:
+            self._refuse(_CHECKPOINT, tensors_in((args, tuple(given.values()))), _NOT_REENTRANT)
+        if func is private.set_grad_enabled:
+            self._in_checkpoint ^= _is_of_checkpoint()
+        elif func in _GRADIENTS:
             _GRADIENTS[func](self, args, given)
         elif func is torch.Tensor.detach:
             self._refuse_detaching(args[0])
         result = func(*args, **given)
         if type(result) is torch.Tensor and result.grad_fn is not None:
             return result
+        if type(func) is private.OverloadedOperator and is_recording():
+            return result  # of PyTorch's own, below all graphs of torch.autograd
         if func not in _ON_PURPOSE and torch.is_grad_enabled():
-            self._look(func, result, [*tensors_in((args, tuple(given.values())))])
+            self._look(func, result, [*tensors_in((args[func in _OF_TYPE :], tuple(given.values())))])
         return result
 
     def _look(self, func: Any, result: Any, given: Sequence[Array]) -> None:
@@ -213,15 +226,18 @@ class Watch(TorchFunctionMode):
         if what is not None:
             self._refuse(what, [tensor])
 
-    def _refuse(self, what: str, given: Iterable[Array]) -> None:
+    def _refuse(self, what: str, given: Iterable[Array], mend: str | None = None) -> None:
         if any(self._inputs.carries(tensor) and self._inputs.follows(tensor) for tensor in given):
-            lost_derivatives.refuse(what, _DIFFERENTIATE, _PACKAGES)
+            lost_derivatives.refuse(what, mend or _DIFFERENTIATE, _PACKAGES)
 
 
 _DIFFERENTIATE: Final = (
     "use a transform of anyjac there, or pass create_graph=True where there is such a parameter; for a constant, "
     "detach what it is computed of"
 )
+
+_CHECKPOINT: Final = "torch.utils.checkpoint with use_reentrant=True"
+_NOT_REENTRANT: Final = "pass use_reentrant=False, for otherwise only what the checkpoint is given has a derivative"
 
 _DETACHING: Final = {
     "torch.autograd.functional": "a function of torch.autograd.functional",
@@ -244,15 +260,20 @@ def watched(inputs: Callable[[], Followed]) -> contextlib.AbstractContextManager
     return Watch(inputs())
 
 
-def _innermost(tensor: Array) -> Array:
-    *_, innermost = layers(tensor)
-    return innermost
-
-
 def _level() -> int:
     """Return how many transforms of `torch.func` are running."""
     transform = innermost_transform()
     return 0 if transform is None else transform.level()
+
+
+def _is_of_checkpoint() -> bool:
+    """Return whether a reentrant checkpoint of nothing differentiated switches gradients off, or on again."""
+    frame: FrameType | None = _asker()
+    while frame is not None and _module_of(frame) == torch.no_grad.__module__:
+        frame = frame.f_back
+    if frame is None or _module_of(frame) != "torch.utils.checkpoint" or frame.f_code.co_name != "forward":
+        return False
+    return not any(tensor.requires_grad for tensor in tensors_in(frame.f_locals.get("args", ())))
 
 
 def _asker() -> FrameType:

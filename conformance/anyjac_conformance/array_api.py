@@ -501,7 +501,7 @@ def central_differences(function: Callable[[Floats], Floats], point: Floats, ste
         pairs = ((w, function(point + k * direction), function(point - k * direction)) for k, w in weights.items())
         columns.append(np.asarray(sum(w * (ahead - behind) for w, ahead, behind in pairs)) / step)
     stacked = np.stack(columns, axis=-1)
-    return stacked.reshape(*stacked.shape[:-1], *point.shape)
+    return stacked.reshape((*stacked.shape[:-1], *point.shape))
 
 
 def _host(backend: Backend, function: Callable[[Any], Any]) -> Callable[[Floats], Floats]:

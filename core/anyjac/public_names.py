@@ -11,6 +11,7 @@ from anyjac_plugins.errors import ConcurrencyError as ConcurrencyError
 from anyjac_plugins.errors import DerivativeMismatchError as DerivativeMismatchError
 from anyjac_plugins.errors import DeviceError as DeviceError
 from anyjac_plugins.errors import DtypeError as DtypeError
+from anyjac_plugins.errors import ForwardRuleError as ForwardRuleError
 from anyjac_plugins.errors import InconclusiveCheckError as InconclusiveCheckError
 from anyjac_plugins.errors import InputTypeError as InputTypeError
 from anyjac_plugins.errors import InputValueError as InputValueError

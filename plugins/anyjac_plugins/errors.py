@@ -56,6 +56,10 @@ class NotSupportedError(AnyjacError, NotImplementedError):
     """The backend does not declare the capability that this call needs."""
 
 
+class ForwardRuleError(NotSupportedError, TypeError):
+    """A function within has a rule for its pullback alone, and this call pushes tangents forward."""
+
+
 class VariableWriteError(AnyjacError, ValueError, TypeError):
     """A Variable was given a value of another shape, dtype or tree than it was made with."""
 
@@ -68,7 +72,7 @@ class ConcurrencyError(AnyjacError, RuntimeError):
     """Two calls wait for each other's Variables, and the second was refused so that the first can finish."""
 
 
-class LostDerivativeError(AnyjacError, TypeError):
+class LostDerivativeError(AnyjacError, TypeError, RuntimeError):
     """The numbers of a differentiated array would go on as constants: of Python, in a strict call, in a gradient."""
 
 

@@ -4,7 +4,10 @@ The reference is array-api-strict, an implementation of the standard that accept
 on plain arrays, and again with every floating argument traced.
 """
 
+import functools
 import inspect
+import itertools
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +21,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 import anyjac
 from anyjac import NotSupportedError
+from anyjac_conformance.array_api import CONSTANT, TABLE, Body, central_differences
 
 strict.set_array_api_strict_flags(api_version="2024.12")
 STRICT_ARRAY, STRICT_DTYPE = type(strict.asarray(0.0)), type(strict.float64)
@@ -228,6 +232,117 @@ def test_a_traced_call_gives_the_same(backend: anyjac.Backend, name: str) -> Non
             assert name in NO_DERIVATIVE
         else:
             _compare(backend, name, found, expected)
+
+    check()
+
+
+# ---- Jacobians of few elements -------------------------------------------------------------------------------------
+
+FEW: tuple[tuple[int, ...], ...] = ((), (1,), (0,), (1, 1), (0, 3), (3, 0), (0, 0), (0, 2, 2))
+UNDEFINED = {("cumulative_prod", ()), ("cumulative_sum", ()), ("take", (0, 0))}
+"""Calls that the standard leaves open: a missing axis of an array without one, and an index out of bounds."""
+
+
+def _in_reals(xp: Any, body: Body, parts: Any) -> Any:
+    """Run a body with real and imaginary parts beside each other, in its argument and in its result."""
+    is_complex = body.point.dtype.kind == "c"
+    result = body.function(xp, parts[0, ...] + 1j * parts[1, ...] if is_complex else parts)
+    return xp.stack([xp.real(result), xp.imag(result)]) if xp.isdtype(result.dtype, "complex floating") else result
+
+
+@pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore")  # of deviations of nothing, and of division by zero
+@pytest.mark.parametrize("name", sorted({*TABLE, *CONSTANT}))
+def test_jacobians_of_few_elements_have_the_right_shape_and_numbers(backend: anyjac.Backend, name: str) -> None:
+    bodies = TABLE[name] if name in TABLE else [CONSTANT[name]]
+    for body, shape in itertools.product(bodies, FEW):
+        numbers = np.resize(body.point.ravel(), shape) if math.prod(shape) else np.zeros(shape, body.point.dtype)
+        point = np.stack([numbers.real, numbers.imag]) if numbers.dtype.kind == "c" else numbers
+        try:
+            allowed = _in_reals(strict, body, strict.asarray(point))
+        except (TypeError, ValueError, IndexError):
+            continue  # the standard knows no such call
+        if (name, shape) not in UNDEFINED:
+            _check_jacobian(backend, name, functools.partial(_in_reals, backend.namespace, body), point, allowed.shape)
+
+
+def _check_jacobian(backend: anyjac.Backend, name: str, function: Any, point: Any, shape: tuple[int, ...]) -> None:
+    try:
+        found = backend.to_numpy(anyjac.jacrev(function, backend=backend)(backend.asarray(point)))
+    except NotSupportedError:
+        assert name in NO_DERIVATIVE
+        return
+    assert found.shape == (*shape, *point.shape)
+    if found.size:
+        differences = central_differences(lambda x: backend.to_numpy(function(backend.asarray(x))), point)
+        finite = np.isfinite(differences)
+        if name == "std":  # of one number: 0, where the square root has no derivative
+            finite &= np.isfinite(found)
+        np.testing.assert_allclose(found[finite], differences[finite], rtol=1e-7, atol=1e-7)
+
+
+# ---- mapped and compiled -------------------------------------------------------------------------------------------
+
+BY_VALUES = frozenset({"nonzero", "repeat", "unique_all", "unique_counts", "unique_inverse", "unique_values"})
+"""Functions whose results have shapes that depend on values; a backend may refuse to map and to compile them."""
+
+OF_ARRAYS = sorted(set(CALLS) - WITHOUT_ARRAYS - set(DTYPE_ARGUMENT))
+
+WAYS = {"mapped": anyjac.vmap, "compiled": anyjac.jit, "mapped and compiled": lambda f: anyjac.jit(anyjac.vmap(f))}
+
+
+def _other(name: str, call: Call) -> Call:
+    """Return a call with the elements of each array in another order, where the function takes them so."""
+    fixed = name.startswith("linalg.") or name in ("searchsorted", "repeat", "take", "take_along_axis")
+
+    def reordered(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(map(reordered, value))
+        return np.roll(value, 1) if isinstance(value, np.ndarray) and not fixed else value
+
+    return Call(reordered(call.args), {key: reordered(value) for key, value in call.kwargs.items()})
+
+
+def _by_way(backend: anyjac.Backend, name: str, calls: list[Call], way: str) -> list[Any]:
+    """Make calls with different values in their arrays, together if mapped, and return their results."""
+    template = calls[0]
+    arrays = [_arrays_in((*call.args, *call.kwargs.values())) for call in calls]
+    places = {id(x): index for index, x in enumerate(arrays[0])}
+    found: list[Any] = []
+
+    def fun(given: list[Any]) -> list[Any]:
+        result = _run(backend.namespace, name, template, lambda x: given[places[id(x)]])
+        leaves, tree = optree.tree_flatten(_opened(result))
+        found.append(tree)
+        return leaves
+
+    if "mapped" in way:
+        stacked = [backend.asarray(np.stack(rows)) for rows in zip(*arrays, strict=True)]
+        mapped = WAYS[way](fun)(stacked)
+        results = [[leaf[row, ...] for leaf in mapped] for row in range(len(calls))]
+    else:
+        results = [WAYS[way](fun)([backend.asarray(x) for x in row]) for row in arrays]
+    return [optree.tree_unflatten(found[0], leaves) for leaves in results]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore")  # of graphs that PyTorch cannot compile or map at once
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", OF_ARRAYS)
+def test_a_mapped_or_compiled_call_gives_the_same(backend: anyjac.Backend, name: str, way: str) -> None:
+    @settings(EXAMPLES[backend.name], max_examples=12 if way == "mapped" and backend.name != "jax" else 3)
+    @given(CALLS[name])
+    def check(call: Call) -> None:
+        assume(not _deviates(backend, name, call))
+        calls = [call, _other(name, call)]
+        expected = [_reference(backend, name, one) for one in calls]
+        try:
+            found = _by_way(backend, name, calls, way)
+        except NotSupportedError:
+            assert name in BY_VALUES
+        else:
+            for mine, theirs in zip(found, expected, strict=True):
+                _compare(backend, name, mine, theirs)
 
     check()
 

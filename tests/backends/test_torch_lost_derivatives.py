@@ -80,7 +80,7 @@ def test_a_lost_derivative_is_shown(name: str) -> None:
 
 REFUSED_BY_PYTORCH: dict[str, Line] = {
     "numpy": lambda x: torch.as_tensor(x.numpy()) * x,
-    "array": lambda x: torch.as_tensor(np.array(x)) * x,
+    "array": lambda x: torch.as_tensor(np.array(x, copy=True)) * x,
     "array of a list": lambda x: torch.as_tensor(np.array([x[0], x[1]])) * x,
     "a ufunc": np.sin,
     "from_dlpack": lambda x: torch.from_dlpack(x) * x,
@@ -92,6 +92,7 @@ REFUSED_BY_PYTORCH: dict[str, Line] = {
 
 
 @pytest.mark.parametrize("name", REFUSED_BY_PYTORCH)
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_what_pytorch_refuses_itself_stays_refused(name: str) -> None:
     with pytest.raises((RuntimeError, TypeError, BufferError)):
         anyjac.jacrev(REFUSED_BY_PYTORCH[name])(X)
@@ -115,6 +116,7 @@ KEPT: dict[str, Line] = {
     "a mask": lambda x: torch.where(x > 1, x, 0.0) + (x > 1) * x,
     "indices": lambda x: torch.zeros(2).index_put((torch.tensor([0]),), x[:1].float()) + x,
     "a tensor as it is": lambda x: torch.as_tensor(x) * x.contiguous().requires_grad_(),
+    "numbers of the same dtype": lambda x: x.new_tensor([1.0, 2.0]) * x + x.new([1.0, 2.0]) + x.new_full((2,), 3.0),
     "counts": lambda x: torch.histc(x, 2) * x,
     "a library function of PyTorch": lambda x: (
         torch.nn.functional.gelu(x) + torch.func.jacrev(lambda y: y**3)(x).sum(0)

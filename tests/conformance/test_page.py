@@ -69,4 +69,5 @@ def test_the_module_is_imported_without_jinja2_and_says_what_is_missing_when_it_
             print(error)
         """
     )
-    assert printed == 'templates need jinja2, which is not installed: pip install "anyjac[conformance]"\n'
+    hint = '".[conformance]" in the folder of a clone of anyjac'
+    assert printed == f"templates need jinja2, which is not installed: pip install {hint}\n"

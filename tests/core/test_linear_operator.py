@@ -402,4 +402,4 @@ def test_without_scipy_the_extra_is_named() -> None:
         """
     )
     assert printed.startswith("MissingExtraError scipy as_linear_operator needs SciPy")
-    assert 'pip install "anyjac[scipy]"' in printed
+    assert 'pip install ".[scipy]" in the folder of a clone' in printed

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 import torch
 from tests.helpers.torch_functions import tensor
@@ -112,14 +113,14 @@ def test_a_line_of_pythons_own_library_is_not_the_users() -> None:
         anyjac.grad(lambda x: statistics.fmean(x) * x.sum())(X)
 
 
-def test_the_error_is_a_type_error_and_leaves_every_variable_as_it_was() -> None:
+def test_the_error_is_a_runtime_error_and_leaves_every_variable_as_it_was() -> None:
     v = Variable(X)
 
     def f() -> torch.Tensor:
         v.value = v.value * 2
         return loses(v.value)
 
-    with pytest.raises(TypeError, match="a derivative is lost"):
+    with pytest.raises(RuntimeError, match="a derivative is lost"):
         anyjac.jacrev(f, v, strict=True)()
     assert torch.equal(v.value, X)
 
@@ -234,6 +235,12 @@ def test_an_item_of_jax_is_seen(branches: bool) -> None:
         anyjac.jacrev(lambda x: anyjac.stop_gradient(x)[0].item() * x)(x)
         assert jax.jacrev(f)(x).shape == (2, 2)
     assert messages == []
+
+
+@pytest.mark.parametrize("transform", [anyjac.jacrev, anyjac.jacfwd], ids=lambda transform: transform.__name__)
+def test_a_deep_copy_keeps_its_derivative_on_jax_and_autograd(transform: Any) -> None:
+    for x in (np.array([1.0, 2.0]), jnp.array([1.0, 2.0])):
+        assert transform(lambda x: copy.deepcopy({"x": x})["x"] * x)(x).tolist() == [[2.0, 0.0], [0.0, 4.0]]
 
 
 def test_a_backend_reports_for_the_line_that_is_none_of_its_packages() -> None:

@@ -62,7 +62,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "backends/anyjac_torch/graphs.py": ("_is_zerotensor", PYTORCH),
     "backends/anyjac_torch/jacobians.py": ("_version", PYTORCH),
     "backends/anyjac_torch/jit.py": ("_is_owned", PYTORCH),
-    "backends/anyjac_torch/linear_maps.py": ("_anyjac_depth", PYTORCH),
+    "backends/anyjac_torch/linear_maps.py": ("_anyjac_depth _is_view", PYTORCH),
     "backends/anyjac_torch/models/modules.py": ("_buffers _parameters _version", PYTORCH),
     "backends/anyjac_torch/nonfinite.py": ("_version", PYTORCH),
     "backends/anyjac_torch/past_operators.py": ("_is_view", PYTORCH),

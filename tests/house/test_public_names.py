@@ -30,7 +30,12 @@ INNER: dict[str, tuple[str, str]] = {
         "its public names are imported when they are first used, as those of anyjac; its error stands with all others",
     ),
     "conformance/anyjac_conformance/commands.py": ("anyjac.cli.main", "it adds commands to anyjac's command line"),
+    "conformance/anyjac_conformance/reports/filling.py": (
+        "anyjac_plugins.installing",
+        "what installs an extra is said in one place",
+    ),
     "conformance/anyjac_conformance/engine.py": ("anyjac_plugins.errors", "its error stands with all others"),
+    "tests/backends/test_array_api.py": ("anyjac_conformance.array_api", TABLE),
     "tests/backends/test_autograd_namespace.py": ("anyjac_autograd.backend anyjac_autograd.functions", BACKEND),
     "tests/backends/test_autograd_paths.py": (
         "anyjac_autograd.backend anyjac_autograd.batched anyjac_autograd.jacobians anyjac_autograd.rules "
@@ -44,7 +49,12 @@ INNER: dict[str, tuple[str, str]] = {
         "anyjac_torch.backend anyjac_torch.forward",
         BACKEND,
     ),
+    "tests/backends/test_generated_code.py": (
+        "anyjac_conformance.array_api anyjac_torch.code_generation anyjac_torch.overlapping anyjac_torch.private",
+        BACKEND,
+    ),
     "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
+    "tests/backends/test_jax_foreign_code.py": ("anyjac_jax.jacobians", BACKEND),
     "tests/backends/test_nonfinite_rows.py": ("anyjac_autograd.backend", BACKEND),
     "tests/backends/test_plain_numpy.py": (
         "anyjac_autograd.plain_numpy.table anyjac_autograd.plain_numpy.ufuncs",
@@ -57,6 +67,7 @@ INNER: dict[str, tuple[str, str]] = {
     "tests/backends/test_torch_paths.py": ("anyjac_torch.backend anyjac_torch.writes", BACKEND),
     "tests/conformance/test_commands.py": ("anyjac.cli.main", COMMANDS),
     "tests/conformance/test_page.py": ("anyjac_conformance.reports.page", "the page, of a report made up for it"),
+    "tests/conformance/test_singularities.py": ("anyjac_conformance.singularities", TABLE),
     "tests/conformance/test_page_in_a_browser.py": ("anyjac_conformance.reports.page", "the page, shown by a browser"),
     "tests/core/test_pickles.py": ("anyjac.old_pickles", "what pickles find that were made before there were rooms"),
     "tests/core/test_trees.py": ("anyjac.trees.partition anyjac.trees.structure", "the room of trees by itself"),

@@ -116,6 +116,12 @@ def test_readme_lists_every_backend_with_its_aliases_and_extra() -> None:
         assert (f'".[{info.name}]"' in cells[-1]) == (info.name in extras)
 
 
+def test_hints_on_extras_name_what_works_without_a_release() -> None:
+    files = [ROOT / "README.md", *(ROOT / "docs").glob("*.rst")]
+    files += [path for root in SOURCE_ROOTS for path in (ROOT / root).rglob("*.py")]
+    assert [path.name for path in files if re.search(r"install \W*anyjac\[", path.read_text())] == []
+
+
 def test_the_words_on_packing_are_the_same_everywhere() -> None:
     rows = re.findall(r"^\| (yes|no) \| (yes|no) \| `(.*)` \|$", README, re.MULTILINE)
     assert rows == [

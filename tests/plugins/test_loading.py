@@ -239,9 +239,12 @@ print(anyjac.jacrev(lambda x: x**2)(3.0))
 """
 
 
+JAX = '".[jax]" in the folder of a clone of anyjac'
+
+
 @pytest.mark.parametrize(("hide", "modules"), [(HIDDEN, "jax"), (BLOCKED, "jax, jaxlib")])
 def test_without_its_framework_a_backend_says_which_extra_to_install(hide: str, modules: str) -> None:
-    error = f"backend 'jax' needs {modules}, which is not installed: pip install \"anyjac[jax]\""
+    error = f"backend 'jax' needs {modules}, which is not installed: pip install {JAX}"
     assert printed(run_python(hide + USE)).splitlines() == [
         "missing",
         error,
@@ -255,7 +258,7 @@ def test_an_unknown_name_lists_what_is_installed_and_what_could_be(hide: str) ->
     code = hide + "import anyjac\ntry:\n    anyjac.get_backend('torhc')\nexcept ValueError as error:\n    print(error)"
     assert printed(run_python(code)) == (
         "there is no backend 'torhc'; did you mean 'torch'? Installed: autograd, torch. "
-        'To be installed: jax (pip install "anyjac[jax]").\n'
+        f"To be installed: jax (pip install {JAX}).\n"
     )
 
 

@@ -238,7 +238,7 @@ def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: 
         return astype(compat.linalg.vector_norm(innermost(x), ord=0, **options), np.finfo(x.dtype).dtype)
     magnitudes = anp.abs(x)
     if abs(ord) == math.inf:
-        return (max_ if ord > 0 else min_)(magnitudes, **options)
+        return _greatest(magnitudes, **options) if ord > 0 else min_(magnitudes, **options)
     if ord == 1:
         return anp.sum(magnitudes, **options)
     if ord == 2:
@@ -246,15 +246,20 @@ def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: 
     return anp.sum(magnitudes**ord, **options) ** (1.0 / ord)
 
 
+def _greatest(magnitudes: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the greatest of some numbers that are not negative, and 0 of none."""
+    return (max_ if magnitudes.size else sum_)(magnitudes, axis=axis, keepdims=keepdims)
+
+
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     if ord == "fro":
         return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
-    of_singular_values = {"nuc": anp.sum, 2: max_, -2: min_}
+    of_singular_values = {"nuc": anp.sum, 2: _greatest, -2: min_}
     if ord in of_singular_values:
         norm = of_singular_values[ord](svdvals(x), axis=-1)
     elif ord in (1, -1, math.inf, -math.inf):
         sums = anp.sum(anp.abs(x), axis=-2 if abs(ord) == 1 else -1)
-        norm = (max_ if ord > 0 else min_)(sums, axis=-1)
+        norm = (_greatest if ord > 0 else min_)(sums, axis=-1)
     else:
         raise ValueError(f"matrix_norm has no ord={ord!r}; it takes 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     return norm[..., None, None] if keepdims else norm

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anyjac import MissingExtraError
+from anyjac_plugins.installing import extra
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -22,6 +23,6 @@ def make_environment(folder: str, **options: Any) -> Environment:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            'templates need jinja2, which is not installed: pip install "anyjac[conformance]"', name=error.name
+            f"templates need jinja2, which is not installed: pip install {extra('conformance')}", name=error.name
         ) from error
     return Environment(loader=PackageLoader("anyjac_conformance", folder), undefined=StrictUndefined, **options)

@@ -55,6 +55,8 @@ def _is_raised_by_user(error: Exception) -> bool:
         trace = trace.tb_next
     if trace is None or trace.tb_lasti < 0 or "site-packages" in trace.tb_frame.f_code.co_filename:
         return False
+    if trace.tb_frame.f_globals.get("__package__", "").startswith("anyjac."):  # the function is one of a library
+        return False
     if str(trace.tb_frame.f_globals.get("__name__")).startswith(("anyjac.", "anyjac_")):
         return False  # the user's function is one of a framework itself, without a frame
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 Index = tuple[int, ...]
 
+WAY = (
+    "; the output itself is finite: change the argument by where before the function that has no derivative there, "
+    "and its result after it, as the page 'Where derivatives are not finite' of the documentation shows"
+)
+"""What a user can do about a derivative that is not finite."""
+
 MapOrigin = Callable[[int, Index, bool], "str | None"]
 """Tells where in a linear map an element of one of its results comes from; the flag says whether it is NaN."""
 
@@ -117,7 +123,7 @@ class Look:
             found = None if tangent is None else first_nonfinite(self._backend, tangent)
             if found is not None:
                 where = f"the tangent of {element_label(array_labels(self._run.output)[number], found[0])}"
-                raise self._error(where, found[1], self._origin(number=number, index=found[0], tangents=given))
+                raise self._error(where, found[1], self._origin(number=number, index=found[0], tangents=given), WAY)
 
     def _refuse_block(
         self,
@@ -145,11 +151,11 @@ class Look:
             if not summed:
                 cotangents[number] = one_hot(backend, outputs[number], index[:rank])
             origin = self._origin(number=primal, index=index[rank:], cotangents=cotangents)
-        raise self._error(f"the derivative of {label} with respect to {to}", value, origin)
+        raise self._error(f"the derivative of {label} with respect to {to}", value, origin, WAY)
 
-    def _error(self, where: str, value: str, origin: Callable[[bool], str | None]) -> NonFiniteError:
+    def _error(self, where: str, value: str, origin: Callable[[bool], str | None], way: str = "") -> NonFiniteError:
         others = "".join(f"; {each}" for each in self._others())
-        return error_at(where, value, origin("nan" in value), others)
+        return error_at(where, value, origin("nan" in value), others + way)
 
     def _origin(self, *, number: int, index: Index, **vectors: Any) -> Callable[[bool], str | None]:
         """Return what asks the backend, which runs the function once more, for where a number comes from."""
@@ -202,7 +208,8 @@ def refuse_vectors(
         found = None if array is None else first_nonfinite(backend, array)
         if found is not None:
             phrase = origin(number, found[0], "nan" in found[1]) if origin is not None else None
-            raise error_at(f"the {what} {element_label(label, found[0])}", found[1], phrase)
+            way = WAY if origin is not None else ""
+            raise error_at(f"the {what} {element_label(label, found[0])}", found[1], phrase, way)
 
 
 def origin_in_map(backend: Backend, linear_map: LinearMap, vectors: Sequence[Array | None]) -> MapOrigin:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array
 
 from ..state.bound import add_advice
 from ..state.entries import Write
+from ..state.resuming import Resumption
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
-from ..trees.partition import NO_TREE, Partition
+from ..trees.partition import GAP, NO_TREE, Partition, with_leaves, without_arrays
 from .constants import Constants
 from .containers import opener_of
+from .dtypes import OutputRule, is_complex
 from .holders import Holder, holders_in
 from .inputs import Inputs
 from .labels import argument_label
@@ -48,7 +51,8 @@ def run_in_scope(
     Returns
     -------
     taken, writes
-        What `take` made of the result, and what was written to Variables, with its arrays taken out.
+        What `take` made of the result, and what was written to Variables, with its arrays taken out: the writes
+        themselves have no value.
 
     Raises
     ------
@@ -81,7 +85,9 @@ def run_in_scope(
             raise
 
     taken, writes = scope.run(run, values)
-    return taken, [(write, take_apart(scope.backend, write.value)) for write in writes]
+    return taken, [
+        (Write(write.variable, None, write.created), take_apart(scope.backend, write.value)) for write in writes
+    ]
 
 
 class FlatRun:
@@ -116,6 +122,7 @@ class FlatRun:
         self._kwargs = constants.by_name(kwargs)
         self.output: Partition
         self.aux: Partition
+        self._integers: list[int]
         self._writes: list[tuple[Write, Partition]]
 
     def __call__(self, *primals: Array) -> tuple[Sequence[Array], Sequence[Array]]:
@@ -123,7 +130,31 @@ class FlatRun:
         (self.output, self.aux), self._writes = run_in_scope(
             self._scope, self.origin, args, self._kwargs, self._take, values
         )
-        return self.output.arrays, [*self.aux.arrays, *(array for _, value in self._writes for array in value.arrays)]
+        # Of a trace that ends nothing is kept, for which JAX looks under `jax.checking_leaks`.
+        self._scope.forget()
+        carried = [*self.aux.release(), *(array for _, value in self._writes for array in value.release())]
+        return self.output.release(), [*self._released_integers(), *carried]
+
+    def _released_integers(self) -> list[Array]:
+        """Return the integers of the output, of which nothing is kept until they come back untraced."""
+        integers = [self.output.leaves[index] for index in self._integers]
+        if integers:
+            self.output = with_leaves(self.output, dict.fromkeys(self._integers, GAP))
+        return integers
+
+    def _output_rule(self) -> OutputRule:
+        """Return which outputs are let through, given what the inputs are."""
+        rule = self._settings.outputs
+        if rule.complex_of_real and any(is_complex(self._scope.backend, primal) for primal in self._inputs.primals):
+            return replace(rule, complex_of_real=False)
+        return rule
+
+    def settle_output(self, carried: Sequence[Array]) -> Partition:
+        """Return the output with its integers, which travelled among the carried arrays and are untraced now."""
+        if self._integers:
+            untraced = self._unshared(carried[: len(self._integers)])
+            self.output = with_leaves(self.output, dict(zip(self._integers, untraced, strict=True)))
+        return self.output
 
     def _take(self, result: Any) -> tuple[Partition, Partition]:
         """Take output and aux data apart, and refuse outputs that have no derivative."""
@@ -131,13 +162,20 @@ class FlatRun:
         opener = opener_of(backend)
         value, aux = split_aux(result) if settings.has_aux else (result, None)
         output = take_apart(backend, without_variables(value), opener)
-        check_outputs(backend, output, holomorphic=settings.holomorphic)
+        integers = check_outputs(backend, output, holomorphic=settings.holomorphic, rule=self._output_rule())
+        self._integers = integers
+        output = without_arrays(output, integers) if integers else output
         if self._check is not None:
             self._check(output)
         scope.check_outputs(output.arrays)
         if not settings.has_aux:
             return output, NO_TREE
         return output, take_apart(backend, aux, opener_of_objects(backend, opener))
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """The state of models of other libraries when the function ended, to be shown again; None without models."""
+        return self._scope.resumption()
 
     def undifferentiated(self) -> Iterator[tuple[str, Any]]:
         """Yield the arguments that are not differentiated, and how messages call them."""
@@ -154,7 +192,8 @@ class FlatRun:
 
     def untraced_aux(self, carried: Sequence[Array]) -> Any:
         """Return the aux data, given the arrays that travelled beside the outputs, in the same way."""
-        return self.aux.combine(self._unshared(carried[: len(self.aux.arrays)]))
+        first = len(self._integers)
+        return self.aux.combine(self._unshared(carried[first : first + len(self.aux.arrays)]))
 
     def _unshared(self, arrays: Sequence[Array]) -> list[Any]:
         unshared, primals = self._scope.backend.unshared, self._inputs.primals
@@ -162,7 +201,7 @@ class FlatRun:
 
     def untraced_writes(self, carried: Sequence[Array]) -> list[Write]:
         """Return what was written to Variables, given the arrays that travelled beside the outputs."""
-        remaining = iter(carried[len(self.aux.arrays) :])
+        remaining = iter(carried[len(self._integers) + len(self.aux.arrays) :])
         return [
             Write(write.variable, content.combine([next(remaining) for _ in content.arrays]), write.created)
             for write, content in self._writes

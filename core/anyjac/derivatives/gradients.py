@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
+from anyjac_plugins import Array, Backend, FlatFunction, Jacobian, Resumption
 from anyjac_plugins.backend.types import AUTO_MODE, REVERSE_MODE
 from anyjac_plugins.errors import InputValueError, OutputError
 from anyjac_plugins.failed_functions import origin_of
@@ -69,6 +69,11 @@ class _Sum:
         self._fun = fun
         self.origin = origin_of(fun)
         self.outputs = 0
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """The state of models in which the pullback runs, as that of the function itself."""
+        return getattr(self._fun, "resumption", None)
 
     def __call__(self, *primals: Array) -> tuple[list[Array], list[Array]]:
         outputs, aux = self._fun(*primals)

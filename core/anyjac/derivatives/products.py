@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from anyjac_plugins import FORWARD, Array, Backend
+from anyjac_plugins import FORWARD, Array, Backend, FlatFunction
 from anyjac_plugins.errors import InputTypeError
 
 from ..calls.call import call
+from ..calls.dtypes import OutputRule
 from ..calls.inputs import Inputs
 from ..calls.nonfinite import Look
 from ..calls.packing import PACKING, pack_gradient
 from ..calls.run import FlatRun
 from ..calls.settings import make_settings
-from ..calls.tangents import tangents_of
+from ..calls.tangents import places, tangents_of
 from ..state.scope import Scope
 from .differentiate import Derivative, Request
 from .docstrings import filled_from
@@ -32,7 +33,27 @@ def _linearised(request: Request, *, make: Callable[[Linearisation], Any], run_w
     return PACKING[settings.has_aux, settings.return_value](made, made.value, made.aux)
 
 
-def push_direction(request: Request) -> Any:
+Places = Callable[[], Sequence[int]]
+"""Returns which primal stands at each place of a gradient; few functions ask."""
+
+Push = Callable[
+    [Backend, FlatFunction, Sequence[Array], Sequence["Array | None"], Places],
+    "tuple[list[Array], list[Array | None], list[Array]]",
+]
+"""Runs a flat function at primals and returns outputs, their derivatives along tangents, and aux."""
+
+
+def _push(
+    backend: Backend,
+    fun: FlatFunction,
+    primals: Sequence[Array],
+    tangents: Sequence[Array | None],
+    places: Places,
+) -> tuple[list[Array], list[Array | None], list[Array]]:
+    return backend.jvp(fun, primals, tangents)
+
+
+def push_direction(request: Request, push: Push = _push) -> Any:
     """Push the first argument of a call forward through the function at the others."""
     func, settings, given, kwargs, _ = request
     if not given or (settings.argnums and len(given) == 1):
@@ -49,18 +70,22 @@ def push_direction(request: Request) -> Any:
         pack = partial(pack_gradient, settings, inputs)
         tangents = tangents_of(backend, direction, pack, inputs.primals, converts=scope.converts)
         if inputs.primals:
-            outputs, pushed, aux = backend.jvp(run, inputs.primals, tangents)
+            of_places = partial(places, backend, pack, inputs.primals)
+            outputs, pushed, aux = push(backend, run, inputs.primals, tangents, of_places)
         else:
             outputs, aux = map(list, run())
             pushed = [None for _ in outputs]
+        output = run.settle_output(aux)
         if settings.debug_nan:
             Look(scope, settings, inputs, run).at_tangents(outputs, pushed, tangents)
-        g = tangent_tree(backend, run.output, outputs, backend.unshared(pushed, [*tangents, *inputs.primals]))
+        g = tangent_tree(backend, output, outputs, backend.unshared(pushed, [*tangents, *inputs.primals]))
         value = run.untraced_output(outputs) if settings.return_value else None
         return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux
 
     return call(func, settings, tuple(args), kwargs, compute)
 
+
+ANY_OUTPUTS: Final = OutputRule(complex_of_real=True, integers=True)
 
 VJP: Final = Derivative("vjp", partial(_linearised, make=Pullback, run_with="vjp"))
 LINEARIZE: Final = Derivative("linearize", partial(_linearised, make=Pushforward, run_with="linearize"))
@@ -105,6 +130,10 @@ def vjp(
 
     Notes
     -----
+    An output may be complex where all inputs are real, without ``holomorphic``: its tangents and cotangents are complex
+    then, and gradients are the real part of cotangent times derivative. Integers and bools among the outputs have
+    trivial tangents and cotangents, zeros of dtype `float0`.
+
     As in `jacrev`.
 
     References
@@ -130,6 +159,7 @@ def vjp(
         device=device,
         debug_nan=debug_nan,
         strict=strict,
+        outputs=ANY_OUTPUTS,
     )
     return make_transform(VJP, settings, func)
 
@@ -174,6 +204,10 @@ def linearize(
 
     Notes
     -----
+    An output may be complex where all inputs are real, without ``holomorphic``: its tangents and cotangents are complex
+    then, and gradients are the real part of cotangent times derivative. Integers and bools among the outputs have
+    trivial tangents and cotangents, zeros of dtype `float0`.
+
     As in `jacrev`.
 
     Examples
@@ -195,6 +229,7 @@ def linearize(
         device=device,
         debug_nan=debug_nan,
         strict=strict,
+        outputs=ANY_OUTPUTS,
     )
     return make_transform(LINEARIZE, settings, func)
 
@@ -243,6 +278,10 @@ def jvp(
 
     Notes
     -----
+    An output may be complex where all inputs are real, without ``holomorphic``: its tangents and cotangents are complex
+    then, and gradients are the real part of cotangent times derivative. Integers and bools among the outputs have
+    trivial tangents and cotangents, zeros of dtype `float0`.
+
     As in `jacrev`.
 
     References
@@ -270,5 +309,6 @@ def jvp(
         device=device,
         debug_nan=debug_nan,
         strict=strict,
+        outputs=ANY_OUTPUTS,
     )
     return make_transform(JVP, settings, func)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlia
 
 from anyjac_plugins import lost_derivatives
 from anyjac_plugins.errors import MissingExtraError, NotSupportedError
+from anyjac_plugins.installing import extra
 
 from ..callables.wrapper import Deferred, InstanceAttribute, Wrapper, is_class_method, name_of, signature_of
 from ..calls.settings import Settings
@@ -215,7 +216,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
             if (error.name or "").partition(".")[0] != "scipy":
                 raise
             raise MissingExtraError(
-                'as_linear_operator needs SciPy, which is not installed; pip install "anyjac[scipy]"', name="scipy"
+                f"as_linear_operator needs SciPy, which is not installed: pip install {extra('scipy')}", name="scipy"
             ) from error
         return self._linearise("as_linear_operator", args, kwargs, JacobianOperator)
 

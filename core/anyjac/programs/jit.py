@@ -102,7 +102,8 @@ def jit(
 
     Notes
     -----
-    JAX compiles by `jax.jit`, PyTorch by `torch.compile`; on a backend that does not declare ``jit``, as NumPy's, the
+    JAX compiles by `jax.jit`, PyTorch by `torch.compile`, whose code is used only if its first results are those of
+    the operators; a warning tells where it is not. On a backend that does not declare ``jit``, as NumPy's, the
     function runs as it is in every call, with the same results.
 
     Numbers among the arguments are arrays to the function, unless they are static; True, False, text and other objects

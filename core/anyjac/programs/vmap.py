@@ -245,9 +245,9 @@ def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwa
 
     def work(scope: Scope) -> tuple[Any, None]:
         batch = _Batch(scope, options.axes, args, kwargs)
-        run = _Run(func, scope, batch)
+        run = _Run(func, scope, batch, options.axes.outward)
         rows = _in_chunks(scope.backend, run, batch.arrays, batch.size, options.chunk_size)
-        return run.output_of(scope.backend.unshared(rows, batch.arrays), options.axes.outward), None
+        return run.output_of(scope.backend.unshared(rows, batch.arrays)), None
 
     selection = select_backend(named, args, kwargs, () if settings is None else settings.variables)
     return open_call(work, selection, options.device, maps=True)
@@ -366,7 +366,9 @@ def _common_size(arrays: Sequence[Array], labels: Sequence[Label]) -> int:
 class _Run:
     """The user's function as a function of the arrays of one example, within the scope of the call."""
 
-    def __init__(self, func: Callable[..., Any], scope: Scope, batch: _Batch):
+    def __init__(self, func: Callable[..., Any], scope: Scope, batch: _Batch, out_axes: Any):
+        self._out_axes = out_axes
+        self._axes: list[Any] | None = None
         self._func = func
         self._scope = scope
         self._batch = batch
@@ -386,22 +388,27 @@ class _Run:
                 f"the function returned {output.tree} for one example, and {self._output.tree} for another; it must "
                 f"return the same structure for all of them"
             )
-        self._output = output
         self._depends = [
             is_array and backend.is_mapped(leaf, rows)
             for leaf, is_array in zip(output.leaves, output.is_array, strict=True)
         ]
-        return [
+        if self._axes is None:
+            opener = opener_of(backend)
+            self._axes = list(for_each_leaf(self._out_axes, output.original, len(output.leaves), opener, "out_axes"))
+        results = [
             leaf if is_array else _constant(backend, leaf, output_label(output.tree, index))
             for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
             if not is_trivial(leaf)  # of which there are as many as examples, and nothing to compute
         ]
+        output.release()  # so that nothing is kept of a trace that ends
+        self._output = output
+        return results
 
-    def output_of(self, rows: Sequence[Array], out_axes: Any) -> Any:
+    def output_of(self, rows: Sequence[Array]) -> Any:
         """Put what has been computed for all examples into the tree of the output."""
         assert self._output is not None
-        tree, backend, leaves = self._output.tree, self._scope.backend, self._output.leaves
-        axes = for_each_leaf(out_axes, self._output.original, len(leaves), opener_of(backend), "out_axes")
+        assert self._axes is not None
+        tree, backend, leaves, axes = self._output.tree, self._scope.backend, self._output.leaves, self._axes
         remaining = iter(rows)
         moved: list[Any] = []
         for index, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):

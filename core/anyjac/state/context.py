@@ -17,6 +17,7 @@ class ActiveScope(Protocol):
     backend: Backend
     device: Any
     closed: bool
+    owner: Any
 
     @property
     def parent(self) -> ActiveScope | None:
