@@ -32,6 +32,7 @@ from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
 
 from . import containers, errors, forward, jacobians, linear_maps, variables
+from .functions.broadcasting import mend_broadcasting
 from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
 from .plain_numpy import protocols
@@ -58,6 +59,7 @@ class AutogradBackend(Backend):
         self.paths = Paths(self.name, jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
         make_tracing_thread_safe()
         mend_complex_slopes()
+        mend_broadcasting()
         protocols.install()
         containers.name_fields()
         self._namespace = build_namespace()
@@ -77,6 +79,10 @@ class AutogradBackend(Backend):
     def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
         if isinstance(value, ArrayBox):
             return value if dtype is None or value.dtype == dtype else value.astype(dtype)
+        if is_array_of_objects(value):
+            box = together(value)
+            if isbox(box):
+                return self.asarray(box, dtype=dtype)
         return np.asarray(value, dtype=dtype)
 
     def assembled(self, value: object) -> Array | None:

@@ -15,7 +15,8 @@ from .plain_numpy.objects import is_array_of_objects
 
 _FOREIGN: Final = re.compile(r"Can't differentiate w\.r\.t\. type <class '(\w+)\.")
 _OBJECTS: Final = re.compile(
-    r"dtype\('O'\)|[Oo]bject arrays|dtype object|not supported for the input types|object dtype"
+    r"dtype\('O'\)|[Oo]bject arrays|dtype object|object dtype|not supported for the input types|loop of ufunc"
+    r"|unsupported data types"
 )
 
 
@@ -26,14 +27,18 @@ def explained(error: Exception) -> str | None:
         return f"{_asked_by(error)}{cause}"  # of a box that was asked for its number
     foreign = _FOREIGN.search(str(error))
     if foreign is not None:
+        named = foreign.group(1)
+        backend = "" if named == "numpy" else f"pass backend={named!r} to the transform, or "
+        kind = "of a subclass of numpy.ndarray" if named == "numpy" else f"of {named}"
+        return f"an array {kind} meets a traced array of autograd: {backend}convert what is constant by numpy.asarray"
+    if (
+        isinstance(error, TypeError | ValueError | RuntimeError)
+        and _OBJECTS.search(str(error))
+        and any(_objects_near(error))
+    ):
         return (
-            f"an array of {foreign.group(1)} meets a traced array of autograd: pass backend={foreign.group(1)!r} to "
-            f"the transform, or convert what is constant by numpy.asarray"
-        )
-    if isinstance(error, TypeError | ValueError) and _OBJECTS.search(str(error)) and any(_objects_near(error)):
-        return (
-            f"a function was given an array of objects that holds traced numbers, and which it cannot take: put the "
-            f"numbers together with np.stack, not np.array ({error})"
+            f"a function that autograd does not know has made an array of objects of traced numbers, or was given one: "
+            f"use functions of numpy, or those of autograd.scipy, and put numbers together with np.stack ({error})"
         )
     return None
 

@@ -1,13 +1,21 @@
 """Functions of plain NumPy on the NumPy backend: right, or refused by name."""
 
+import copy
 import math
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import autograd
+import autograd.numpy as anp
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.ndimage
+import scipy.sparse
+import scipy.special
 from tests.backends.plain_numpy_calls import CALLS
 
 import anyjac
@@ -235,6 +243,16 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "sort in place": (lambda x: x.sort(), "cannot be written"),
     "astype of objects": (lambda x: np.array([x[0], x[1]]).astype(float), "traced number"),
     "mean of objects": (lambda x: np.array([x[0], x[1]]).mean(), "traced number"),
+    "a list for elements": (lambda x: np.zeros(2).__setitem__(slice(None), [x[0], x[1]]), AT),
+    "fromiter": (lambda x: np.fromiter((each for each in x), float), "traced number"),
+    "random numbers": (lambda x: np.random.default_rng(0).normal(x), "traced number|objects"),
+    "SciPy": (lambda x: scipy.linalg.solve(np.eye(4), x), r"autograd\.scipy"),
+    "SciPy's filters": (lambda x: scipy.ndimage.gaussian_filter(x, 1.0), r"autograd\.scipy"),
+    "SciPy's sparse matrices": (lambda x: scipy.sparse.csr_array(np.eye(4)) @ x, r"autograd\.scipy"),
+    "SciPy's special functions": (lambda x: scipy.special.zeta(x, 2.0), "no derivative for"),
+    "a subclass": (lambda x: np.matrix(np.eye(4)) @ x, "subclass"),
+    "pickle": (lambda x: pickle.loads(pickle.dumps(x)), "cannot be pickled"),
+    "objects that are no numbers": (lambda x: x[:2] * np.array([None, "text"]), "which are no numbers"),
     "objects beside text": (lambda x: np.array([x[0], "text"], dtype=object) * x[:2], "'text' of type str"),
     "solve of objects": (lambda x: np.linalg.solve(np.eye(2), np.array([x[0], x[1]])), "array of objects"),
     "fft of objects": (lambda x: np.fft.fft(np.array([x[0], x[1]])), "array of objects"),
@@ -262,3 +280,63 @@ def test_nothing_of_numpy_is_forgotten(module: Any) -> None:
     known = {name for name in ufuncs if found[name] in UFUNCS or found[name] in ALMOST_CONSTANT}
     known |= {name for name in others if found[name] in {*DIFFERENTIABLE, *CONSTANT, *WRITING}}
     assert (ufuncs | others) - known - set(REFUSED) - NOT_FOR_FLOATS == set()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: copy.deepcopy([x, {"a": x}])[1]["a"]])
+def test_a_copy_of_a_traced_array_keeps_its_derivative(copied: Callable[[Any], Any]) -> None:
+    assert np.array_equal(anyjac.jacrev(lambda x: copied(x) * 2.0)(X), 2.0 * np.eye(4))
+
+
+SPECIAL: dict[str, Callable[[Any], Any]] = {
+    **{
+        name: (lambda x, name=name: getattr(scipy.special, name)(x))
+        for name in ("erf", "erfc", "expit", "gamma", "gammaln", "i0", "i1", "j0", "j1", "logit", "psi", "y0")
+    },
+    "beta": lambda x: scipy.special.beta(x, x[0]),
+    "jn": lambda x: scipy.special.jn(2, x),
+    "softmax": lambda x: scipy.special.softmax(x),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_functions_of_scipy_are_differentiated(name: str) -> None:
+    np.testing.assert_allclose(anyjac.jacrev(SPECIAL[name])(X), differences(SPECIAL[name]), rtol=1e-6, atol=1e-7)
+
+
+WRITTEN: dict[str, Callable[[Any, Any], Any]] = {
+    "the value": lambda v, x: setattr(v, "value", np.array([x[0], x[1] ** 2])),
+    "elements": lambda v, x: v.__setitem__(slice(0, 2), np.array([x[0], x[1] ** 2])),
+    "an element": lambda v, x: [v.__setitem__(0, np.array(x[0])), v.__setitem__(1, x[1] ** 2)],
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_an_array_of_traced_numbers_is_written_to_a_variable(name: str) -> None:
+    v = anyjac.Variable(np.zeros(2))
+
+    def f(x: Any) -> Any:
+        WRITTEN[name](v, x)
+        return v.value * 3.0
+
+    assert np.allclose(anyjac.jacrev(f)(X), [[3.0, 0, 0, 0], [0, 6.0 * X[1], 0, 0]])
+    assert np.array_equal(v.value, [X[0], X[1] ** 2])
+
+
+BROADCAST: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "new axes": (lambda x: x, (2, 3, 4)),
+    "a new axis and a stretched one": (lambda x: anp.reshape(x, (4, 1)), (2, 4, 3)),
+    "a stretched axis": (lambda x: anp.reshape(x, (1, 4)), (3, 4)),
+    "a number": (lambda x: x[0], (2, 2)),
+    "a list": (lambda x: x, [3, 4]),
+    "the same shape": (lambda x: x, (4,)),
+    "to no elements": (lambda x: anp.reshape(x, (4, 1)), (2, 4, 0)),
+}
+
+
+@pytest.mark.parametrize("name", BROADCAST)
+def test_broadcast_to_of_autograd_takes_new_axes(name: str) -> None:
+    before, shape = BROADCAST[name]
+    f = lambda x: anp.broadcast_to(before(x), shape) * 2.0  # noqa: E731
+    for transform in (anyjac.jacrev, anyjac.jacfwd, autograd.jacobian if "no elements" not in name else anyjac.jacrev):
+        np.testing.assert_allclose(transform(f)(X), differences(f), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(anyjac.hessian(lambda x: anp.sum(f(x) ** 2))(X).shape, (4, 4))

@@ -26,6 +26,8 @@ def is_array_of_objects(value: Any) -> bool:
 def together(value: Any) -> Any:
     """Return one box for an array of objects with boxes among them, also within lists and tuples; else the value.
 
+    Objects that are plain numbers, as NumPy's functions make constants of such arrays, become an array of numbers.
+
     Raises
     ------
     InputTypeError
@@ -38,16 +40,17 @@ def together(value: Any) -> Any:
     if not is_array_of_objects(value):
         return value
     elements = list(value.ravel())
-    if not any(map(isbox, elements)):
-        return value
+    traced = any(map(isbox, elements))
     for element in elements:
         if isinstance(element, ArrayBox):
             fits = element.ndim == 0
         else:
             fits = isinstance(element, bool | int | float | complex | np.number | np.bool_)
         if not fits:
+            if not traced:
+                return value
             raise InputTypeError(
                 f"an array of objects holds traced numbers, and beside them {element!r} of type "
                 f"{type(element).__qualname__}, which is no number; put arrays together with np.stack or np.concatenate"
             )
-    return anp.reshape(anp.array(elements), value.shape)
+    return anp.reshape(anp.array(elements), value.shape) if elements else value

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
-from autograd.tracer import isbox
+from autograd.tracer import Box, isbox
 
 from anyjac_plugins.errors import InputTypeError, LostDerivativeError, NotSupportedError
 
@@ -20,7 +20,7 @@ from ..linear_maps import innermost
 from ..variables import any_adopted, replace_value, unwrap
 from . import in_place, ufuncs
 from .moves import plain
-from .objects import together
+from .objects import is_array_of_objects, together
 from .table import CONSTANT, DIFFERENTIABLE, WRITING
 
 _ufunc_of_autograd = ArrayBox.__array_ufunc__
@@ -63,6 +63,9 @@ def install() -> None:
     ArrayBox.__iter__ = _iterate
     ArrayBox.__len__ = _length
     ArrayBox.__format__ = _format
+    for name in ("__copy__", "__deepcopy__"):  # whose graph would be another one, and the derivative zero
+        setattr(Box, name, lambda self, *memo: self)
+    Box.__reduce_ex__ = _refuse_pickling
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,6 +80,10 @@ def _iterate(self: ArrayBox) -> Any:
     if not self.ndim:
         raise TypeError("iteration over a 0-d array")
     return (self[index] for index in range(len(self)))
+
+
+def _refuse_pickling(self: Box, protocol: int) -> NoReturn:
+    raise LostDerivativeError("a traced array of autograd cannot be pickled: its derivative would be lost")
 
 
 def _format(self: ArrayBox, spec: str) -> str:
@@ -116,6 +123,8 @@ def _array_ufunc(self: ArrayBox, ufunc: np.ufunc, method: str, *inputs: Any, **k
         )
     owners = 0 if out is None or isbox(out[0]) else in_place.owners_of(ufunc, out[0], inputs, references)
     inputs = tuple(map(together, inputs))
+    if any(map(is_array_of_objects, inputs)):
+        raise InputTypeError(f"numpy's {ufunc.__name__} was given an array of objects, which are no numbers")
     if method != "__call__":
         result = ufuncs.method_called(ufunc, method, inputs, kwargs)
     else:

@@ -50,13 +50,11 @@ def _elementwise(node: Any, rows: Rows) -> list[Rows] | None:
     for factor in node.vjp(ones):
         if factor is ones:
             gradients.append(rows)
-        elif not isbox(factor) and not keeps_zeros(factor):
-            return None  # the rule itself says what becomes of the zeros
         elif _shape_of(factor) != shape or anp.result_type(factor) != rows.dtype:
             return None  # something was broadcast, or is complex
         elif not isinstance(rows, SparseRows):
             gradients.append(rows * factor)
-        elif isbox(factor):
+        elif isbox(factor) or not keeps_zeros(factor):
             return None
         else:
             gradients.append(rows.scaled(np.asarray(factor)))
