@@ -59,19 +59,22 @@ def text_in_a_differentiated_argument_is_refused_with_its_path(lab: Lab) -> Any:
 # ---- the others ----------------------------------------------------------------------------------------------------
 
 
-@scenario("arguments/untouched", answer=(np.array([[1.0, 0.0], [0.0, 1.0]]), [True] * 6))
+GIVEN = {"text": "text", "None": None, "function": len, "int": 2, "bool": True, "object": object()}
+
+
+@scenario("arguments/untouched", answer=(np.eye(2), dict.fromkeys(GIVEN, True)))
 def positional_ones_are_the_very_objects(lab: Lab) -> Any:
-    given = ("text", None, len, 2, True, object())
-    seen: list[bool] = []
+    given = tuple(GIVEN.values())
+    seen: dict[str, bool] = {}
 
     def f(x: Any, *others: Any) -> Any:
-        seen.extend(mine is theirs for mine, theirs in zip(others, given, strict=True))
+        seen.update({name: mine is theirs for (name, theirs), mine in zip(GIVEN.items(), others, strict=True)})
         return lab.xp.reshape(x, (others[3],)) if others[4] else x
 
     return jacrev(f)(lab.array([1.0, 2.0]), *given), seen
 
 
-@scenario("arguments/untouched", answer=(np.array(3.0), True))
+@scenario("arguments/untouched", answer={"jacobian": np.array(3.0), "the very array": True})
 def keywords_are_not_differentiated(lab: Lab) -> Any:
     scale = lab.array(3.0)
     seen: list[Any] = []
@@ -80,7 +83,8 @@ def keywords_are_not_differentiated(lab: Lab) -> Any:
         seen.append(scale)
         return x * scale if on and mode == "linear" else x
 
-    return jacrev(f)(lab.array(1.0), scale=scale, mode="linear", on=True), seen[0] is scale
+    jacobian = jacrev(f)(lab.array(1.0), scale=scale, mode="linear", on=True)
+    return {"jacobian": jacobian, "the very array": seen[0] is scale}
 
 
 @scenario("arguments/untouched", answer=np.array([1.0, 1.0, 1.0]))
