@@ -23,6 +23,7 @@ from anyjac_plugins import (
     FlatFunction,
     FrameworkTransforms,
     LinearMap,
+    OpenedNode,
     OutputRows,
     Paths,
     Pullback,
@@ -30,10 +31,16 @@ from anyjac_plugins import (
 from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
 
-from . import forward, jacobians, linear_maps, variables
+from . import containers, errors, forward, jacobians, linear_maps, variables
 from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
+from .plain_numpy import protocols
+from .plain_numpy.objects import is_array_of_objects, together
 from .tracing import make_tracing_thread_safe, refuse_ended
+
+_ARRAYS = (np.ndarray, np.generic, ArrayBox)
+_MORE_THAN_ARRAYS = (np.matrix, np.ma.MaskedArray)
+"""Whose operators mean something else, and which autograd does not know."""
 
 _KINDS = {"f": "real floating", "c": "complex floating", "i": "integral", "u": "integral", "b": "bool"}
 
@@ -42,6 +49,7 @@ class AutogradBackend(Backend):
     """NumPy with autograd. Loading it makes autograd's trace numbers unique, see `tracing`."""
 
     name = "autograd"
+    array_names = ("ArrayBox",)
     version = version("autograd")
     capabilities = frozenset({COMPLEX, FLOAT16, NESTED, FORWARD, GRAD, STOP_GRADIENT})
     framework_transforms = FrameworkTransforms(grad=autograd.grad)
@@ -50,6 +58,8 @@ class AutogradBackend(Backend):
         self.paths = Paths(self.name, jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
         make_tracing_thread_safe()
         mend_complex_slopes()
+        protocols.install()
+        containers.name_fields()
         self._namespace = build_namespace()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
@@ -59,12 +69,23 @@ class AutogradBackend(Backend):
         return self._namespace
 
     def is_array(self, value: object) -> bool:
-        return isinstance(value, np.ndarray | np.generic | ArrayBox)
+        kind = type(value)
+        if kind is np.ndarray:
+            return bool(value.dtype.char != "O")  # type: ignore[attr-defined]
+        return kind is ArrayBox or (isinstance(value, _ARRAYS) and not issubclass(kind, _MORE_THAN_ARRAYS))
 
     def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Array:
         if isinstance(value, ArrayBox):
             return value if dtype is None or value.dtype == dtype else value.astype(dtype)
         return np.asarray(value, dtype=dtype)
+
+    def assembled(self, value: object) -> Array | None:
+        """Return the box that is meant by an array of objects, such as ``np.array([x[0], x[1]])`` makes of boxes."""
+        box = together(value) if is_array_of_objects(value) else None
+        return box if isbox(box) else None
+
+    def explained(self, error: Exception) -> str | None:
+        return errors.explained(error)
 
     def is_traced(self, value: Array) -> bool:
         return bool(isbox(value))
@@ -158,6 +179,9 @@ class AutogradBackend(Backend):
         return jacobians.rows_at_once(width)
 
     # ---- Variables -------------------------------------------------------------------------------------------------
+
+    def flatten_node(self, node: object) -> OpenedNode | None:
+        return containers.opened(node)
 
     def adopt_variable_type(self, cls: type, view: type) -> None:
         variables.adopt(cls)

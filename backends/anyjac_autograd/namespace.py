@@ -22,6 +22,7 @@ from .functions import elementwise
 from .functions.fourier import FFT
 from .functions.linear_algebra import LINALG
 from .linear_maps import innermost
+from .plain_numpy.objects import together
 from .variables import unwrap
 
 Function = Callable[..., Any]
@@ -40,6 +41,7 @@ def build_namespace() -> types.ModuleType:
     ArrayBox.to_device = lambda self, device, /, *, stream=None: self
     ArrayBox.mT = property(elementwise.matrix_transpose)
     ArrayBox.__pos__ = elementwise.positive
+    ArrayBox.__deepcopy__ = lambda self, memo: elementwise.positive(self)  # or a copy would be a constant
     ArrayBox.__floordiv__ = namespace.floor_divide
     ArrayBox.__rfloordiv__ = lambda self, other: namespace.floor_divide(other, self)
     return namespace
@@ -63,8 +65,8 @@ def _choosing(name: str, plain: Function, differentiable: Function | None) -> Fu
 
     @functools.wraps(plain)
     def function(*args: Any, **kwargs: Any) -> Any:
-        args = tuple(map(unwrap, args))
-        kwargs = {key: unwrap(value) for key, value in kwargs.items()}
+        args = tuple(together(unwrap(arg)) for arg in args)
+        kwargs = {key: together(unwrap(value)) for key, value in kwargs.items()}
         if not _any_box(args) and not _any_box(kwargs.values()):
             return plain(*args, **kwargs)
         if name in elementwise.CONSTANT:

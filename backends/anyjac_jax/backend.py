@@ -43,17 +43,22 @@ from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import DtypeError
 
-from . import elements, jit, linear_maps, nonfinite, programs
-from .jacobians import CompiledJacobians, may_compile, recorded_jacobian
-from .keys import UnfaithfulError
+from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
+from .blocks import jacobian_by_pushing_columns, recorded_jacobian
+from .faithful import UnfaithfulError
+from .jacobians import CompiledJacobians, may_compile, record_jacobian
+from .keys import UnkeyableError
+from .lost_derivatives import watch_items
 from .namespace import build_namespace
-from .programs import Program, needed_values, trace
+from .own_code import ForeignCodeError
+from .programs import Program, may_differ, trace
 
 
 class JaxBackend(Backend):
     """JAX. Its arrays are immutable, and 64-bit dtypes exist only under ``jax_enable_x64``."""
 
     name = "jax"
+    array_names = ("Tracer", "ArrayImpl")
     version = jax.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, FORWARD, GRAD, JIT, VMAP, STOP_GRADIENT})
 
@@ -64,6 +69,7 @@ class JaxBackend(Backend):
         self.paths = Paths(self.name, "compiled", "native")
         self._namespace = build_namespace()
         self._compiled = CompiledJacobians()
+        watch_items()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
 
@@ -81,6 +87,12 @@ class JaxBackend(Backend):
         with jax.core.ensure_compile_time_eval():  # a constant stays a constant in a trace, with its value
             array = jnp.asarray(value, dtype=dtype)
             return array if device is None else jax.device_put(array, device)
+
+    def explained(self, error: Exception) -> str | None:
+        return errors.explained(error)
+
+    def refuses(self, error: Exception) -> bool:
+        return errors.refuses(error)
 
     def is_traced(self, value: Array) -> bool:
         return isinstance(value, jax.core.Tracer)
@@ -139,27 +151,40 @@ class JaxBackend(Backend):
     ) -> Jacobian:
         """Record the computation of `fun`, and use a compiled Jacobian where the computation has come several times.
 
-        A function cannot be recorded if it needs values of its arrays, for a branch, say, or moves arrays to another
-        device: then it runs again from its beginning, and is not recorded from then on.
+        A function cannot be recorded if it needs values of its arrays, for a branch, say, moves arrays to another
+        device or enters a context of JAX's: then it runs again from its beginning, and is not recorded from then on. A
+        function with code that is not JAX's own runs again too, and from then on is differentiated while it runs.
         """
-        if self.paths.forced == "native":
-            return super().jacobian(fun, primals, chunk_size, mode)
-        if not self._compiled.serves(fun):
+        if self.paths.forced == "native" or not self._compiled.serves(fun):
             return self._jacobian_as_it_is(fun, primals, chunk_size, mode)
         try:
-            return self._jacobian_of_program(trace(fun, primals), primals, chunk_size, mode)
-        except Exception as error:  # whatever a user's function has made of JAX's error; all others are raised
-            if not (isinstance(error, UnfaithfulError) or needed_values(error)):
+            return self._recorded(fun, primals, chunk_size, mode)
+        except Exception as error:  # all that recording may have caused; what the function raises is raised
+            if not (isinstance(error, UnfaithfulError) or may_differ(error)):
                 raise
-            self._compiled.leave_out(fun)
-        return self._jacobian_as_it_is(fun, primals, chunk_size, mode)
+        found = self._jacobian_as_it_is(fun, primals, chunk_size, mode)
+        self._compiled.leave_out(fun)
+        return found
+
+    def _recorded(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str) -> Jacobian:
+        if not self._compiled.runs_foreign_code(fun):
+            try:
+                return self._jacobian_of_program(trace(fun, primals), primals, chunk_size, mode)
+            except ForeignCodeError:
+                self._compiled.note_foreign_code(fun)
+        return self._recorded_jacobian(fun, primals, chunk_size, mode)
 
     def _jacobian_as_it_is(
         self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
     ) -> Jacobian:
-        if programs.outside_all_traces():
-            return super().jacobian(fun, primals, chunk_size, mode)
-        return recorded_jacobian(self, fun, primals, chunk_size, mode)
+        at_once = self.paths.forced == "native" or programs.outside_all_traces()
+        compute = super().jacobian if at_once else partial(recorded_jacobian, self)
+        try:
+            return compute(fun, primals, chunk_size, mode)
+        except ValueError as error:  # JAX cannot tell which part of an operation is linear
+            if mode != FORWARD_MODE or not may_differ(error):
+                raise
+        return jacobian_by_pushing_columns(fun, primals)
 
     def _jacobian_of_program(
         self, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
@@ -172,12 +197,28 @@ class JaxBackend(Backend):
             mode = REVERSE_MODE
         compiled = self._compiled.find(self, program, chunk_size, mode, at_once=self.paths.forced == "compiled")
         if compiled is not None:
-            # JAX and XLA raise many kinds of errors where a program does not compile, or not for these devices. Of the
-            # user's code only derivative rules run here, and in what follows, which is complete, they run again.
+            # JAX and XLA raise many kinds of errors where a program does not compile, or not for these devices. No code
+            # of the user's runs here; what follows is complete.
             with contextlib.suppress(Exception):
                 return compiled(program.constants, primals)
             compiled.refuse()
         return self._jacobian_as_it_is(program.function(program.constants), primals, chunk_size, mode)
+
+    def _recorded_jacobian(
+        self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
+    ) -> Jacobian:
+        recorded = record_jacobian(self, fun, primals, chunk_size, mode)
+        program = recorded.program
+        try:
+            compiled = self._compiled.find_recorded(recorded, at_once=self.paths.forced == "compiled")
+        except (UnkeyableError, ForeignCodeError):  # recorded in vain, and so would it be the next time
+            self._compiled.leave_out(fun)
+            compiled = None
+        if compiled is not None:
+            with contextlib.suppress(Exception):  # as above; no code of the user's runs here, nor in what follows
+                return recorded.assembled(*compiled(program.constants, primals))
+            compiled.refuse()
+        return recorded.assembled(*program.function(program.constants)(*primals))
 
     def cache_info(self) -> CacheInfo:
         return self._compiled.info()
@@ -187,15 +228,19 @@ class JaxBackend(Backend):
 
     def seeds(self, like: Array, start: int, stop: int) -> Array:
         """Return rows of the identity on the device of `like`; for an array on several devices, bound to none."""
-        rows = jnp.reshape(jnp.eye(stop - start, like.size, k=start, dtype=like.dtype), (stop - start, *like.shape))
+        with _dtypes_allowed(like.dtype):
+            rows = jnp.reshape(jnp.eye(stop - start, like.size, k=start, dtype=like.dtype), (stop - start, *like.shape))
         device = self.device_of(like)
         if isinstance(device, jax.Device) and self.device_of(rows) != device:
             return jax.device_put(rows, device)
-        return rows
+        return meshes.in_type_of(rows, like)
 
     def zeros(self, shape: tuple[int, ...], like: Array) -> Array:
+        if meshes.is_of_mesh(like):
+            return meshes.zeros(shape, like)
         device = self.device_of(like)
-        return jnp.zeros(shape, like.dtype, device=device if isinstance(device, jax.Device) else None)
+        with _dtypes_allowed(like.dtype):
+            return jnp.zeros(shape, like.dtype, device=device if isinstance(device, jax.Device) else None)
 
     def find_nonfinite(
         self, computation: FunctionRun | LinearMapCall, *, number: int, index: tuple[int, ...], nan: bool
@@ -233,6 +278,9 @@ class JaxBackend(Backend):
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return programs.mapped(fun, arrays)
 
+    def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
+        return programs.is_mapped(array, rows)
+
     # ---- trees -----------------------------------------------------------------------------------------------------
 
     def flatten_node(self, node: object) -> OpenedNode | None:
@@ -246,6 +294,12 @@ class JaxBackend(Backend):
         """Register Variables as pytrees: the one way in which JAX's jitted functions take a foreign object."""
         with contextlib.suppress(ValueError):  # registered before, by another registry in this process
             jax.tree_util.register_pytree_node(cls, _open_variable, lambda _, children: view(*children))
+
+
+def _dtypes_allowed(dtype: Any) -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which there is a dtype, as that of an output of a function that allows itself 64 bits."""
+    here = faithful.are_wide() or dtype not in faithful.WIDE
+    return contextlib.nullcontext() if here else jax.enable_x64(True)
 
 
 def _open_variable(variable: Any) -> tuple[tuple[Any], None]:

@@ -2,30 +2,33 @@
 
 The function runs on every call and is recorded as a program (`programs`); a program that has come several times is
 compiled together with its Jacobian, and the next call that computes the same finds it by its key (`keys`), whatever
-arrays the function captured. A function that cannot be recorded, keyed or compiled is computed as it is, with the same
+arrays the function captured. Where the program would run other code than JAX's own to be differentiated, such as the
+derivative rules of a user's, the function is differentiated while it runs, and the program of its Jacobian is recorded,
+which calls nothing back. A function that cannot be recorded, keyed or compiled is computed as it is, with the same
 result.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from anyjac_plugins import Array, Backend, CacheInfo, FlatFunction, Jacobian, Pullback, Pushforward, environment
-from anyjac_plugins.backend.jacobians import cheaper_mode
-from anyjac_plugins.backend.types import FORWARD_MODE, REVERSE_MODE
+from anyjac_plugins import Array, Backend, CacheInfo, FlatFunction, Jacobian, environment
+from anyjac_plugins.backend.types import REVERSE_MODE
 from anyjac_plugins.failed_functions import FailedFunctions
 from anyjac_plugins.locking import SafeLock
 
+from .blocks import recorded_jacobian
+from .compiling import compiled, sums_over_windows
 from .keys import UnkeyableError, key_of
-from .linear_maps import linearize, one_hot, rows_at_once, transposed, vjp
-from .programs import Program, outside_all_traces, within_map
+from .linear_maps import rows_at_once
+from .own_code import ForeignCodeError
+from .programs import Program, outside_all_traces, trace, within_map, without_rules
 
 CALLS_TO_COMPILE = 3
 """How often a program has to come until it is compiled: a program that runs twice does not pay for its compilation.
@@ -39,7 +42,8 @@ MAXIMUM = 256
 _CHECKING = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
 """JAX's settings under which users want to see each operation run."""
 
-CompiledJacobian = Callable[[list[Any], Sequence[Array]], tuple[list[Array], list[list[Array]], list[Array]]]
+Compiled = Callable[[list[Any], Sequence[Array]], Any]
+"""A kept program, of the arrays that the function captured and of the primals."""
 
 
 def may_compile() -> bool:
@@ -47,10 +51,51 @@ def may_compile() -> bool:
     return environment.compiles() and not any(getattr(jax.config, name) for name in _CHECKING)
 
 
+class RecordedJacobian(NamedTuple):
+    """A function's Jacobian, recorded while the function was run and differentiated.
+
+    Attributes
+    ----------
+    program
+        Computes the outputs, and then all blocks.
+    outputs, inputs
+        How many there are of either.
+    mode
+        That of the blocks.
+    """
+
+    program: Program
+    outputs: int
+    inputs: int
+    mode: str
+
+    def assembled(self, outputs: Sequence[Array], aux: Sequence[Array]) -> Jacobian:
+        """Return the Jacobian of the results of the program."""
+        found, blocks = list(outputs[: self.outputs]), list(outputs[self.outputs :])
+        starts = range(0, len(blocks), self.inputs)
+        return Jacobian(found, [blocks[start : start + self.inputs] for start in starts], list(aux), self.mode)
+
+
+def record_jacobian(
+    backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
+) -> RecordedJacobian:
+    """Run a function once, differentiate it as it runs, and record both."""
+    found: list[tuple[int, str]] = []
+
+    def flat(*traced: Array) -> tuple[list[Array], list[Array]]:
+        outputs, blocks, aux, taken = recorded_jacobian(backend, fun, traced, chunk_size, mode)
+        found.append((len(outputs), taken))
+        return [*outputs, *(block for row in blocks for block in row)], aux
+
+    program = trace(flat, primals)
+    outputs, taken = found[0]
+    return RecordedJacobian(program, outputs, len(primals), taken)
+
+
 @dataclass(slots=True)
 class _Entry:
     calls: int = 0
-    compiled: CompiledJacobian | None = None
+    compiled: Compiled | None = None
     refused: bool = False
 
 
@@ -62,6 +107,7 @@ class CompiledJacobians:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._hits = self._misses = self._uncached = 0
         self._left_out = FailedFunctions()
+        self._foreign = FailedFunctions()
 
     def serves(self, fun: FlatFunction) -> bool:
         """Return whether calls of `fun` are to be recorded: not where JAX itself records already."""
@@ -70,6 +116,14 @@ class CompiledJacobians:
     def leave_out(self, fun: FlatFunction) -> None:
         """Remember that `fun`, and whatever function has the same code, cannot be recorded."""
         self._left_out.add(fun)
+
+    def runs_foreign_code(self, fun: FlatFunction) -> bool:
+        """Return whether a function with the code of `fun` had rules of its own, say, that are run as it runs."""
+        return fun in self._foreign
+
+    def note_foreign_code(self, fun: FlatFunction) -> None:
+        """Remember that `fun`, and whatever function has the same code, runs code that is not JAX's own."""
+        self._foreign.add(fun)
 
     def find(
         self, backend: Backend, program: Program, chunk_size: int | None, mode: str, *, at_once: bool
@@ -84,21 +138,47 @@ class CompiledJacobians:
             ``"rev"`` or ``"fwd"``.
         at_once
             Whether to compile what is seen for the first time.
+
+        Raises
+        ------
+        UnfaithfulError, ForeignCodeError
+            If the function had better be run again, without being recorded, or while it is differentiated.
         """
         try:
-            key = program.outputs, chunk_size, mode, key_of(program.jaxpr)
+            key = program.outputs, chunk_size, mode, key_of(program.jaxpr, differentiated=True)
         except UnkeyableError:
             self._lock.run(self._count_uncached)
             return None
-        at_once = at_once or _is_large(program, mode)
+        at_once = at_once or _is_large(program.input_shapes(), program.output_shapes(), mode)
         entry = self._lock.run(lambda: self._entry(key, lambda: _compile(backend, program, chunk_size, mode), at_once))
         compiled = entry.compiled
-        return None if compiled is None else _CachedJacobian(entry, compiled, program.constant_results(), mode)
+        return None if compiled is None else _CachedJacobian(entry, compiled, program, mode)
+
+    def find_recorded(self, recorded: RecordedJacobian, *, at_once: bool) -> _CachedProgram | None:
+        """Return the compiled program of a recorded Jacobian; None while it is not compiled.
+
+        Raises
+        ------
+        UnkeyableError, ForeignCodeError
+            If it is never compiled.
+        UnfaithfulError
+            If the function had better be run again, without being recorded.
+        """
+        program = recorded.program
+        try:
+            key = program.outputs, recorded.outputs, recorded.mode, key_of(program.jaxpr, differentiated=False)
+        except (UnkeyableError, ForeignCodeError):
+            self._lock.run(self._count_uncached)
+            raise
+        outputs = program.output_shapes()[: recorded.outputs]
+        at_once = at_once or _is_large(program.input_shapes(), outputs, recorded.mode)
+        entry = self._lock.run(lambda: self._entry(key, lambda: _compile_as_it_is(program), at_once))
+        return None if entry.compiled is None else _CachedProgram(entry, entry.compiled, program)
 
     def _count_uncached(self) -> None:
         self._uncached += 1
 
-    def _entry(self, key: Hashable, compile: Callable[[], CompiledJacobian], at_once: bool) -> _Entry:
+    def _entry(self, key: Hashable, compile: Callable[[], Compiled], at_once: bool) -> _Entry:
         """Return what is known of a program, compiled if it is due."""
         entry = self._entries.setdefault(key, _Entry())
         self._entries.move_to_end(key)
@@ -125,42 +205,57 @@ class CompiledJacobians:
     def _forget(self) -> None:
         self._entries.clear()
         self._left_out.clear()
+        self._foreign.clear()
         self._hits = self._misses = self._uncached = 0
 
 
 @dataclass(slots=True)
-class _CachedJacobian:
-    """A compiled Jacobian, with the results that are captured arrays, which are handed through as they are."""
-
+class _Cached:
     _entry: _Entry
-    _compiled: CompiledJacobian
-    _constant_results: dict[int, int]
-    _mode: str
-
-    def __call__(self, constants: list[Any], primals: Sequence[Array]) -> Jacobian:
-        outputs, blocks, aux = self._compiled(constants, primals)
-        for index, position in self._constant_results.items():
-            if index < len(outputs):
-                outputs[index] = jnp.asarray(constants[position])
-            else:
-                aux[index - len(outputs)] = jnp.asarray(constants[position])
-        return Jacobian(outputs, blocks, aux, self._mode)
+    _compiled: Compiled
+    _program: Program
 
     def refuse(self) -> None:
         """Remember that the program does not compile, or does not run when compiled."""
         self._entry.refused, self._entry.compiled = True, None
 
+    def _hand_through(self, constants: list[Any], outputs: list[Array], aux: list[Array]) -> None:
+        """Put captured arrays, as they are, in the place of results that are such arrays."""
+        for index, position in self._program.constant_results().items():
+            where, at = (outputs, index) if index < len(outputs) else (aux, index - len(outputs))
+            where[at] = jnp.asarray(constants[position])
 
-def _is_large(program: Program, mode: str) -> bool:
+
+@dataclass(slots=True)
+class _CachedJacobian(_Cached):
+    """A compiled Jacobian of a program."""
+
+    _mode: str
+
+    def __call__(self, constants: list[Any], primals: Sequence[Array]) -> Jacobian:
+        outputs, blocks, aux = self._compiled(constants, primals)
+        self._hand_through(constants, outputs, aux)
+        return Jacobian(outputs, blocks, aux, self._mode)
+
+
+@dataclass(slots=True)
+class _CachedProgram(_Cached):
+    """A compiled program."""
+
+    def __call__(self, constants: list[Any], primals: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        outputs, aux = self._compiled(constants, primals)
+        self._hand_through(constants, outputs, aux)
+        return outputs, aux
+
+
+def _is_large(inputs: Sequence[Any], outputs: Sequence[Any], mode: str) -> bool:
     """Return whether an output has more rows, or an input more columns, than are computed at once."""
-    inputs: list[Any] = [variable.aval for variable in program.jaxpr.invars]
-    outputs: list[Any] = program.output_shapes()
     along, across = (outputs, inputs) if mode == REVERSE_MODE else (inputs, outputs)
     width = sum(aval.size for aval in across)
     return any(aval.size > rows_at_once(max(1, aval.size, width)) for aval in along)
 
 
-def _compile(backend: Backend, program: Program, chunk_size: int | None, mode: str) -> CompiledJacobian:
+def _compile(backend: Backend, program: Program, chunk_size: int | None, mode: str) -> Compiled:
     """Return a program's outputs, Jacobian and aux as one compiled function of its constants and primals."""
     # The program keeps the constants of the run that it was recorded in; compiled, it takes those of each call.
     program = program._replace(constants=[])
@@ -168,101 +263,16 @@ def _compile(backend: Backend, program: Program, chunk_size: int | None, mode: s
     def jacobian(constants: list[Any], primals: Sequence[Array]) -> tuple[list[Array], list[list[Array]], list[Array]]:
         return recorded_jacobian(backend, program.function(constants), primals, chunk_size, mode)[:3]
 
-    return jax.jit(jacobian)
+    made: Compiled = compiled(jacobian, sums=sums_over_windows(program.jaxpr))
+    return made
 
 
-def recorded_jacobian(
-    backend: Backend, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
-) -> Jacobian:
-    """Compute a Jacobian in a form that compiles well: chunks of rows in a loop, whose body is there once."""
-    if mode == REVERSE_MODE:
-        outputs, pullback, aux = vjp(fun, primals)
-    else:
-        outputs, pushforward, aux = linearize(fun, primals)
-        if mode == FORWARD_MODE:
-            return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE)
-        if cheaper_mode(backend, outputs, primals) == FORWARD_MODE:
-            with contextlib.suppress(TypeError):  # a rule for rows need not be one for columns
-                return Jacobian(
-                    outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE
-                )
-        pullback = transposed(pushforward, outputs, primals)
-    blocks = [_blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
-    return Jacobian(outputs, blocks, aux, REVERSE_MODE)
+def _compile_as_it_is(program: Program) -> Compiled:
+    """Return a program as a compiled function of its constants and primals."""
+    program = Program(without_rules(program.jaxpr), [], program.outputs)
 
+    def run(constants: list[Any], primals: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array]]:
+        return program.function(constants)(*primals)
 
-def _blocks(
-    pullback: Pullback, outputs: Sequence[Array], index: int, primals: Sequence[Array], chunk_size: int | None
-) -> list[Array]:
-    """Pull back the rows of the identity for one output, a chunk at a time."""
-    output = outputs[index]
-    size = output.size
-    columns = sum(primal.size for primal in primals)
-    if not size or not columns:
-        return [jnp.zeros((*output.shape, *primal.shape), primal.dtype) for primal in primals]
-
-    def pull(seed: Array) -> list[Array]:
-        seeds: list[Array | None] = [None] * len(outputs)
-        seeds[index] = seed
-        return list(pullback(seeds))
-
-    if size == 1:  # a gradient: nothing to map over
-        return _in_shapes(pull(jnp.ones(output.shape, output.dtype)), output, primals)
-
-    def row(number: Array) -> list[Array]:
-        return pull(one_hot(number, output))
-
-    at_once = chunk_size or rows_at_once(max(size, columns))
-    numbers = jnp.arange(size)
-    found = jax.vmap(row)(numbers) if size <= at_once else jax.lax.map(row, numbers, batch_size=at_once)
-    return _in_shapes(found, output, primals)
-
-
-def _in_shapes(found: Sequence[Array], output: Array, primals: Sequence[Array]) -> list[Array]:
-    shapes = [(*output.shape, *primal.shape) for primal in primals]
-    return [
-        part if part.shape == shape else jnp.reshape(part, shape) for part, shape in zip(found, shapes, strict=True)
-    ]
-
-
-def _blocks_by_columns(
-    pushforward: Pushforward, outputs: Sequence[Array], primals: Sequence[Array], chunk_size: int | None
-) -> list[list[Array]]:
-    """Push the columns of the identity forward for each primal, a chunk at a time: the blocks of each output."""
-    width = sum(output.size for output in outputs)
-    by_primal = []
-    for index, primal in enumerate(primals):
-        if not primal.size or not width:
-            by_primal.append([jnp.zeros((*output.shape, *primal.shape), primal.dtype) for output in outputs])
-            continue
-        column = _column(pushforward, outputs, index, primals)
-        at_once = chunk_size or rows_at_once(max(primal.size, width))
-        numbers = jnp.arange(primal.size)
-        if primal.size <= at_once:
-            found = jax.vmap(column, out_axes=-1)(numbers)
-        else:
-            found = [jnp.moveaxis(part, 0, -1) for part in jax.lax.map(column, numbers, batch_size=at_once)]
-        pairs = zip(found, outputs, strict=True)
-        by_primal.append([jnp.reshape(part, (*output.shape, *primal.shape)) for part, output in pairs])
-    return [list(blocks) for blocks in zip(*by_primal, strict=True)]
-
-
-def _column(
-    pushforward: Pushforward, outputs: Sequence[Array], index: int, primals: Sequence[Array]
-) -> Callable[[Array], list[Array]]:
-    """Return a function that computes the column of a primal's element; for a complex element ``df/dx - i df/dy``."""
-    primal = primals[index]
-    real_outputs = not all(jnp.iscomplexobj(output) for output in outputs)
-
-    def along(tangent: Array) -> list[Array]:
-        tangents: list[Array | None] = [None] * len(primals)
-        tangents[index] = tangent
-        return [jnp.asarray(part).astype(primal.dtype) for part in pushforward(tangents)]
-
-    def column(number: Array) -> list[Array]:
-        tangent = one_hot(number, primal)
-        if not (jnp.iscomplexobj(primal) and real_outputs):
-            return along(tangent)
-        return [real - 1j * imaginary for real, imaginary in zip(along(tangent), along(1j * tangent), strict=True)]
-
-    return column
+    made: Compiled = compiled(run, sums=sums_over_windows(program.jaxpr))
+    return made

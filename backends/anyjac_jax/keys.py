@@ -1,24 +1,27 @@
 """Keys of jaxprs: equal only if the two programs, and all first derivatives of them, are the same.
 
 Variables are numbered, literals go by their bytes, jaxprs in parameters by recursion; everything else in a key is
-compared by its own equality, which for functions is identity. Arrays that a program captures at its top are its inputs
-and no part of the key; those further in are. What cannot be compared soundly has no key.
+compared by its own equality. Arrays that a program captures at its top are its inputs and no part of the key; those
+further in are. What cannot be compared soundly has no key, nor has a program that runs other code than JAX's own
+(`own_code`): it would run again whenever JAX traces a kept program anew.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
-from jax.extend.core.primitives import custom_jvp_call_p, custom_vjp_call_p, device_put_p
 
 from anyjac_plugins.locking import SafeLock
 
+from .faithful import are_wide, look_through, refuse_contexts, refuse_moves, refuse_wide
+from .own_code import CALLBACKS, CUSTOM_CALLS, ForeignCodeError, name_of_own_rule, refuse_foreign
 from .programs import bind
 
 LARGEST_CONSTANT = 2**16
@@ -29,12 +32,13 @@ class UnkeyableError(Exception):
     """Something in a program has no sound key."""
 
 
-class UnfaithfulError(Exception):
-    """A program does not do all that its function does when it is run without being recorded."""
+def key_of(jaxpr: Jaxpr, *, differentiated: bool) -> Hashable:
+    """Return the key of a program.
 
-
-def key_of(jaxpr: Jaxpr) -> Hashable:
-    """Return the key of a program that is going to be differentiated once.
+    Parameters
+    ----------
+    differentiated
+        Whether the program is going to be differentiated once, and not only to be computed.
 
     Raises
     ------
@@ -42,10 +46,27 @@ def key_of(jaxpr: Jaxpr) -> Hashable:
         If it has none.
     UnfaithfulError
         If the function had better be run without being recorded.
+    ForeignCodeError
+        If it runs code that is not JAX's own.
     """
-    if jaxpr.effects:
-        raise UnkeyableError(f"effects: {jaxpr.effects}")
-    return _program(jaxpr, differentiated=True)
+    reading = _Reading(differentiated, are_wide())
+    refuse_contexts(jaxpr)
+    try:
+        if jaxpr.effects:
+            raise UnkeyableError(f"effects: {jaxpr.effects}")
+        return _program(jaxpr, reading)
+    except (UnkeyableError, ForeignCodeError):
+        if differentiated:
+            look_through(jaxpr, wide=reading.wide)
+        raise
+
+
+class _Reading(NamedTuple):
+    """What a key depends on besides the program."""
+
+    differentiated: bool
+    wide: bool
+    """Whether there are 64-bit dtypes outside the function."""
 
 
 class _HashedKey:
@@ -86,26 +107,27 @@ class _Identity:
 
 
 _lock = SafeLock()
-_programs: dict[bool, WeakKeyDictionary[Jaxpr, _HashedKey]] = {True: WeakKeyDictionary(), False: WeakKeyDictionary()}
+_programs: defaultdict[_Reading, WeakKeyDictionary[Jaxpr, _HashedKey]] = defaultdict(WeakKeyDictionary)
 """Keys of jaxprs that JAX has kept from an earlier trace, as it does with those of jitted functions."""
 
 
-def _inner_program(jaxpr: Jaxpr, *, differentiated: bool) -> _HashedKey:
-    programs = _programs[differentiated]
-    found: _HashedKey | None = _lock.run(lambda: programs.get(jaxpr))
+def _inner_program(jaxpr: Jaxpr, reading: _Reading) -> _HashedKey:
+    found: _HashedKey | None = _lock.run(lambda: _programs[reading].get(jaxpr))
     if found is not None:
         return found
-    known = _HashedKey(_program(jaxpr, differentiated=differentiated))
-    _lock.run(lambda: programs.__setitem__(jaxpr, known))
+    known = _HashedKey(_program(jaxpr, reading))
+    _lock.run(lambda: _programs[reading].__setitem__(jaxpr, known))
     return known
 
 
-def _program(jaxpr: Jaxpr, *, differentiated: bool) -> Hashable:
+def _program(jaxpr: Jaxpr, reading: _Reading) -> Hashable:
     numbers: dict[Var, int] = {}
 
     def defined(variables: Sequence[Var]) -> Hashable:
         for variable in variables:
             numbers[variable] = len(numbers)
+        if not reading.wide:
+            refuse_wide(variables)
         return tuple(variable.aval for variable in variables)
 
     def used(atoms: Sequence[Any]) -> Hashable:
@@ -113,7 +135,7 @@ def _program(jaxpr: Jaxpr, *, differentiated: bool) -> Hashable:
 
     inputs = defined(jaxpr.constvars), defined(jaxpr.invars)
     steps = tuple(
-        (equation.primitive, used(equation.invars), _parameters(equation, differentiated), equation.ctx,
+        (equation.primitive, used(equation.invars), _parameters(equation, reading), equation.ctx,
          defined(equation.outvars))
         for equation in jaxpr.eqns
     )  # fmt: skip
@@ -124,23 +146,25 @@ def _literal(literal: Literal) -> Hashable:
     return literal.aval, _contents(literal.val)
 
 
-def _parameters(equation: JaxprEqn, differentiated: bool) -> Hashable:
-    if equation.primitive is device_put_p and any(device is not None for device in equation.params["devices"]):
-        raise UnfaithfulError("a move to another device, of which a program records no way back")
-    if equation.primitive in _RULES:
-        return _custom(equation, differentiated)
-    return tuple((name, _parameter(value, differentiated)) for name, value in sorted(equation.params.items()))
+def _parameters(equation: JaxprEqn, reading: _Reading) -> Hashable:
+    refuse_moves(equation)
+    if equation.primitive in CUSTOM_CALLS:
+        return _custom(equation, reading)
+    if equation.primitive.name in CALLBACKS:
+        raise UnkeyableError(f"a call of {equation.primitive.name!r}")
+    refuse_foreign(equation)
+    return tuple((name, _parameter(value, reading)) for name, value in sorted(equation.params.items()))
 
 
-def _parameter(value: Any, differentiated: bool) -> Hashable:
+def _parameter(value: Any, reading: _Reading) -> Hashable:
     if isinstance(value, ClosedJaxpr):
-        return _inner_program(value.jaxpr, differentiated=differentiated), tuple(map(_constant, value.consts))
+        return _inner_program(value.jaxpr, reading), tuple(map(_constant, value.consts))
     if isinstance(value, Jaxpr):
-        return _inner_program(value, differentiated=differentiated)
+        return _inner_program(value, reading)
     if isinstance(value, (tuple, list)):
-        return type(value), tuple(_parameter(item, differentiated) for item in value)
+        return type(value), tuple(_parameter(item, reading) for item in value)
     if isinstance(value, dict):
-        return dict, tuple((name, _parameter(item, differentiated)) for name, item in sorted(value.items()))
+        return dict, tuple((name, _parameter(item, reading)) for name, item in sorted(value.items()))
     if isinstance(value, (jax.Array, np.ndarray, np.generic, float, complex)):
         return type(value), _constant(value)
     try:
@@ -169,42 +193,38 @@ def _contents(value: Any) -> Hashable:
 # ---- functions with derivatives of their own -----------------------------------------------------------------------
 
 
-def _custom(equation: JaxprEqn, differentiated: bool) -> Hashable:
+def _custom(equation: JaxprEqn, reading: _Reading) -> Hashable:
     """Return the key of a call of a function with a rule of its own: its program's key, and that of its rule.
 
-    The rule is a new function each time, so that it is traced, as it would be to differentiate. A program that a rule
-    runs is not differentiated itself, and its rules do not matter.
+    A rule may depend on arguments that are no arrays, and so is traced, as it would be to differentiate. A program that
+    a rule runs is not differentiated itself, and its rules do not matter.
     """
-    params = equation.params
-    plain = _parameter(params["call_jaxpr"], False), params["num_consts"], params["symbolic_zeros"]
-    if not differentiated:
+    params, computed = equation.params, reading._replace(differentiated=False)
+    plain = _parameter(params["call_jaxpr"], computed), params["num_consts"], params["symbolic_zeros"]
+    if not reading.differentiated:
         return plain
+    refuse_foreign(equation)
     if params["symbolic_zeros"]:
         raise UnkeyableError("a rule that is told which tangents are zero")
-    rule = _RULES[equation.primitive](equation)
-    return (*plain, _inner_program(rule.jaxpr, differentiated=False), tuple(map(_constant, rule.consts)))
+    name = name_of_own_rule(equation)
+    if name is not None:
+        return (*plain, name)
+    rule = _rule(equation)
+    return (*plain, _inner_program(rule.jaxpr, computed), tuple(map(_constant, rule.consts)))
 
 
-def _forward_rule(equation: JaxprEqn) -> ClosedJaxpr:
+def _rule(equation: JaxprEqn) -> ClosedJaxpr:
+    """Return a rule as a program of primals and tangents."""
+
     def tangents(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         return jax.jvp(lambda *given: bind(equation, given), primals, tangents)
 
-    primals = _abstract_inputs(equation)
-    return jax.make_jaxpr(tangents)(primals, [_tangent_of(primal) for primal in primals])
-
-
-def _backward_rule(equation: JaxprEqn) -> ClosedJaxpr:
-    def cotangents(primals: Sequence[Any], cotangents: Sequence[Any]) -> Any:
-        return jax.vjp(lambda *given: bind(equation, given), *primals)[1](cotangents)
-
-    return jax.make_jaxpr(cotangents)(
-        _abstract_inputs(equation), [_tangent_of(variable.aval) for variable in equation.outvars]
-    )
-
-
-def _abstract_inputs(equation: JaxprEqn) -> list[Any]:
     avals: list[Any] = [atom.aval for atom in equation.invars]
-    return [_abstract(aval, aval.dtype) for aval in avals]
+    primals = [_abstract(aval, aval.dtype) for aval in avals]
+    try:
+        return jax.make_jaxpr(tangents)(primals, [_tangent_of(primal) for primal in primals])
+    except Exception as error:  # of any kind, by JAX: perhaps no tangent is ever pushed through this call
+        raise UnkeyableError("a rule that cannot be traced") from error
 
 
 def _tangent_of(primal: Any) -> Any:
@@ -213,6 +233,3 @@ def _tangent_of(primal: Any) -> Any:
 
 def _abstract(aval: Any, dtype: Any) -> Any:
     return jax.ShapeDtypeStruct(aval.shape, dtype, weak_type=aval.weak_type)  # type: ignore[no-untyped-call]
-
-
-_RULES = {custom_jvp_call_p: _forward_rule, custom_vjp_call_p: _backward_rule}

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
 
 from anyjac_plugins import Array, FlatFunction, LinearMap, Pullback, Pushforward
 from anyjac_plugins.backend.linear_maps import filled
+from anyjac_plugins.errors import ForwardRuleError
+
+from .meshes import in_type_of, zeros
+
+_NO_FORWARD_RULE: Final = "(jvp) to a custom_vjp function"
+"""A part of the message of JAX's TypeError, which has no type of its own."""
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
@@ -21,10 +28,12 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
 
 def linearize(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pushforward, list[Array]]:
     """Run `fun` once and return outputs, pushforward and aux; see `anyjac_plugins.Backend.linearize`."""
-    outputs, push, aux = jax.linearize(_in_lists(fun), *primals, has_aux=True)
+    with _rules_for_rows_by_name():
+        outputs, push, aux = jax.linearize(_in_lists(fun), *primals, has_aux=True)
 
     def pushforward(tangents: Sequence[Array | None]) -> list[Array]:
-        return list(push(*filled(tangents, primals, _zeros)))
+        with _rules_for_rows_by_name():
+            return list(push(*_filled(tangents, primals)))
 
     return outputs, pushforward, aux
 
@@ -43,10 +52,29 @@ def jvp(
     fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
 ) -> tuple[list[Array], list[Array | None], list[Array]]:
     """Run `fun` once and return outputs, their tangents and aux; see `anyjac_plugins.Backend.jvp`."""
-    outputs, pushed, aux = jax.jvp(
-        _in_lists(fun), tuple(primals), tuple(filled(tangents, primals, _zeros)), has_aux=True
-    )
+    with _rules_for_rows_by_name():
+        outputs, pushed, aux = jax.jvp(_in_lists(fun), tuple(primals), tuple(_filled(tangents, primals)), has_aux=True)
     return outputs, pushed, aux
+
+
+@contextlib.contextmanager
+def _rules_for_rows_by_name() -> Iterator[None]:
+    """Raise an error of ours where JAX finds a function with a rule for its pullback alone.
+
+    Raises
+    ------
+    ForwardRuleError
+        In the place of JAX's TypeError, which it subclasses.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if _NO_FORWARD_RULE not in str(error):
+            raise
+        raise ForwardRuleError(
+            "the function runs one that jax.custom_vjp made, which has a rule for rows and none for tangents; take a "
+            "derivative in reverse mode (jacrev, grad, vjp), or give the function its rule by jax.custom_jvp"
+        ) from error
 
 
 def _in_lists(fun: FlatFunction) -> Callable[..., tuple[list[Array], list[Array]]]:
@@ -80,11 +108,11 @@ class VjpPullback:
     def compiled_identity(self, index: int, start: int, count: int) -> list[Array]:
         """Pull back rows of the identity on an output by a compiled program, and wait, so that no chunks pile up."""
         if (index, count) not in self._compiled:
-            shapes = [jax.ShapeDtypeStruct(output.shape, output.dtype) for output in self._outputs]  # type: ignore[no-untyped-call]
             self._compiled[index, count] = jax.jit(
-                lambda pull, start: _pull_identity(pull, shapes, index, start, count)
+                lambda pull, outputs, start: _pull_identity(pull, outputs, index, start, count)
             )
-        rows: list[Array] = jax.block_until_ready(self._compiled[index, count](self._pull, start))  # type: ignore[no-untyped-call]
+        compiled = self._compiled[index, count]
+        rows: list[Array] = jax.block_until_ready(compiled(self._pull, self._outputs, start))  # type: ignore[no-untyped-call]
         return rows
 
 
@@ -102,7 +130,7 @@ CHUNKS_TO_COMPILE = 2
 
 
 def _pull_identity(
-    pull: Callable[..., Any], outputs: Sequence[Any], index: int, start: Array, count: int
+    pull: Callable[..., Any], outputs: Sequence[Array], index: int, start: Array, count: int
 ) -> list[Array]:
     def row(number: Array) -> list[Array]:
         seeds: list[Array | None] = [None] * len(outputs)
@@ -112,18 +140,20 @@ def _pull_identity(
     return jax.vmap(row)(start + jnp.arange(count))
 
 
-def one_hot(number: Array, like: Any) -> Array:
+def one_hot(number: Array, like: Array) -> Array:
     """Return one row of the identity on the flattened `like`, in its shape."""
-    return jnp.reshape(jnp.arange(like.size) == number, like.shape).astype(like.dtype)
+    row = jnp.reshape(jnp.arange(like.size) == number, like.shape).astype(like.dtype)
+    # The compiler would take 0 * inf for 0 where it knows the zeros.
+    return in_type_of(jax.lax.optimization_barrier(row), like)  # type: ignore[no-untyped-call]
 
 
-def _pull_filled(pull: Callable[..., Any], outputs: Sequence[Any], cotangents: Sequence[Array | None]) -> list[Array]:
-    return list(pull(filled(cotangents, outputs, _zeros)))
+def _pull_filled(pull: Callable[..., Any], outputs: Sequence[Array], cotangents: Sequence[Array | None]) -> list[Array]:
+    return list(pull(_filled(cotangents, outputs)))
 
 
-def _zeros(shape: tuple[int, ...], like: Any) -> Array:
-    """Return zeros like an array, or like the shape and dtype that stand for one."""
-    return jnp.zeros(shape, like.dtype)
+def _filled(vectors: Sequence[Array | None], like: Sequence[Array]) -> list[Array]:
+    """Return vectors of the types of the arrays that they belong to, with zeros in the place of None."""
+    return list(map(in_type_of, filled(vectors, like, zeros), like))
 
 
 def pullback_rows(linear_map: LinearMap, vectors: Sequence[Array | None]) -> list[Array | None]:

@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.extend import core
-from jax.extend.core import Jaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core.primitives import closed_call_p
 
 from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.interrupts import setting
+
+from .own_code import CUSTOM_CALLS
 
 NEEDS_VALUES = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 """The errors of JAX where a function asks for the values of traced arrays, as a branch on them does."""
@@ -59,6 +62,10 @@ class Program(NamedTuple):
             return [*map(jnp.asarray, results[: self.outputs])], [*map(jnp.asarray, results[self.outputs :])]
 
         return run
+
+    def input_shapes(self) -> list[Any]:
+        """Return shapes and dtypes of the inputs."""
+        return [variable.aval for variable in self.jaxpr.invars]
 
     def output_shapes(self) -> list[Any]:
         """Return shapes and dtypes of the outputs."""
@@ -112,6 +119,29 @@ def bind(equation: JaxprEqn, inputs: Sequence[Any]) -> list[Any]:
     return list(results) if primitive.multiple_results else [results]
 
 
+def without_rules(jaxpr: Any) -> Any:
+    """Return a program that computes the same and calls functions without their derivative rules, which it drops."""
+    return jaxpr.replace(eqns=[_without_rule(equation) for equation in jaxpr.eqns])
+
+
+def _without_rule(equation: Any) -> Any:
+    params = {name: _value_without_rules(value) for name, value in equation.params.items()}
+    if equation.primitive in CUSTOM_CALLS:
+        return equation.replace(primitive=closed_call_p, params={"call_jaxpr": params["call_jaxpr"]})
+    return equation.replace(params=params)
+
+
+def _value_without_rules(value: Any) -> Any:
+    if isinstance(value, ClosedJaxpr):
+        return ClosedJaxpr(without_rules(value.jaxpr), value.consts)
+    if isinstance(value, Jaxpr):
+        return without_rules(value)
+    if isinstance(value, tuple):
+        items = map(_value_without_rules, value)
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
 def mapped(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
     """Map a function over the first axis of arrays."""
     computes = outside_all_traces() or within_map()
@@ -123,6 +153,12 @@ def mapped(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list
 
     with setting(_device, _device_of(arrays)):
         return list(jax.vmap(row)(*arrays))
+
+
+def is_mapped(array: Array, rows: Sequence[Array]) -> bool:
+    """Return whether an array belongs to the map that gave these rows."""
+    traces = {id(row._trace) for row in rows if isinstance(row, jax.core.Tracer)}
+    return isinstance(array, jax.core.Tracer) and id(array._trace) in traces
 
 
 def within_map() -> bool:
@@ -141,13 +177,23 @@ def device_of_recorded() -> Any:
     return _device.get()
 
 
-def needed_values(error: BaseException | None) -> bool:
-    """Return whether an error comes from an array without a value, or was raised because of such an error."""
+def may_differ(error: BaseException | None) -> bool:
+    """Return whether an error may come of recording, since JAX raised the error or its cause."""
     while error is not None:
-        if isinstance(error, NEEDS_VALUES):
+        if isinstance(error, NEEDS_VALUES) or _is_of_jax(error):
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _is_of_jax(error: BaseException) -> bool:
+    """Return whether JAX raised an error, by the innermost call of its traceback, or by the note of calls left out."""
+    traceback, module = error.__traceback__, ""
+    while traceback is not None:
+        module, traceback = traceback.tb_frame.f_globals.get("__name__", ""), traceback.tb_next
+    packages = {module.partition(".")[0], type(error).__module__.partition(".")[0]}
+    notes = getattr(error, "__notes__", ())
+    return not packages.isdisjoint(("jax", "jaxlib")) or any("JAX_TRACEBACK_FILTERING" in note for note in notes)
 
 
 def outside_all_traces() -> bool:

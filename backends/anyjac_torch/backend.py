@@ -39,7 +39,7 @@ from anyjac_plugins import (
 from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.failed_functions import FailedFunctions
 
-from . import code_generation, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
+from . import code_generation, errors, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
@@ -48,8 +48,11 @@ from .writes import was_written
 
 def _compile(fun: Callable[..., Any]) -> Callable[..., Any]:
     """Return `fun` compiled by `torch.compile`; without code generation where no C++ compiler is installed."""
-    backend = "inductor" if code_generation.is_possible() else "aot_eager"
-    compiled: Callable[..., Any] = torch.compile(fun, backend=backend)
+    compiled: Callable[..., Any]
+    if code_generation.is_possible():
+        compiled = torch.compile(fun, backend="inductor", options=code_generation.options())
+    else:
+        compiled = torch.compile(fun, backend="aot_eager")
     return compiled
 
 
@@ -57,6 +60,7 @@ class TorchBackend(Backend):
     """PyTorch. Tensors that belong to a graph count as traced; Variables hold detached copies."""
 
     name = "torch"
+    array_names = ("Tensor",)
     version = torch.__version__
     capabilities = frozenset({COMPLEX, FLOAT16, BFLOAT16, NESTED, FORWARD, GRAD, JIT, VMAP, STOP_GRADIENT})
     framework_transforms = FrameworkTransforms(grad=torch.func.grad, compile=_compile, vmap=torch.func.vmap)
@@ -79,6 +83,12 @@ class TorchBackend(Backend):
         if isinstance(value, torch.Tensor):
             return value.to(device=device, dtype=dtype)
         return torch.as_tensor(value, dtype=dtype, device=device)
+
+    def explained(self, error: Exception) -> str | None:
+        return errors.explained(error)
+
+    def refuses(self, error: Exception) -> bool:
+        return errors.refuses(error)
 
     def is_traced(self, value: Array) -> bool:
         return bool(value.grad_fn is not None) or private.is_wrapped(value) or torch_func.has_tangent(value)
@@ -277,6 +287,9 @@ class TorchBackend(Backend):
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return torch_func.map_rows(fun, arrays)
+
+    def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
+        return torch_func.is_of_map(array, rows)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,12 @@ import sys
 import sysconfig
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from anyjac_plugins.errors import UncompiledWarning
+
+from . import private
+from .overlapping import VERSION, make_bases_contiguous
 
 _DEFAULT_COMPILER: Final = {"darwin": "clang++", "win32": "cl"}
 _INSTALL: Final = {
@@ -37,6 +40,11 @@ def is_possible() -> bool:
     if _said.setdefault(lacks, mark) is mark:  # of several threads, one warns
         _warn(lacks)
     return False
+
+
+def options() -> dict[str, Any]:
+    """Return the options with which PyTorch generates code that gives the numbers of its operators."""
+    return private.generator_options(make_bases_contiguous, VERSION)
 
 
 def missing() -> str | None:

@@ -19,6 +19,8 @@ from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
 from . import private
+from .linear_maps import unlinked
+from .lost_derivatives import WithTangents, watched
 
 _level: Final = threading.RLock()
 
@@ -68,25 +70,24 @@ def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Arra
         ]
         for index, dual in zip(given, duals, strict=True):
             arrays[index] = dual
-        with _TangentMends():
+        with _TangentMends(), watched(WithTangents):
             outputs, aux = fun(*arrays)
         return tuple(outputs), list(aux)
 
     if not given:
         outputs, aux = fun(*primals)
-        return list(outputs), [None] * len(outputs), list(aux)
+        return unlinked(outputs, primals), [None] * len(outputs), unlinked(aux, primals)
     push: Callable[..., Any] = torch.func.jvp
     recorded = torch.is_grad_enabled()
     with torch.enable_grad():  # as in reverse mode: a graph shows what has gone past the tangents
         outputs, pushed, aux = push(
             paired, tuple(primals[index] for index in given), tuple(tangents[index] for index in given), has_aux=True
         )
-    keep = list if recorded else _detached
-    return keep(outputs), keep(pushed), keep(aux)
-
-
-def _detached(tensors: Sequence[Array]) -> list[Array]:
-    return [tensor.detach() if tensor.requires_grad else tensor for tensor in tensors]
+    results = [*outputs, *pushed, *aux]
+    with torch.set_grad_enabled(recorded):
+        kept = unlinked(results, [*primals, *tangents])
+    count = len(outputs)
+    return kept[:count], list(kept[count : 2 * count]), kept[2 * count :]
 
 
 _SCATTERING: Final = frozenset({torch.scatter_reduce, torch.Tensor.scatter_reduce, torch.Tensor.scatter_reduce_})

@@ -19,10 +19,12 @@ from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
 from . import code_generation, private
-from .modes import copied, is_recording
+from .first_runs import RecordedRun, Run, first_results, twin_of
+from .modes import is_recording
 from .past_operators import PastOperators
+from .random_states import RandomStates
 from .torch_func import is_transformed
-from .writes import Writes
+from .writes import Writes, same
 
 Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
 """Compiles a graph for tensors like those of an example."""
@@ -60,7 +62,7 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
     if not plain or any(tensor.requires_grad for tensor in (*held, *example)):
         return compile(recorded)
     try:
-        return private.generate_code(recorded, example)
+        return private.generate_code(recorded, example, code_generation.options())
     except Exception as error:  # of the code generator, the C++ compiler or a file; the graph runs without all three
         warnings.warn(
             f"PyTorch fails to compile what anyjac.jit has recorded, and runs it uncompiled; it says "
@@ -125,16 +127,14 @@ class CompiledFunction:
 
         The error may be the core's: Variables were read that have to be inputs, so that the run was for nothing.
         """
-        twins = list(map(_twin, tensors))
-        writes = Writes(twins)
+        twins = list(map(twin_of, tensors))
+        random = RandomStates()
+        writes = Writes(twins, random)
 
         def recorded() -> StagedResult:
             graph, returned = self._record(twins, tensors, writes)
-            if writes.elsewhere:  # the recorded run has changed memory, which a second run would change again
-                results: Sequence[Array] = returned.arrays
-                _copy_written(writes, twins, tensors)
-            else:
-                results = graph(*tensors)  # the first run compiles the graph
+            run = RecordedRun(graph.module, graph.recorded, twins, returned.arrays, writes, random)
+            results = _first_results(graph, run, tensors)
             self._compiled[kind] = graph, returned.note
             writes.keep()
             return StagedResult(returned.note, results)
@@ -150,18 +150,46 @@ class CompiledFunction:
             return list(runs[-1].arrays)
 
         with writes:
-            recorded: Any = private.make_fx(flat)(*twins)
+            recorded: Any = private.make_fx(flat, decomposition_table=private.DRAWN_ALIKE)(*twins)
         with private.autocast_off():  # the casts of autocast are steps of the graph
             compiled = self._compile(recorded, tensors)
         return _Graph(recorded, compiled), runs[0]
 
 
-class _Graph:
-    """A recorded graph, and the graph compiled; both hold the casts of autocast, which is off while they run."""
+def _first_results(graph: _Graph, run: RecordedRun, tensors: Sequence[Array]) -> Sequence[Array]:
+    """Return the results of a recorded graph; generated code with other results is dropped."""
+    if graph.is_compiled:
+        results = first_results(run, graph, tensors)
+        if results is None:
+            graph.run_uncompiled()
+        elif not run.writes.elsewhere:
+            return results
+    elif not run.writes.elsewhere:
+        return graph(*tensors)
+    for twin, tensor in zip(run.twins, tensors, strict=True):
+        if not same(twin, tensor):
+            tensor.copy_(twin)
+    return run.results
 
-    def __init__(self, recorded: Any, compiled: Callable[..., Sequence[Array]]):
+
+class _Graph:
+    """A recorded graph, and the graph compiled; both hold the casts of autocast, which is off while they run.
+
+    Attributes
+    ----------
+    module
+        The graph as PyTorch has recorded it.
+    recorded
+        Runs it as it was recorded.
+    is_compiled
+        Whether it runs compiled.
+    """
+
+    def __init__(self, module: Any, compiled: Run):
         casts = private.autocast_is_on()
-        self._recorded = _without_autocast(recorded.forward) if casts else recorded.forward
+        self.module = module
+        self.is_compiled = compiled != module.forward
+        self.recorded: Run = _without_autocast(module.forward) if casts else module.forward
         self._compiled = _without_autocast(compiled) if casts else compiled
 
     def __call__(self, *tensors: Array) -> Sequence[Array]:
@@ -170,10 +198,15 @@ class _Graph:
         except RuntimeError as error:
             if _RECORDING_ELSEWHERE not in str(error):
                 raise
-        return self._recorded(*tensors)
+        return self.recorded(*tensors)
+
+    def run_uncompiled(self) -> None:
+        """Run as recorded from now on."""
+        self._compiled = self.recorded
+        self.is_compiled = False
 
 
-def _without_autocast(function: Callable[..., Sequence[Array]]) -> Callable[..., Sequence[Array]]:
+def _without_autocast(function: Run) -> Run:
     def run(*tensors: Array) -> Sequence[Array]:
         with private.autocast_off():
             return function(*tensors)
@@ -194,24 +227,6 @@ def _tensors(arrays: Sequence[Any]) -> list[Array]:
         array if isinstance(array, torch.Tensor) else torch.as_tensor(array, dtype=wide.get(type(array)))
         for array in arrays
     ]
-
-
-def _twin(tensor: Array) -> Array:
-    """Return a tensor of the same contents and strides in memory of its own, since the function may write to it."""
-    twin: Array = copied(tensor)
-    if twin.stride() == tensor.stride():
-        return twin
-    memory = tensor.untyped_storage().clone()
-    return torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(
-        memory, tensor.storage_offset(), tensor.shape, tensor.stride()
-    )
-
-
-def _copy_written(writes: Writes, twins: Sequence[Array], tensors: Sequence[Array]) -> None:
-    """Write to tensors what a run has written to their twins."""
-    for twin, tensor in zip(twins, tensors, strict=True):
-        if writes.wrote(twin):
-            tensor.copy_(twin)
 
 
 def _belongs_to_a_trace(tensors: Sequence[Array]) -> bool:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
 
-from anyjac_plugins import Array, FlatFunction, Pullback
+from anyjac_plugins import Array, FlatFunction, Pullback, Resumption
 from anyjac_plugins.errors import NotSupportedError
+from anyjac_plugins.failed_functions import origin_of
 from anyjac_plugins.interrupts import setting
 
+from . import private
+from .captured import attached_tensors
 from .graphs import conjugated, nodes_behind
+from .lost_derivatives import AtLevel, OnGraph, watched
+from .modes import is_recording
 from .private import AccumulateGrad, is_wrapped, run_backward
-from .torch_func import LevelPullback, is_transformed, mapped, vjp_at_a_level
+from .torch_func import LevelPullback, innermost, is_transformed, mapped, only_maps_run, vjp_at_a_level
 
 _UserFunction: Any = torch.autograd.function.BackwardCFunction
 
@@ -25,8 +33,47 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
     """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
     # In inference mode torch.autograd records nothing, without a word; torch.func does.
     if is_transformed() or torch.is_inference_mode_enabled():
-        return vjp_at_a_level(fun, primals)
+        return _vjp_at_a_level(fun, primals)
     return _vjp_on_graph(fun, primals)
+
+
+def _vjp_at_a_level(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
+    """Run `fun` within a level of `torch.func`; within maps alone its results belong to no graph of a module's."""
+    outputs, pullback, aux = vjp_at_a_level(_watched(fun), primals)
+    if torch.compiler.is_compiling() or not only_maps_run():
+        return outputs, pullback, aux
+    outside = _Outside(_depth.get() + 1, any(innermost(primal).requires_grad for primal in primals))
+    if _leads_outside(map(innermost, (*outputs, *aux, *pullback.roots)), outside):
+        return outputs, pullback, aux
+    pullback.differentiable = False
+    return _detached(outputs), pullback, _detached(aux)
+
+
+def _detached(tensors: Sequence[Array]) -> list[Array]:
+    return [tensor.detach() for tensor in tensors]
+
+
+def unlinked(tensors: Sequence[Array], given: Sequence[Array | None]) -> list[Array]:
+    """Return the results of a differentiation; those that reach no leaf which outlives it belong to no graph.
+
+    Parameters
+    ----------
+    given
+        The inputs, and what else the results may depend on.
+    """
+    outside = _Outside(_depth.get() + 1, any(tensor is not None and tensor.requires_grad for tensor in given))
+    graph = _OuterGraph(outside) if torch.is_grad_enabled() and _leads_outside(tensors, outside) else None
+    return [_untraced(tensor, graph) for tensor in tensors]
+
+
+def _watched(fun: FlatFunction) -> FlatFunction:
+    """Return a function whose losses of derivatives by its arguments are reported."""
+
+    def run(*tensors: Array) -> tuple[Sequence[Array], Sequence[Array]]:
+        with watched(partial(AtLevel, tensors)):
+            return fun(*tensors)
+
+    return run
 
 
 def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list[Array | None] | None:
@@ -109,10 +156,20 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
     depth = _depth.get() + 1
     with setting(_depth, depth), torch.enable_grad():
         roots = [_root(primal, depth, outside) for primal in primals]
-        outputs, aux = fun(*roots)
+        with watched(partial(OnGraph, roots)):
+            outputs, aux = fun(*roots)
         traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
-    graph = _OuterGraph(depth) if outside and _leads_outside((*traced, *roots, *aux), depth) else None
-    pullback = GraphPullback(roots, traced, graph is not None and any(map(graph.reaches, (*traced, *roots))))
+    outer = _Outside(depth, parameters=outside and any(primal.requires_grad for primal in primals))
+    graph = _OuterGraph(outer) if outside and _leads_outside((*traced, *roots, *aux), outer) else None
+    pullback = GraphPullback(
+        roots,
+        traced,
+        graph is not None and any(map(graph.reaches, (*traced, *roots))),
+        getattr(fun, "resumption", None),
+    )
+    captured = attached_tensors(origin_of(fun))
+    if captured:
+        weakref.finalize(pullback, _release, captured, OnGraph(roots), outer).atexit = False
     return [_untraced(t, graph) for t in traced], pullback, [_untraced(t, graph) for t in aux]
 
 
@@ -132,6 +189,17 @@ def _is_root(output: Array, roots: Sequence[Array]) -> bool:
     return any(output is root for root in roots)
 
 
+def _release(captured: Sequence[Array], inputs: OnGraph, outside: _Outside) -> None:
+    """Take tensors of the user's that a run has written out of its graph, unless they are in one of the user's too.
+
+    Only when the pullback is gone, for PyTorch uses no tensor that was detached in place. A view is left as it is.
+    """
+    with private.without_overrides(), private.without_dispatch_modes():
+        for tensor in captured:
+            if not tensor._is_view() and inputs.follows(tensor) and not _leads_outside([tensor], outside):
+                tensor.detach_()
+
+
 def _untraced(tensor: Array, graph: _OuterGraph | None) -> Array:
     """Detach a tensor from this differentiation; a tensor that an outer graph reaches stays in that graph."""
     if is_wrapped(tensor):  # of a transform that has ended: it is refused later
@@ -139,40 +207,54 @@ def _untraced(tensor: Array, graph: _OuterGraph | None) -> Array:
     return tensor if graph is not None and graph.reaches(tensor) else tensor.detach()
 
 
-def _outlives(leaf: Array, depth: int) -> bool:
-    """Return whether a leaf outlives the differentiation at `depth`.
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """The leaves that outlive a differentiation: those of differentiations around it, and the user's own.
 
-    Leaves of differentiations around it do, and the user's own. Those of the differentiation itself, and of inner ones
-    that have ended, do not.
+    Those of the differentiation itself, and of inner ones that have ended, do not outlive it. Nor do the parameters of
+    modules, which require gradients without being asked, unless an input is part of a graph.
+
+    Attributes
+    ----------
+    depth
+        How many differentiations run around the code of this one, itself included.
+    parameters
+        Whether parameters count.
     """
-    own_depth: int = getattr(leaf, "_anyjac_depth", 0)
-    return own_depth < depth
+
+    depth: int
+    parameters: bool
+
+    def has(self, leaf: Array) -> bool:
+        """Return whether a leaf is one of them."""
+        own_depth: int = getattr(leaf, "_anyjac_depth", 0)
+        return own_depth < self.depth and (self.parameters or not isinstance(leaf, torch.nn.Parameter))
 
 
-def _leads_outside(tensors: Iterable[Array], depth: int) -> bool:
-    """Return whether any of the tensors depends on a leaf that outlives the differentiation at `depth`.
+def _leads_outside(tensors: Iterable[Array], outside: _Outside) -> bool:
+    """Return whether any of the tensors depends on a leaf that outlives a differentiation.
 
     Most often none does; this walk, which does not find out which, is faster than `_OuterGraph`.
     """
     attached = [tensor for tensor in tensors if tensor.requires_grad]
-    if any(tensor.grad_fn is None and _outlives(tensor, depth) for tensor in attached):
+    if any(tensor.grad_fn is None and outside.has(tensor) for tensor in attached):
         return True
     leaves = (node.variable for node in nodes_behind(attached) if isinstance(node, AccumulateGrad))
-    return any(_outlives(leaf, depth) for leaf in leaves)
+    return any(map(outside.has, leaves))
 
 
 class _OuterGraph:
-    """The graph around the differentiation at `depth`: the tensors that depend on a leaf which outlives it."""
+    """The graph around a differentiation: the tensors that depend on a leaf which outlives it."""
 
-    def __init__(self, depth: int):
-        self._depth = depth
+    def __init__(self, outside: _Outside):
+        self._outside = outside
         self._known: dict[object, bool] = {}
 
     def reaches(self, tensor: Array) -> bool:
         if not tensor.requires_grad:
             return False
         if tensor.grad_fn is None:
-            return _outlives(tensor, self._depth)
+            return self._outside.has(tensor)
         return self._node_reaches(tensor.grad_fn)
 
     def _node_reaches(self, start: torch.autograd.graph.Node) -> bool:
@@ -188,20 +270,30 @@ class _OuterGraph:
             if unknown:
                 pending.extend(unknown)
                 continue
-            ends_outside = isinstance(node, AccumulateGrad) and _outlives(node.variable, self._depth)
+            ends_outside = isinstance(node, AccumulateGrad) and self._outside.has(node.variable)
             known[node] = ends_outside or any(known[parent] for parent in parents)
             pending.pop()
         return known[start]
 
 
 class GraphPullback:
-    """The pullback of one run of the function, along the graph that the run has made."""
+    """The pullback of one run of the function, along the graph that the run has made.
 
-    def __init__(self, roots: Sequence[Array], outputs: Sequence[Array], differentiable: bool):
+    A backward of the user's own may run a module once more, which then has the parameters that are differentiated.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Array],
+        outputs: Sequence[Array],
+        differentiable: bool,
+        resumption: Resumption | None = None,
+    ):
         self._roots = tuple(roots)
         self._outputs = outputs
         self.differentiable = differentiable
         self.refuses_batches = False
+        self._resumption = resumption if resumption is not None and self.has_rules_of_users() else None
 
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
         outputs, seeds = self._seeded(cotangents)
@@ -242,10 +334,13 @@ class GraphPullback:
         return [output for output, _ in begins], [conjugated(cotangent) for _, cotangent in begins]
 
     def _gradients(self, outputs: Sequence[Array], seeds: Sequence[Array]) -> tuple[Array | None, ...]:
-        traced = self.differentiable or any(seed.requires_grad for seed in seeds)
-        gradients = run_backward(tuple(outputs), tuple(seeds), self._roots, differentiable=traced)
-        if self.differentiable and not all(g is None or g.requires_grad for g in gradients):
+        traced = torch.is_grad_enabled() and (self.differentiable or any(seed.requires_grad for seed in seeds))
+        backward = partial(run_backward, tuple(outputs), tuple(seeds), self._roots, differentiable=traced)
+        gradients = backward() if self._resumption is None else self._resumption.run(backward)
+        if traced and self.differentiable and not all(g is None or g.requires_grad for g in gradients):
             self._refuse_hidden()
+        if not traced and is_recording():  # a step of the graph, which may run where gradients are recorded
+            return tuple(None if gradient is None else gradient.detach() for gradient in gradients)
         return gradients
 
     def _refuse_hidden(self) -> None:

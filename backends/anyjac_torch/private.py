@@ -70,6 +70,9 @@ outside_transforms: Final[Callable[[], contextlib.AbstractContextManager[Any]]] 
 JVP: Final[Any] = _functorch.TransformType.Jvp
 """The key of `torch.func.jvp` among the transforms."""
 
+VMAP: Final[Any] = _functorch.TransformType.Vmap
+"""The key of `torch.func.vmap`."""
+
 # Tensors that a running transform has wrapped, and those over which a map runs.
 is_wrapped: Final[Callable[[Array], bool]] = _functorch.is_functorch_wrapped_tensor
 is_mapped: Final[Callable[[Array], bool]] = _functorch.is_batchedtensor
@@ -149,13 +152,56 @@ recording_mode: Final[Callable[[], Any]] = proxy_tensor.get_proxy_mode
 step_of: Final[Callable[..., Any]] = proxy_tensor.get_proxy_slot
 set_step: Final[Callable[..., None]] = proxy_tensor.set_proxy_slot
 
+
+def _bernoulli(probabilities: Array, *, generator: torch.Generator | None = None) -> Array:
+    drawn = torch.empty_like(probabilities, memory_format=torch.contiguous_format)
+    return torch.Tensor.bernoulli_(drawn, probabilities, generator=generator)
+
+
+DRAWN_ALIKE: Final[dict[Any, Callable[..., Array]]] = {torch.ops.aten.bernoulli.default: _bernoulli}
+"""Operators of which the code generator makes its own, which draw other numbers, and what to record in their place."""
+
+OverloadedOperator: Final[Any] = torch._ops.OpOverload
+"""The type of operators as a graph has them, which PyTorch calls itself while it records."""
+
 autocast_is_on: Final[Callable[[], bool]] = _C._is_any_autocast_enabled
 autocast_off: Final[Callable[[], contextlib.AbstractContextManager[Any]]] = _C._DisableAutocast
 
 
-def generate_code(graph: Any, example: Sequence[Array]) -> Any:
+def generate_code(graph: Any, example: Sequence[Array], options: dict[str, Any]) -> Any:
     """Return a recorded graph compiled by PyTorch's code generator, without guards."""
-    return torch._inductor.compile(graph, list(example))
+    return torch._inductor.compile(graph, list(example), options=options)
+
+
+def generator_options(change: Callable[[Any], None], version: str) -> dict[str, Any]:
+    """Return options of the code generator with which it changes each graph, and draws random numbers as operators do.
+
+    Parameters
+    ----------
+    change
+        Changes a graph, last before operators become writes.
+    version
+        Names what `change` does, among the keys of the generator's cache.
+    """
+    from torch._inductor import config
+    from torch._inductor.custom_graph_pass import CustomGraphPass
+
+    of_user: Any = config.post_grad_custom_post_pass
+
+    class Change(CustomGraphPass):
+        def __call__(self, graph: Any) -> None:
+            change(graph)
+
+        def uuid(self) -> str:
+            return version
+
+    passes = Change() if of_user is None else [*(of_user if isinstance(of_user, list | tuple) else [of_user]), Change()]
+    return {"post_grad_custom_post_pass": passes, "fallback_random": True}
+
+
+def cuda_is_in_use() -> bool:
+    """Return whether anything has run on CUDA; to ask for states of its generators would start it."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def compile_lock() -> Any:

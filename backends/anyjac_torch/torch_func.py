@@ -22,6 +22,7 @@ from anyjac_plugins.interrupts import run_and_end
 from .graphs import conjugated
 from .modes import outside_inference_mode
 from .private import (
+    VMAP,
     batch_from_map,
     begin_gradient,
     begin_map,
@@ -36,6 +37,7 @@ from .private import (
     require_gradients,
     row_of_map,
     run_backward,
+    running_transforms,
     unwrap_from_gradient,
     unwrapped,
     wrap_in_gradient,
@@ -61,6 +63,18 @@ def layers(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
     while is_wrapped(tensor):
         tensor = unwrapped(tensor)
         yield tensor
+
+
+def innermost(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the tensor within all wrappers of transforms of `torch.func`."""
+    *_, last = layers(tensor)
+    return last
+
+
+def only_maps_run() -> bool:
+    """Return whether all transforms of `torch.func` around the current code are maps, and no tensor is dual."""
+    stack = running_transforms() or ()
+    return not has_level_of_duals() and all(interpreter.key() == VMAP for interpreter in stack)
 
 
 def mapped_levels(tensor: torch.Tensor) -> set[int]:
@@ -132,6 +146,13 @@ def map_rows(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> li
     return [row for row in mapped(fun, arrays, "different") if row is not None]
 
 
+def is_of_map(array: Array, rows: Sequence[Array]) -> bool | None:
+    """Return whether a tensor belongs to the map that gave these rows; Dynamo cannot tell."""
+    if torch.compiler.is_compiling():
+        return None
+    return not mapped_levels(array).isdisjoint(level_of(row) for row in rows)
+
+
 def _vjp_for_dynamo(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], LevelPullback, list[Array]]:
     """Do the same by `torch.func.vjp`, which Dynamo follows; it does not see levels that are begun by hand."""
 
@@ -147,8 +168,10 @@ def _vjp_for_dynamo(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[A
 class LevelPullback(ABC):
     """The pullback of one run, recorded at a level of `torch.func` that has ended."""
 
-    def __init__(self, outputs: Sequence[Array]):
+    def __init__(self, outputs: Sequence[Array], roots: Sequence[Array] = ()):
         self._outputs = outputs
+        self.roots = tuple(roots)
+        self.differentiable = True
         self.refuses_batches = False
 
     @abstractmethod
@@ -172,8 +195,7 @@ class _RecordedPullback(LevelPullback):
     """The pullback of a level that was begun here."""
 
     def __init__(self, roots: Sequence[Array], outputs: Sequence[Array]):
-        super().__init__(outputs)
-        self._roots = tuple(roots)
+        super().__init__(outputs, roots)
 
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
         if torch.is_inference_mode_enabled():  # where no operator gets back the result that it has saved
@@ -185,9 +207,11 @@ class _RecordedPullback(LevelPullback):
             if cotangent is not None and output.requires_grad
         ]
         if not begins:
-            return [None] * len(self._roots)
+            return [None] * len(self.roots)
         outputs, seeds = zip(*begins, strict=True)
-        gradients = run_backward(outputs, seeds, self._roots, differentiable=torch.is_grad_enabled())
+        gradients = run_backward(
+            outputs, seeds, self.roots, differentiable=self.differentiable and torch.is_grad_enabled()
+        )
         return [conjugated(gradient) for gradient in gradients]
 
 

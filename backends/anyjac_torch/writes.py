@@ -6,6 +6,7 @@ they are; at any time so do writes to ``.data`` and of running statistics. Knows
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ from anyjac_plugins import Array
 from . import private
 from .modes import is_recording
 from .private import TorchDispatchMode, is_wrapped
+from .random_states import RandomStates
 from .torch_func import layers
 
 _STATISTICS = ("running_mean", "running_var")
@@ -39,12 +41,21 @@ class Writes(TorchDispatchMode):
     ----------
     own
         Tensors that count as made by the run.
+    random
+        Is shown the generators of random numbers that operators are given.
+
+    Attributes
+    ----------
+    elsewhere
+        Tensors that the run has found elsewhere and written.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, own: Iterable[Array]) -> None:
+    def __init__(self, own: Iterable[Array], random: RandomStates) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.elsewhere: list[Array] = []
+        self._random = random
         self._own = memories(own)
         self._written: set[int] = set()
         self._given_data: dict[int, Array] = {}
@@ -60,11 +71,13 @@ class Writes(TorchDispatchMode):
     ) -> Any:
         """Call an operator."""
         named = kwargs or {}
+        if isinstance(generator := named.get("generator"), torch.Generator):
+            self._random.take_note(generator)
         for tensor in _written_by(func, args, named):
             self._take_note(tensor)
-        given = list(_tensors_in((args, tuple(named.values()))))
+        given = list(tensors_in((args, tuple(named.values()))))
         results = func(*args, **named)
-        made = [tensor for tensor in _tensors_in(results) if all(tensor is not other for other in given)]
+        made = [tensor for tensor in tensors_in(results) if all(tensor is not other for other in given)]
         new = memories(made) - memories(given)
         self._own |= new
         self._written -= new  # addresses of memory that was freed
@@ -74,11 +87,6 @@ class Writes(TorchDispatchMode):
         """Return whether a tensor was written."""
         return id(tensor) in self._given_data or not self._written.isdisjoint(memories(layers(tensor)))
 
-    @property
-    def elsewhere(self) -> bool:
-        """Whether memory was written that the run had found elsewhere."""
-        return bool(self._before)
-
     def keep(self) -> None:
         """Leave all memory as the run has left it."""
         self._before.clear()
@@ -86,10 +94,20 @@ class Writes(TorchDispatchMode):
     def undo(self) -> None:
         """Restore memory to its contents before the run, unless `keep` was called; may be repeated."""
         for memory, before in self._before.values():
-            if memory.nbytes() != before.nbytes():
-                memory.resize_(before.nbytes())
-            memory.copy_(before)
+            _fill(memory, before)
         self._before.clear()
+
+    @contextlib.contextmanager
+    def set_back(self) -> Iterator[None]:
+        """Give memory elsewhere, for the time of the context, its contents from before the run."""
+        after: list[Any] = [memory.clone() for memory, _ in self._before.values()]  # type: ignore[no-untyped-call]
+        try:
+            for memory, before in self._before.values():
+                _fill(memory, before)
+            yield
+        finally:
+            for (memory, _), contents in zip(self._before.values(), after, strict=True):
+                _fill(memory, contents)
 
     def take_note_of_other_data(self, tensor: Array) -> None:
         """Take note of a tensor that has other memory now."""
@@ -100,10 +118,20 @@ class Writes(TorchDispatchMode):
         if memory is None:
             return
         self._written.add(memory._cdata)
-        if memory._cdata not in self._own and memory._cdata not in self._before:
+        if memory._cdata in self._own:
+            return
+        if all(tensor is not known for known in self.elsewhere):
+            self.elsewhere.append(tensor)
+        if memory._cdata not in self._before:
             with private.without_dispatch_modes():  # the copy is no step of a graph that is recorded
                 copy: Any = memory.clone()  # type: ignore[no-untyped-call]
                 self._before[memory._cdata] = memory, copy
+
+
+def _fill(memory: torch.UntypedStorage, contents: torch.UntypedStorage) -> None:
+    if memory.nbytes() != contents.nbytes():
+        memory.resize_(contents.nbytes())
+    memory.copy_(contents)
 
 
 def was_written(copy: Array, original: Array) -> bool:
@@ -144,23 +172,24 @@ def memories(tensors: Iterable[Array]) -> set[int]:
     return {memory._cdata for memory in map(_memory, tensors) if memory is not None}
 
 
-def _tensors_in(value: Any) -> Iterator[Array]:
+def tensors_in(value: Any) -> Iterator[Array]:
+    """Yield a tensor, or the tensors in lists and tuples."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _tensors_in(item)
+            yield from tensors_in(item)
 
 
 def _written_by(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Array]:
     """Yield the tensors among its arguments that an operator writes."""
     for index, name in _parameters_written(func):
-        yield from _tensors_in(args[index] if index < len(args) else kwargs.get(name))
+        yield from tensors_in(args[index] if index < len(args) else kwargs.get(name))
     if _may_write_statistics(func):
         given = {parameter.name: value for parameter, value in zip(func._schema.arguments, args, strict=False)}
         given.update(kwargs)
         if given.get("training", True):
-            yield from _tensors_in([given.get(name) for name in _STATISTICS])
+            yield from tensors_in([given.get(name) for name in _STATISTICS])
 
 
 @cache

@@ -11,9 +11,12 @@ from anyjac_plugins.errors import ConcurrencyError as ConcurrencyError
 from anyjac_plugins.errors import DerivativeMismatchError as DerivativeMismatchError
 from anyjac_plugins.errors import DeviceError as DeviceError
 from anyjac_plugins.errors import DtypeError as DtypeError
+from anyjac_plugins.errors import ForwardRuleError as ForwardRuleError
 from anyjac_plugins.errors import InconclusiveCheckError as InconclusiveCheckError
 from anyjac_plugins.errors import InputTypeError as InputTypeError
 from anyjac_plugins.errors import InputValueError as InputValueError
+from anyjac_plugins.errors import LostDerivativeError as LostDerivativeError
+from anyjac_plugins.errors import LostDerivativeWarning as LostDerivativeWarning
 from anyjac_plugins.errors import MissingExtraError as MissingExtraError
 from anyjac_plugins.errors import MixedBackendsError as MixedBackendsError
 from anyjac_plugins.errors import NonFiniteError as NonFiniteError

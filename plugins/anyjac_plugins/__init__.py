@@ -5,6 +5,7 @@ the spec's factory makes. An entry point of the group ``anyjac`` announces the m
 else of anyjac.
 """
 
+from . import lost_derivatives
 from .backend.backend import Backend
 from .backend.capabilities import (
     BFLOAT16,
@@ -32,6 +33,7 @@ from .backend.types import (
     OutputRows,
     Pullback,
     Pushforward,
+    Resumption,
     StageableFunction,
     StagedFunction,
     StagedResult,
@@ -42,8 +44,11 @@ from .errors import (
     ConcurrencyError,
     DeviceError,
     DtypeError,
+    ForwardRuleError,
     InputTypeError,
     InputValueError,
+    LostDerivativeError,
+    LostDerivativeWarning,
     MixedBackendsError,
     NotSupportedError,
     OutputError,
@@ -89,6 +94,7 @@ __all__ = [
     "DtypeError",
     "FlatFunction",
     "FlatUserFunction",
+    "ForwardRuleError",
     "FrameworkTransforms",
     "FunctionRun",
     "Holder",
@@ -97,6 +103,8 @@ __all__ = [
     "Jacobian",
     "LinearMap",
     "LinearMapCall",
+    "LostDerivativeError",
+    "LostDerivativeWarning",
     "MixedBackendsError",
     "ModelLibrary",
     "NotSupportedError",
@@ -108,6 +116,7 @@ __all__ = [
     "PluginWarning",
     "Pullback",
     "Pushforward",
+    "Resumption",
     "Session",
     "StageableFunction",
     "StagedFunction",
@@ -118,6 +127,7 @@ __all__ = [
     "UnknownEnvironmentVariableWarning",
     "VariableWriteError",
     "hookimpl",
+    "lost_derivatives",
 ]
 
 for _found in (BackendInfo, BackendSpec, CacheInfo):

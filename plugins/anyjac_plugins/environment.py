@@ -16,6 +16,7 @@ BACKEND = "ANYJAC_BACKEND"
 DEVICE = "ANYJAC_DEVICE"
 COMPILE = "ANYJAC_COMPILE"
 DISABLE_PLUGINS = "ANYJAC_DISABLE_PLUGINS"
+STRICT = "ANYJAC_STRICT"
 FORCE_PATH = "ANYJAC_FORCE_PATH"
 
 KNOWN: dict[str, str] = {
@@ -23,6 +24,7 @@ KNOWN: dict[str, str] = {
     DEVICE: "device to work on where no `device=` says which, such as `cpu` or `cuda:0`",
     COMPILE: "`off` to compile nothing but what `jit` is asked to; `auto`, the default, where it is faster",
     DISABLE_PLUGINS: "names or aliases of backend plugins to leave unused, separated by commas",
+    STRICT: "`1` for an error where a derivative is lost to Python, as by `float(x)`; `0`, the default, for a warning",
     FORCE_PATH: "for tests: the one way to compute Jacobians, as `backend=path`, separated by commas",
 }
 
@@ -67,6 +69,20 @@ def compiles() -> bool:
     if wanted not in (None, "auto", "off"):
         raise InputValueError(f"{COMPILE} is {wanted!r}; it can be 'off' or 'auto'")
     return wanted != "off"
+
+
+def is_strict() -> bool:
+    """Return whether a derivative that is lost to Python is an error in all calls.
+
+    Raises
+    ------
+    InputValueError
+        If ``ANYJAC_STRICT`` is neither ``1`` nor ``0``.
+    """
+    wanted = read(STRICT)
+    if wanted not in (None, "0", "1"):
+        raise InputValueError(f"{STRICT} is {wanted!r}; it can be '1' or '0'")
+    return wanted == "1"
 
 
 def forced_path(backend: str, paths: Collection[str]) -> str | None:

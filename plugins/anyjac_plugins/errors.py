@@ -56,6 +56,10 @@ class NotSupportedError(AnyjacError, NotImplementedError):
     """The backend does not declare the capability that this call needs."""
 
 
+class ForwardRuleError(NotSupportedError, TypeError):
+    """A function within has a rule for its pullback alone, and this call pushes tangents forward."""
+
+
 class VariableWriteError(AnyjacError, ValueError, TypeError):
     """A Variable was given a value of another shape, dtype or tree than it was made with."""
 
@@ -66,6 +70,10 @@ class TracerLeakError(AnyjacError, RuntimeError):
 
 class ConcurrencyError(AnyjacError, RuntimeError):
     """Two calls wait for each other's Variables, and the second was refused so that the first can finish."""
+
+
+class LostDerivativeError(AnyjacError, TypeError, RuntimeError):
+    """The numbers of a differentiated array would go on as constants: of Python, in a strict call, in a gradient."""
 
 
 class ConformanceError(AnyjacError, AssertionError):
@@ -130,6 +138,10 @@ class MissingExtraError(AnyjacError, ModuleNotFoundError):
 
 class UncompiledWarning(RuntimeWarning):
     """A function runs uncompiled, with the same results: a compiler is missing, or fails."""
+
+
+class LostDerivativeWarning(UserWarning):
+    """The numbers of a differentiated array go on as constants, as ``float(x)`` does, and their derivative is lost."""
 
 
 class PluginWarning(UserWarning):

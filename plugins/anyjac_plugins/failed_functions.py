@@ -42,10 +42,16 @@ def code_of(fun: Callable[..., Any]) -> Hashable:
     True
     """
     origin: Any = origin_of(fun)
-    while (inner := getattr(origin, "__func__", getattr(origin, "func", None))) is not None:
+    while (inner := _within(origin)) is not None:
         origin = inner
     code: Hashable = getattr(origin, "__code__", None) or type(origin).__qualname__
     return code
+
+
+def _within(fun: Any) -> Any:
+    """Return the function that a method, a partial function or a wrapper without code of its own calls."""
+    inner = getattr(fun, "__func__", getattr(fun, "func", None))
+    return getattr(fun, "__wrapped__", None) if inner is None and not hasattr(fun, "__code__") else inner
 
 
 class FailedFunctions:

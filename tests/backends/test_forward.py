@@ -514,7 +514,7 @@ def cubed(x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("grad_enabled", [True, False])
 @pytest.mark.parametrize("elements", [4, torch_backend.LARGE])
 def test_a_parameter_that_goes_past_the_operators_is_refused_in_forward_mode(elements: int, grad_enabled: bool) -> None:
-    w, unused = torch.nn.Parameter(torch.full((elements,), 2.0)), torch.nn.Parameter(torch.ones(elements))
+    w, unused = torch.nn.Parameter(torch.full((elements,), 2.0)), torch.ones(elements, requires_grad=True)
     tangent = torch.ones(elements)
     with torch.set_grad_enabled(grad_enabled):
         with pytest.raises(anyjac.NotSupportedError, match="past PyTorch's operators"):

@@ -672,3 +672,41 @@ def test_the_device_is_known_within_a_map() -> None:
 
     anyjac.vmap(anyjac.grad(loss))(EXAMPLES)
     assert seen == [EXAMPLES.device]
+
+
+# ---- sums over windows, which XLA simplifies wrongly -----------------------------------------------------------------
+
+SUMS: dict[str, Callable[[Any], Any]] = {
+    "a running sum": lambda x: jnp.cumsum(jnp.zeros(3).at[1].set(x[1])),
+    "a running sum, reversed": lambda x: jax.lax.cumsum(jnp.zeros(3).at[1].set(x[1]), reverse=True),
+    "sums over windows": lambda x: jax.lax.reduce_window(jnp.pad(x[1:2], 1), 0.0, jax.lax.add, (2,), (1,), "SAME"),
+    "in the middle of five": lambda x: jnp.cumsum(jnp.pad(x[1:2], 2)),
+    "within a branch": lambda x: jax.lax.cond(
+        x[0] > 0, lambda: jnp.cumsum(jnp.pad(x[1:2], 1)), lambda: jnp.cumsum(jnp.pad(x[1:2], 1)) * 2
+    ),
+    "within a function of JAX that is compiled": jax.jit(lambda x: jnp.cumsum(jnp.zeros(3).at[1].add(x[1]))),
+}
+"""Sums of which jax.jit gives others where a batch of rows or columns goes through them."""
+
+
+@pytest.mark.parametrize("mode", [anyjac.jacrev, anyjac.jacfwd])
+@pytest.mark.parametrize("kind", SUMS)
+def test_a_program_is_right_when_it_is_compiled(kind: str, mode: Any) -> None:
+    f, x = SUMS[kind], jnp.asarray([1.0, 2.0, 3.0])
+    with jax.disable_jit():
+        expected = np.asarray(jax.jacfwd(f)(x))
+    for found in [mode(f)(x) for _ in range(4)]:
+        np.testing.assert_array_equal(found, expected)
+    for call in range(2):
+        np.testing.assert_array_equal(anyjac.jit(mode(f))(x), expected, err_msg=str(call))
+
+
+def test_a_compiled_function_within_others_is_right() -> None:
+    x = jnp.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    compiled = anyjac.jit(SUMS["a running sum"])
+    expected = np.array([[0.0, 2.0, 2.0], [0.0, 5.0, 5.0]])
+    for _ in range(2):
+        np.testing.assert_array_equal(jax.vmap(compiled)(x), expected)
+        np.testing.assert_array_equal(anyjac.vmap(compiled)(x), expected)
+        np.testing.assert_array_equal(anyjac.jit(anyjac.vmap(compiled))(x), expected)
+        np.testing.assert_array_equal([compiled(row) for row in x], expected)

@@ -1,7 +1,9 @@
 """Backends with a fault on purpose, of each kind in turn: a scenario for this fault rejects them."""
 
 import contextlib
+import warnings
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import anyjac
 from anyjac import Backend
 from anyjac_conformance import all_scenarios, check_backend
-from anyjac_plugins import OutputRows, StagedResult
+from anyjac_plugins import OutputRows, StagedResult, lost_derivatives
 
 
 class Broken(Backend):
@@ -287,6 +289,18 @@ class PullsBackTwos(Broken):
         return rows if wanted.output.ndim else [2 * row for row in rows]
 
 
+class TakesNanForZero(Broken):
+    """Leaves the derivatives zero that are NaN row by row, in all chunks of several rows."""
+
+    def pullback_rows(self, linear_map: Any, vectors: Sequence[Any]) -> list[Any]:
+        xp = self.real.namespace
+        rows = self.real.pullback_rows(linear_map, vectors)
+        return [
+            row if row is None or row.shape[0] == 1 else xp.where(xp.isnan(row), xp.zeros_like(row), row)
+            for row in rows
+        ]
+
+
 class LeaksWritesOfMaps(SharesMemory):
     """Lets mapped functions write to the arrays that Variables hold."""
 
@@ -306,6 +320,26 @@ class UnderstatesItself(Broken):
     def __init__(self, real: Backend) -> None:
         super().__init__(real)
         self.capabilities = real.capabilities - {"vmap"}
+
+
+class LosesDerivativesInSilence(Broken):
+    """Keeps warnings to itself."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self.real.vjp(fun, primals)
+
+
+class LosesDerivativesInStrictCalls(Broken):
+    """Watches strict calls as it does all others."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        return Context().run(self._unwatched, fun, primals)
+
+    def _unwatched(self, fun: Any, primals: Any) -> Any:
+        with lost_derivatives.watching(strict=False):
+            return self.real.vjp(fun, primals)
 
 
 FAULTS: dict[type[Broken], tuple[str, str]] = {
@@ -334,9 +368,12 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     ReversesColumns: ("autograd", "jacfwd/blocks"),
     LosesTheUpperTriangle: ("torch", "hessian/blocks"),
     PullsBackTwos: ("autograd", "grad/packing"),
+    TakesNanForZero: ("torch", "composition/nonfinite"),
     LeaksWritesOfMaps: ("autograd", "vmap/writes"),
     MapsTheFirstRow: ("torch", "vmap/results"),
     UnderstatesItself: ("jax", "composition/native-vmap"),
+    LosesDerivativesInSilence: ("torch", "trust/lost-derivative"),
+    LosesDerivativesInStrictCalls: ("torch", "trust/lost-derivative"),
 }
 
 

@@ -1,15 +1,19 @@
 """`jit`: a compiled function gives the results of the function, on every backend, and reads and writes Variables."""
 
 import copy
-import dataclasses
 import functools
 import gc
 import inspect
 import pickle
+import re
 import threading
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -511,7 +515,7 @@ def test_a_compiled_method_keeps_no_object_alive(backend: Backend, array: Any) -
     assert len(Counter.__dict__["step"]._of_instances) <= before
 
 
-@dataclasses.dataclass
+@dataclass
 class Equal:
     """An object that equals others and has no hash."""
 
@@ -1345,29 +1349,68 @@ def test_neither_arguments_nor_results_nor_tracers_are_kept(compiling: Backend) 
     assert [name for name, reference in references.items() if reference() is not None] == []
 
 
-KEYS: dict[str, Callable[[Any, Any], Any]] = {
-    "in a dict": lambda key, x: {key: x},
-    "in a list": lambda key, x: [{key: x}],
-    "in a dict of dicts": lambda key, x: {"w": {key: (x, x)}},
+KEYED: dict[str, Callable[[Any, Any], Any]] = {
+    "a dict": lambda key, x: {key: x},
+    "a dict in a list": lambda key, x: [{key: x}],
+    "a dict in dicts": lambda key, x: {"w": {"w": {key: (x, x)}}},
+    "a dict without arrays": lambda key, x: {key: {}},
+    "a dict of dicts that are ordered": lambda key, x: OrderedDict(w=OrderedDict([(key, x)])),
+    "a tuple that is a key": lambda key, x: {("a", (key,)): x},
+    "a frozen set that is a key": lambda key, x: {frozenset([key]): x},
+    "a dict in a deque": lambda key, x: deque([{key: x}]),
+    "a frozen set": lambda key, x: frozenset([key]),
+    "a frozen dataclass": lambda key, x: Frozen(key),
+    "a frozen dataclass in a frozen dataclass": lambda key, x: Frozen(Frozen(key)),
 }
 
 
+@dataclass(frozen=True)
+class Frozen:
+    inner: Any
+
+
 def first_key(tree: Any) -> Any:
-    if isinstance(tree, dict) and "w" not in tree:
-        return next(iter(tree))
-    return first_key(tree["w"] if isinstance(tree, dict) else tree[0])
+    """Return what stands innermost, by first keys and items."""
+    if isinstance(tree, Frozen):
+        return first_key(tree.inner)
+    if isinstance(tree, Mapping):
+        key = next(iter(tree))
+        return first_key(tree["w"] if key == "w" else key)
+    if isinstance(tree, tuple):
+        return first_key(tree[-1])
+    if isinstance(tree, (list, frozenset, deque)):
+        return first_key(next(iter(tree)))
+    return tree
 
 
-@pytest.mark.parametrize("where", KEYS)
+EQUAL_KEYS = (
+    1,
+    True,
+    1.0,
+    np.int64(1),
+    np.float32(1.0),
+    Fraction(1),
+    0.0,
+    -0.0,
+    0,
+    False,
+    Decimal("0"),
+    Decimal("0.0"),
+)
+
+
+@pytest.mark.parametrize("where", KEYED)
 def test_equal_keys_of_other_types_are_other_kinds_of_arguments(compiling: Backend, where: str) -> None:
+    number_of = {f"{type(key)} {key}": float(number) for number, key in enumerate(EQUAL_KEYS)}
+
     @jit
     def f(tree: Any, x: Any) -> Any:
-        return x * {bool: 2.0, int: 3.0, float: 5.0}[type(first_key(tree))]
+        key = first_key(tree)
+        return x * number_of[f"{type(key)} {key}"]
 
     x = made(compiling, 1.0)
-    for _ in range(3):
-        found = [host(f(KEYS[where](key, x), x)) for key in (1, True, 1.0)]
-        assert found == [3.0, 2.0, 5.0]
+    for _ in range(2):
+        assert [host(f(KEYED[where](key, x), x)) for key in EQUAL_KEYS] == list(number_of.values())
 
 
 @pytest.fixture
@@ -1464,3 +1507,87 @@ def test_what_pytorch_fails_to_compile_runs_as_it_was_recorded(monkeypatch: pyte
     with pytest.warns(anyjac.UncompiledWarning, match="PyTorch fails to compile .* RuntimeError: no kernel"):
         compiled(torch.tensor([1.0, 2.0]))
     np.testing.assert_array_equal(compiled(torch.tensor([3.0, 4.0])), [27.0, 48.0])
+
+
+# ---- static arguments ------------------------------------------------------------------------------------------------
+
+
+def power(x: Any, times: Any = 2, *, sign: Any = 1) -> Any:
+    """Branch on what has to be static."""
+    for _ in range(times):
+        x = x * sign * 2.0
+    return x
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"static_argnums": (1,), "static_argnames": "sign"},
+        {"static_argnums": -1, "static_argnames": ["sign"]},
+        {"static_argnames": ("times", "sign")},
+    ],
+)
+def test_static_arguments_are_seen_as_they_are(compiling: Backend, options: dict[str, Any]) -> None:
+    counted = Counted(power)
+    counted.__signature__ = inspect.signature(power)  # type: ignore[attr-defined]
+    compiled, x = jit(counted, **options), made(compiling, 1.0)
+    for _ in range(2):
+        assert [host(compiled(x, times)) for times in (1, 2, 3)] == [2.0, 4.0, 8.0]
+        assert host(compiled(x, 2, sign=-1)) == 4.0
+        if options["static_argnums" if "static_argnums" in options else "static_argnames"] != -1:
+            assert host(compiled(x, times=3, sign=-1)) == -8.0
+    assert counted.runs <= 10
+
+
+def test_equal_static_arguments_of_other_types_are_other_kinds(compiling: Backend) -> None:
+    compiled = jit(lambda x, key: x * {bool: 2.0, int: 3.0, float: 5.0}[type(key[0])], static_argnums=1)
+    x = made(compiling, 1.0)
+    assert [host(compiled(x, (key,))) for key in (1, True, 1.0, 1)] == [3.0, 2.0, 5.0, 3.0]
+
+
+class Powers:
+    @functools.partial(jit, static_argnums=1)
+    def raised(self, x: Any, times: int) -> Any:
+        return x**times if times > 1 else x * 1.0
+
+
+def test_self_is_not_counted_among_static_arguments(compiling: Backend) -> None:
+    assert host(Powers().raised(made(compiling, 3.0), 2)) == 9.0
+
+
+def test_static_arguments_survive_copies_and_pickles_and_are_shown() -> None:
+    compiled = jit(power, static_argnums=1, static_argnames=("sign",))
+    assert repr(compiled) == "jit(power, static_argnums=1, static_argnames='sign')"
+    for other in (copy.copy(compiled), copy.deepcopy(compiled), pickle.loads(pickle.dumps(compiled))):
+        assert repr(other) == repr(compiled)
+        assert float(other(np.array(1.0), 2)) == 4.0
+    assert repr(jit(static_argnames=["a", "b"])) == "jit(static_argnames=('a', 'b'))"
+
+
+STATIC_REFUSED: dict[str, tuple[dict[str, Any], tuple[Any, ...], type[Exception], str]] = {
+    "a float": ({"static_argnums": 1.0}, (), anyjac.InputTypeError, "static_argnums must be an int or a sequence of i"),
+    "a bool": (
+        {"static_argnums": (True,)},
+        (),
+        anyjac.InputTypeError,
+        "static_argnums must be an int or a sequence",
+    ),
+    "a number for a name": (
+        {"static_argnames": 1},
+        (),
+        anyjac.InputTypeError,
+        "static_argnames must be a name or a",
+    ),
+    "twice": ({"static_argnums": (1, 1)}, (), anyjac.InputValueError, "static_argnums=(1, 1) names an argument twice"),
+    "out of range": ({"static_argnums": 5}, (1.0, 2), anyjac.InputValueError, "static_argnums has 5, and the function"),
+    "no such name": ({"static_argnames": "n"}, (1.0, 2), anyjac.InputValueError, "static_argnames has 'n', and the fu"),
+    "a list": ({"static_argnums": 1}, (1.0, [1]), anyjac.InputTypeError, "args[1] is static and not hashable, [1] (of"),
+    "an array": ({"static_argnums": 1}, (1.0, np.ones(2)), anyjac.InputTypeError, "args[1] is static and an array, of"),
+}
+
+
+@pytest.mark.parametrize("case", STATIC_REFUSED)
+def test_what_cannot_be_static_is_refused_by_name(case: str) -> None:
+    options, args, error, said = STATIC_REFUSED[case]
+    with pytest.raises(error, match=re.escape(said)):
+        jit(power, **options)(*args)

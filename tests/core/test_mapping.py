@@ -71,7 +71,9 @@ def test_it_is_copied_and_pickled_with_its_function() -> None:
     [
         ({"in_axes": 1.0}, InputTypeError, "in_axes must hold ints, None and nothing else, and has 1.0"),
         ({"in_axes": (0, True)}, InputTypeError, "in_axes must hold ints, None and nothing else, and has True"),
-        ({"out_axes": None}, InputTypeError, "out_axes must hold ints and nothing else, and has None"),
+        ({"out_axes": "0"}, InputTypeError, "out_axes must hold ints, None and nothing else, and has '0'"),
+        ({"kwarg_axes": [0]}, InputTypeError, "kwarg_axes must be an int, None, or a dict"),
+        ({"kwarg_axes": {"y": 1.0}}, InputTypeError, "kwarg_axes must hold ints, None and nothing else, and has 1.0"),
         ({"chunk_size": 0}, InputValueError, "chunk_size must be a positive int or None, not 0"),
         ({"backend": 3}, InputTypeError, "backend must be a name or a Backend, not 3"),
     ],
@@ -99,7 +101,7 @@ def test_what_is_not_callable_is_refused() -> None:
         ({}, (), "vmap needs an argument to map over"),
         ({}, (3.0,), "argument 0 has shape (), and no axis 0 to map over"),
         ({}, ({"a": BATCH, "b": BATCH[:2]},), "argument 0['b'] has 2 elements along the axis to map over"),
-        ({}, (BATCH[:0],), "argument 0 has no element along the axis to map over"),
+        ({"kwarg_axes": {"y": 0}}, (BATCH,), "kwarg_axes names 'y', and the call has no keyword argument of this name"),
         ({"in_axes": ({"a": 0},)}, ({"b": BATCH},), "in_axes has {'a': 0}, which is no prefix"),
         ({"out_axes": 5}, (BATCH,), "output has shape (3, 2) with the mapped axis in front, and that cannot be axis 5"),
     ],
@@ -232,3 +234,80 @@ def test_maps_nest_over_other_axes(array: Any) -> None:
     batch = array(np.arange(12.0).reshape(2, 3, 2))
     doubled = anyjac.vmap(anyjac.vmap(lambda y: y * 2.0, in_axes=1, out_axes=1))(batch)
     np.testing.assert_array_equal(np.asarray(doubled), np.asarray(batch) * 2.0)
+
+
+@pytest.mark.parametrize("around", ["nothing", "grad", "jit", "vmap"])
+def test_what_is_the_same_for_all_examples_comes_back_once_or_is_refused(backend: Backend, around: str) -> None:
+    """Within the framework's traces too, where the backend tells which results depend on the examples."""
+    v, batch = Variable(made(backend, 3.0)), made(backend, BATCH)
+
+    def same(x: Any) -> Any:
+        return v * 2.0
+
+    def run(func: Any) -> Any:
+        mapped = vmap(func, out_axes=None)
+        if around == "grad":
+            return anyjac.grad(lambda: mapped(batch), v)()
+        if around == "jit":
+            return anyjac.jit(mapped)(batch)
+        return mapped(batch) if around == "nothing" else vmap(mapped)(batch[:, :, None])
+
+    if (around, backend.name) != ("jit", "torch"):  # Dynamo cannot tell
+        expected = {"nothing": 6.0, "grad": 2.0, "jit": 6.0, "vmap": [6.0] * 3}
+        np.testing.assert_array_equal(run(same), expected[around])
+    with pytest.raises(OutputError, match=r"output .* different for each example"):
+        run(lambda x: v * x[0])
+
+
+def test_a_map_over_no_examples_gives_no_results_of_the_right_kind(backend: Backend) -> None:
+    runs = []
+
+    def f(x: Any, n: Any) -> Any:
+        runs.append(tuple(x.shape))
+        return {"y": 1 / x, "n": n, "mean": x.sum(), "one": 1.0}
+
+    found = vmap(f, out_axes={"y": 1, "n": 0, "mean": 0, "one": 0})(
+        made(backend, np.zeros((0, 3)), "float32"), made(backend, np.zeros(0), "int32")
+    )
+    assert {name: tuple(value.shape) for name, value in found.items()} == {
+        "y": (3, 0),
+        "n": (0,),
+        "mean": (0,),
+        "one": (0,),
+    }
+    assert [backend.dtype_name(found[name].dtype) for name in ("y", "n", "mean")] == ["float32", "int32", "float32"]
+    assert runs == [(3,)]
+    jacobian = vmap(jacrev(lambda x: x * x), chunk_size=2)(made(backend, np.zeros((0, 3))))
+    assert tuple(jacobian.shape) == (0, 3, 3)
+
+
+def test_keyword_arguments_are_mapped_over_where_kwarg_axes_says_so(backend: Backend) -> None:
+    batch = made(backend, BATCH)
+
+    def f(x: Any, *, y: Any, how: str) -> Any:
+        return x * y["w"] if how == "times" else x
+
+    for axes in ({"y": 0}, {"y": {"w": 0}, "how": None}):
+        found = vmap(f, kwarg_axes=axes)(batch, y={"w": batch[:, 0]}, how="times")
+        np.testing.assert_array_equal(found, BATCH * BATCH[:, :1])
+    np.testing.assert_array_equal(vmap(lambda x, y: x * y, kwarg_axes=1)(batch, y=batch.T[:1]), BATCH * BATCH[:, :1])
+    mapped = vmap(f, in_axes=None, kwarg_axes={"y": 0})
+    assert mapped(batch[0], y={"w": batch}, how="times").shape == (3, 2)
+    assert repr(mapped) == "vmap(f, in_axes=None, kwarg_axes={'y': 0})"
+    sizes = re.escape("argument y['w'] has 2 elements along the axis to map over, and argument 0 has 3")
+    with pytest.raises(InputValueError, match=sizes):
+        vmap(f, kwarg_axes={"y": 0})(batch, y={"w": batch[:2]}, how="times")
+
+
+def test_an_array_that_an_earlier_call_left_somewhere_is_no_result_of_a_map_or_of_a_compiled_function() -> None:
+    left = []
+
+    def leave(x: Any) -> Any:
+        left.append(x * 2)
+        return x * 3
+
+    jacrev(leave, backend="autograd")(np.ones(2))
+    with pytest.raises(anyjac.TracerLeakError, match="left somewhere"):
+        anyjac.jit(lambda x: x * left[0], backend="autograd")(np.ones(2))
+    with pytest.raises(anyjac.TracerLeakError, match="left somewhere"):
+        vmap(lambda x: x * left[0], backend="autograd")(BATCH)

@@ -34,5 +34,6 @@ def assert_nothing_open(*variables: Variable) -> None:
 
 
 def make_impatient(monkeypatch: pytest.MonkeyPatch, patience_s: float = 0.1) -> None:
-    """Let reads and writes outside of a call wait for the call no longer than a moment."""
+    """Let whatever waits for a call whose thread waits itself do so no longer than a moment."""
     monkeypatch.setattr("anyjac.state.ownership.PATIENCE_S", patience_s)
+    monkeypatch.setattr("anyjac.state.ownership.LONGEST_PATIENCE_S", max(patience_s, 1.0))

@@ -13,8 +13,8 @@ from tests.helpers.listed_names import assert_listed_alone
 from tests.helpers.repository import ROOT
 
 FOLDERS = ("core", "plugins", "backends", "conformance", "benchmarks", "tests")
-PUBLIC = {"_asdict", "_fields", "_make", "_replace", "_repr_html_"}
-"""Named tuples and notebooks document these."""
+PUBLIC = {"_asdict", "_current_frames", "_fields", "_getframe", "_make", "_replace", "_repr_html_"}
+"""Named tuples, notebooks and the module `sys` document these."""
 
 AUTOGRAD = "autograd has no public names for what its boxes hold, and for what its wrappers wrap"
 BRAINSTATE = "a state of brainstate says by these alone what it holds, and in which trace it was made"
@@ -56,12 +56,13 @@ ALLOWED: dict[str, tuple[str, str]] = {
         FLAX,
     ),
     "backends/anyjac_jax/models/traces.py": ("_trace", JAX),
+    "backends/anyjac_jax/programs.py": ("_trace", JAX),
     "backends/anyjac_torch/backend.py": ("_version", PYTORCH),
     "backends/anyjac_torch/forward.py": ("_is_owned", PYTORCH),
     "backends/anyjac_torch/graphs.py": ("_is_zerotensor", PYTORCH),
     "backends/anyjac_torch/jacobians.py": ("_version", PYTORCH),
     "backends/anyjac_torch/jit.py": ("_is_owned", PYTORCH),
-    "backends/anyjac_torch/linear_maps.py": ("_anyjac_depth", PYTORCH),
+    "backends/anyjac_torch/linear_maps.py": ("_anyjac_depth _is_view", PYTORCH),
     "backends/anyjac_torch/models/modules.py": ("_buffers _parameters _version", PYTORCH),
     "backends/anyjac_torch/nonfinite.py": ("_version", PYTORCH),
     "backends/anyjac_torch/past_operators.py": ("_is_view", PYTORCH),
@@ -82,7 +83,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
         PYTORCH,
     ),
     "tests/reliability/test_interrupts.py": (
-        "_getframe _trace_state",
+        "_trace_state",
         "where an interrupt strikes, and what it leaves in a module, shows nowhere else",
     ),
 }

@@ -49,7 +49,17 @@ INNER: dict[str, tuple[str, str]] = {
         "anyjac_torch.backend anyjac_torch.forward",
         BACKEND,
     ),
+    "tests/backends/test_generated_code.py": (
+        "anyjac_conformance.array_api anyjac_torch.code_generation anyjac_torch.overlapping anyjac_torch.private",
+        BACKEND,
+    ),
     "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
+    "tests/backends/test_jax_foreign_code.py": ("anyjac_jax.jacobians", BACKEND),
+    "tests/backends/test_nonfinite_rows.py": ("anyjac_autograd.backend", BACKEND),
+    "tests/backends/test_plain_numpy.py": (
+        "anyjac_autograd.plain_numpy.table anyjac_autograd.plain_numpy.ufuncs",
+        "the tables, of which none may be left out",
+    ),
     "tests/backends/test_standard.py": (
         "anyjac_conformance.array_api anyjac_conformance.array_api_points anyjac_conformance.verdicts",
         TABLE,

@@ -179,3 +179,12 @@ def test_loops_of_brainpy_run_inside_and_its_jit_goes_around():
 def test_a_wrapped_array_of_brainpy_is_an_argument_and_an_output():
     found = anyjac.jacrev(lambda x: bm.tanh(x))(bm.asarray([0.5, -1.5]))
     np.testing.assert_allclose(np.asarray(jax.tree.leaves(found)[0]), np.diag(1 - np.tanh([0.5, -1.5]) ** 2), rtol=1e-6)
+
+
+def test_examples_that_make_variables_of_arrays_of_brainpy_run_when_they_are_retyped():
+    a, b = anyjac.TrainVar(bm.array([1.0, 2.0])), anyjac.Variable(bm.Variable(bm.array([3.0])))
+    found = anyjac.grad(lambda x: (a * x).sum() * b.sum(), grad_vars={"a": a, "b": b})(bm.array([5.0, 7.0]))
+    np.testing.assert_allclose(found["a"], [15.0, 21.0])
+    np.testing.assert_allclose(found["b"], [19.0])
+    a.value = bm.array([0.0, 1.0])
+    assert isinstance(a.value, jax.Array)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.core import FrozenDict
 from tests.helpers.jax_trees import assert_close
 
 import anyjac
@@ -218,3 +219,20 @@ def test_a_number_of_a_container_that_is_no_model_has_no_axis():
     np.testing.assert_array_equal(anyjac.vmap(lambda f, x: f(x))(given, jnp.arange(3.0)), jnp.arange(3.0))
     with pytest.raises(anyjac.InputValueError, match=r"argument 0\[0\]\[0\] has shape \(\), and no axis 0"):
         anyjac.vmap(lambda f, x: f(x))(jax.tree_util.Partial(jnp.multiply, 2.0), jnp.arange(3.0))
+
+
+class Table(eqx.Module):
+    """A module with a dict."""
+
+    entries: dict
+
+
+@pytest.mark.parametrize("make", [FrozenDict, Table, lambda keyed: Table(FrozenDict(keyed))])
+def test_equal_keys_of_other_types_are_other_kinds_of_arguments_of_a_compiled_function(make):
+    @anyjac.jit
+    def f(tree, x):
+        key = next(iter(tree.entries if isinstance(tree, Table) else tree))
+        return x * {bool: 2.0, int: 3.0, float: 5.0}[type(key)]
+
+    x = jnp.ones(())
+    assert [float(f(make({key: x}), x)) for key in (1, True, 1.0)] == [3.0, 2.0, 5.0]

@@ -286,7 +286,8 @@ def test_sparse_gradients_of_embeddings_are_dense_blocks():
 
 def test_an_embedding_that_nobody_named_keeps_its_sparse_gradient():
     words, table, layer = torch.tensor([0, 2]), nn.Embedding(3, 2, sparse=True), nn.Linear(2, 1)
-    anyjac.grad(lambda: layer(table(words)).sum(), grad_vars=layer)()["weight"].sum().backward()
+    scale = torch.ones(2, requires_grad=True)  # by which the gradient belongs to a graph of the user's
+    anyjac.grad(lambda: layer(table(words) * scale).sum(), grad_vars=layer)()["weight"].sum().backward()
     assert table.weight.grad.is_sparse
 
 

@@ -157,7 +157,8 @@ def test_a_default_that_cannot_be_used_is_told_as_such() -> None:
         *(
             (
                 name,
-                "known are ANYJAC_BACKEND, ANYJAC_DEVICE, ANYJAC_COMPILE, ANYJAC_DISABLE_PLUGINS, ANYJAC_FORCE_PATH",
+                "known are ANYJAC_BACKEND, ANYJAC_DEVICE, ANYJAC_COMPILE, ANYJAC_DISABLE_PLUGINS, ANYJAC_STRICT, "
+                "ANYJAC_FORCE_PATH",
             )
             for name in ("ANYJAC_QQQQ", "ANYJAC_FOO")
         ),

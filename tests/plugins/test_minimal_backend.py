@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anyjac_minimal.backend import MinimalBackend
+from anyjac_minimal.backend import MinimalBackend, Traced
 from fakes import Site, printed, run_anyjac, run_python
 
 import anyjac
 from anyjac import Backend, NotSupportedError, Variable, jacrev
+from anyjac_conformance import all_scenarios, check_backend
+from anyjac_plugins import lost_derivatives
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +40,25 @@ def test_the_jacobian_of_a_function() -> None:
         expected[i] = np.diag(2 * factor * x)
     assert jacobian.dtype == np.float64
     np.testing.assert_allclose(jacobian, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("reports", [None, False, True], ids=["refuses", "loses in silence", "reports"])
+def test_the_suite_rejects_a_backend_whose_arrays_hand_out_numbers_in_silence(
+    reports: bool | None, minimal: MinimalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def element(traced: Traced, index: Any) -> Any:
+        if reports and lost_derivatives.is_watching():
+            lost_derivatives.report(
+                "x[0]", "compute with x itself", packages=["anyjac_minimal", "test_minimal_backend"]
+            )
+        return traced.value[index]
+
+    if reports is not None:
+        monkeypatch.setattr(Traced, "__getitem__", element, raising=False)
+    meant = [each for each in all_scenarios() if each.id.startswith("trust/lost-derivative:float-of-an-element")]
+    results = check_backend(minimal, scenarios=meant, on_fail="collect")
+    assert len(results) == 2
+    assert all(result.bad == (reports is False) for result in results), [result.faults for result in results]
 
 
 def test_arguments_and_variables_with_value_aux_and_a_write() -> None:

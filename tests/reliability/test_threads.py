@@ -378,6 +378,73 @@ def test_a_thread_that_the_function_starts_writes_no_variable_of_the_call(
     assert float(jacrev(lambda x: x * v, backend=backend)(backend.asarray(np.asarray(2.0)))) == 1.0
 
 
+CALLS: dict[str, Callable[[Variable, Any], Any]] = {
+    "grad": lambda v, x: anyjac.grad(lambda: v * v, v)(),
+    "jacrev of an argument": lambda v, x: jacrev(lambda x: v * x)(x),
+    "jit": lambda v, x: anyjac.jit(lambda x: v * x)(x),
+    "vmap": lambda v, x: anyjac.vmap(lambda x: v * x)(x[None]),
+    "vjp": lambda v, x: anyjac.vjp(lambda x: v * x)(x),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_in_a_thread_that_the_function_starts_is_refused_and_does_not_hang(
+    backend: anyjac.Backend, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    make_impatient(monkeypatch)
+    v, x = (Variable(backend.asarray(np.asarray(2.0)), name="v"), backend.asarray(np.asarray(3.0)))
+    with pytest.raises(anyjac.ConcurrencyError, match=r"uses Variable 'v', .* been waiting for 1 s, perhaps for this"):
+        anyjac.grad(lambda: v * _in_a_pool_made_before(lambda: CALLS[call](v, x)), v)()
+    assert_nothing_open(v)
+    assert float(v) == 2.0
+
+
+def test_a_thread_waited_for_by_a_bare_lock_is_refused_too(
+    backend: anyjac.Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_impatient(monkeypatch)
+    v, ended = Variable(backend.asarray(np.asarray(2.0)), name="v"), threading.Lock()
+    errors: list[Exception] = []
+
+    def read() -> None:
+        try:
+            v.value  # noqa: B018
+        except anyjac.ConcurrencyError as error:
+            errors.append(error)
+        ended.release()
+
+    def f() -> Any:
+        ended.acquire()
+        threading.Thread(target=read).start()
+        ended.acquire()
+        return v * v
+
+    anyjac.grad(f, v)()
+    assert "Variable 'v' is read in a thread" in str(errors[0])
+
+
+def test_a_reader_waits_for_a_call_that_works_for_long(
+    backend: anyjac.Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_impatient(monkeypatch)
+    v, running = Variable(backend.asarray(np.asarray(2.0))), threading.Event()
+
+    def f(x: Any) -> Any:
+        v.value = v * 2.0
+        running.set()
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            pass
+        return x * v
+
+    def read() -> float:
+        running.wait(PATIENCE_S)
+        return float(v.value)
+
+    call = partial(jacrev(f, backend=backend), backend.asarray(np.asarray(1.0)))
+    assert run_in_threads([call, read])[1] == 4.0
+
+
 def test_a_thread_that_the_function_starts_reads_what_the_call_does_not_change(
     backend: anyjac.Backend, elsewhere: Elsewhere
 ) -> None:

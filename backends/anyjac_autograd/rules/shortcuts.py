@@ -20,7 +20,7 @@ from autograd.tracer import isbox
 from ..functions import elementwise
 from ..linear_maps import innermost, makers_with_arguments
 from .rows import RowsAtIndex, positions
-from .sparse_rows import SparseRows
+from .sparse_rows import SparseRows, keeps_zeros
 from .table import Rows
 
 Rule = Callable[[Any, Rows], "list[Rows] | None"]
@@ -50,6 +50,8 @@ def _elementwise(node: Any, rows: Rows) -> list[Rows] | None:
     for factor in node.vjp(ones):
         if factor is ones:
             gradients.append(rows)
+        elif not isbox(factor) and not keeps_zeros(factor):
+            return None  # the rule itself says what becomes of the zeros
         elif _shape_of(factor) != shape or anp.result_type(factor) != rows.dtype:
             return None  # something was broadcast, or is complex
         elif not isinstance(rows, SparseRows):
@@ -75,7 +77,7 @@ def _vector_times_matrix(node: Any, rows: Rows) -> list[Rows] | None:
     transposed = anp.transpose(matrix) if position == 0 else matrix
     if not isinstance(rows, SparseRows):
         return [anp.dot(rows, transposed)]
-    if isbox(transposed) or not rows.is_few:
+    if isbox(transposed) or not rows.is_few or not keeps_zeros(np.asarray(transposed)):
         return None
     return [rows.times(np.asarray(transposed), dtype)]
 

@@ -17,7 +17,7 @@ from autograd.tracer import isbox, trace_primitives_map
 
 from .dense import call_order
 from .rows import positions
-from .sparse_rows import Array, SparseRows
+from .sparse_rows import Array, SparseRows, keeps_zeros
 from .table import Call, RuleTable
 
 RULES: Final = RuleTable()
@@ -59,6 +59,10 @@ def _scale(call: Call) -> SparseRows | None:
     position, rows, constant = operands
     shape = _result_shape(call)
     if (position == 1 and call.fun is not anp.multiply) or math.prod(shape) != rows.size:
+        return None
+    if not (
+        keeps_zeros(constant) if call.fun is anp.multiply else (constant != 0).all() and not np.isnan(constant).any()
+    ):
         return None
     if constant.ndim:
         constant = np.broadcast_to(constant, shape).reshape(-1)
@@ -227,7 +231,7 @@ def _dot_adjoint_1(call: Call) -> Any:
 
 def _to_the_left(call: Call, rows: SparseRows, right: Array, ndim: int, other: int) -> Any:
     dtype = anp.result_type(call.example)
-    if _is_real_part(dtype, rows, right):
+    if _is_real_part(dtype, rows, right) or not keeps_zeros(right):
         return None
     if (ndim, other) == (1, 2) and rows.is_few:
         return rows.times(right.T, dtype)
@@ -240,7 +244,7 @@ def _to_the_left(call: Call, rows: SparseRows, right: Array, ndim: int, other: i
 
 def _to_the_right(call: Call, rows: SparseRows, left: Array, ndim: int, other: int) -> Any:
     dtype = anp.result_type(call.example)
-    if _is_real_part(dtype, rows, left):
+    if _is_real_part(dtype, rows, left) or not keeps_zeros(left):
         return None
     if (ndim, other) == (2, 1) and rows.is_few:
         return rows.times(left, dtype)
@@ -270,7 +274,7 @@ def _matmul(call: Call) -> Any:
 
 
 def _matmul_left(call: Call, rows: SparseRows, right: Array | None) -> Any:
-    if right is None or right.ndim != 2:
+    if right is None or right.ndim != 2 or not keeps_zeros(right):
         return None
     shape = _result_shape(call)
     if rows.size == right.shape[0] and rows.is_few:
@@ -282,7 +286,7 @@ def _matmul_left(call: Call, rows: SparseRows, right: Array | None) -> Any:
 
 
 def _matmul_right(call: Call, rows: SparseRows, left: Array | None) -> Any:
-    if left is None or left.ndim != 2:
+    if left is None or left.ndim != 2 or not keeps_zeros(left):
         return None
     shape = _result_shape(call)
     if rows.size == left.shape[1] and rows.shape[0] == rows.size and rows.is_few:

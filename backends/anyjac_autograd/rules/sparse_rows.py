@@ -20,6 +20,14 @@ _UNSORTED: Final = 12
 """Pairs of a row up to which pairs of the same element are not added up."""
 
 
+def keeps_zeros(factors: Array) -> bool:
+    """Return whether zeros stay zeros when they are multiplied; an infinite factor makes NaN of them.
+
+    Sparse rows have no zeros to multiply, so that what makes NaN of zeros is left to dense rows.
+    """
+    return bool(np.isfinite(factors).all())
+
+
 class TooLargeError(Exception):
     """Raised where rows would have to be dense, and are too many to be dense at once."""
 

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 import anyjac
-from anyjac import BackendSpec, DeviceError, InputTypeError, InputValueError, MixedBackendsError, Variable, jacrev
+from anyjac import (
+    BackendSpec,
+    DeviceError,
+    InputTypeError,
+    InputValueError,
+    MixedBackendsError,
+    Variable,
+    grad,
+    jacrev,
+    vmap,
+)
 
 from ..answers import Raises
 from ..lab import Lab
@@ -85,6 +95,45 @@ def keywords_are_not_differentiated(lab: Lab) -> Any:
 
     jacobian = jacrev(f)(lab.array(1.0), scale=scale, mode="linear", on=True)
     return {"jacobian": jacobian, "the very array": seen[0] is scale}
+
+
+# the sum of w * x for x = (1, 2), wherever x stands; of w and 2 w as a mask says; of the first element of w twice
+@scenario("arguments/numpy", answer=[np.array([1.0, 2.0])] * 4 + [np.array([2.0, 0.0])])
+def numpy_arrays_of_numbers_become_the_backends(lab: Lab) -> Any:
+    w, x = lab.array([3.0, 4.0]), np.array([1.0, 2.0])
+    xp = lab.xp
+    return [
+        grad(lambda w, x: xp.sum(w * x), backend=lab.backend)(np.array([3.0, 4.0]), x),
+        grad(lambda w, x: xp.sum(w * x))(w, x),
+        grad(lambda w, *, batch: xp.sum(w * batch["x"][0]))(w, batch={"x": [x], "name": "first"}),
+        grad(lambda w, mask: xp.sum(xp.where(mask, w, w * 2.0)))(w, np.array([True, False])),
+        grad(lambda w, i: xp.sum(xp.take(w, i)))(w, np.array([0, 0])),
+    ]
+
+
+@scenario("arguments/numpy", answer=(np.array([1.0, 1.0]), [True] * 7))
+def others_of_numpy_stay_the_very_objects(lab: Lab) -> Any:
+    given: tuple[Any, ...] = (
+        np.float64(2.0),
+        np.array(["a", "b"]),
+        np.array([None, {}]),
+        np.array("2026-01-01", "datetime64[D]"),
+        np.random.default_rng(0),
+        {"rng": np.random.default_rng(0), "names": np.array(["a"])},
+        [1.0, "text"],
+    )
+    seen: list[bool] = []
+
+    def f(x: Any, *others: Any) -> Any:
+        seen.extend(mine is theirs for mine, theirs in zip(others, given, strict=True))
+        return lab.xp.sum(x)
+
+    return grad(f)(lab.array([1.0, 2.0]), *given), seen
+
+
+@scenario("arguments/numpy", answer=np.array([[2.0, 6.0], [4.0, 12.0]]))
+def numpy_arrays_that_are_not_mapped_over_become_the_backends(lab: Lab) -> Any:
+    return vmap(lambda x, w: x * w, in_axes=(0, None))(lab.array([[1.0, 2.0], [2.0, 4.0]]), np.array([2.0, 3.0]))
 
 
 @scenario("arguments/untouched", answer=np.array([1.0, 1.0, 1.0]))

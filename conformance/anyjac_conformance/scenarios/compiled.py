@@ -55,6 +55,17 @@ def flags_and_text_are_what_they_are(lab: Lab) -> Any:
     return [compiled(x), compiled(x, True), compiled(x, how="once"), compiled(x)]
 
 
+@scenario("jit/results", answer=[np.array([8.0, 0.0]), np.array([4.0, 0.0, 0.0]), np.array([8.0, 0.0])])
+def static_numbers_are_good_for_branches_and_shapes(lab: Lab) -> Any:
+    def f(x: Any, times: int, *, size: int) -> Any:
+        for _ in range(times):
+            x = 2.0 * x
+        return lab.xp.concat([lab.xp.reshape(x, (1,)), lab.xp.zeros(size - 1, dtype=x.dtype)])
+
+    compiled = jit(f, static_argnums=1, static_argnames="size")
+    return [compiled(lab.array(1.0), times, size=size) for times, size in ((3, 2), (2, 3), (3, 2))]
+
+
 @scenario("jit/results", answer=Raises(InputTypeError, "args[1]"))
 def what_cannot_be_told_apart_is_refused(lab: Lab) -> Any:
     return jit(lambda x, other: x)(lab.array(1.0), {1, 2})

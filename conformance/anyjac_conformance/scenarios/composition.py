@@ -86,6 +86,43 @@ for _bad, (_value, _kind) in {
     )
 
 
+# ---- NaN and infinity ----------------------------------------------------------------------------------------------
+
+
+SINGULAR_AT_ZERO: dict[str, tuple[int, Any]] = {
+    # how many zeros, and the function
+    "square roots": (4, lambda xp, x: xp.sqrt(x)),
+    "many square roots": (130, lambda xp, x: xp.sqrt(x)),
+    "reciprocals": (4, lambda xp, x: 1 / x),
+    "sines of square roots": (4, lambda xp, x: xp.sin(xp.sqrt(x))),
+    "slices of logarithms": (4, lambda xp, x: xp.log(x)[1:] * x[:-1]),
+}
+
+
+def _chunks_that_differ(size: int, function: Any, lab: Lab) -> list[Any]:
+    """Return the sizes of chunks in which rows differ from single pullbacks."""
+
+    def f(x: Any) -> Any:
+        return function(lab.xp, x)
+
+    def on_host(array: Any) -> Any:
+        return np.array(lab.backend.to_numpy(array))
+
+    with np.errstate(all="ignore"):
+        x = lab.array(np.zeros(size))
+        (output,), pullback, _ = lab.backend.vjp(lambda x: ([f(x)], []), [x])
+        pulled = [pullback([lab.array(seed)])[0] for seed in np.eye(output.shape[0])[:4]]
+        rows = np.stack([np.zeros(size) if row is None else on_host(row) for row in pulled])
+        found = {chunk: on_host(jacrev(f, chunk_size=chunk)(x)) for chunk in (None, 1, 3) if size < 10 or chunk is None}
+    return [chunk for chunk, jacobian in found.items() if not np.array_equal(jacobian[:4], rows, equal_nan=True)]
+
+
+for _name, (_count, _function) in SINGULAR_AT_ZERO.items():
+    scenario.add(
+        Scenario(_name, "composition/nonfinite", functools.partial(_chunks_that_differ, _count, _function), [])
+    )
+
+
 # ---- nested --------------------------------------------------------------------------------------------------------
 
 # f(x) = sum(x^3): the Hessian is diag(6 x), the third derivative 6 on its diagonal

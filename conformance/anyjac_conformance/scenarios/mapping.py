@@ -85,6 +85,28 @@ def an_unmapped_argument_and_a_keyword_are_as_they_are(lab: Lab) -> Any:
     return [vmap(f, in_axes=(0, None))(x, "twice"), vmap(f)(x, how="twice")]
 
 
+@scenario("vmap/axes", answer=BATCH * BATCH[:, :1])
+def a_keyword_argument_is_mapped_over_where_kwarg_axes_says_so(lab: Lab) -> Any:
+    batch = lab.array(BATCH)
+    return vmap(lambda x, *, y: x * y, kwarg_axes={"y": 0})(batch, y=batch[:, 0])
+
+
+@scenario("vmap/axes", answer=(np.array(6.0), BATCH))
+def what_is_the_same_for_all_examples_comes_back_once(lab: Lab) -> Any:
+    v = Variable(lab.array(3.0))
+    return vmap(lambda x: (v * 2.0, x), out_axes=(None, 0))(lab.array(BATCH))
+
+
+@scenario("vmap/axes", answer=Raises(OutputError, "output", "different for each example", "out_axes"))
+def what_differs_between_examples_does_not_come_back_once(lab: Lab) -> Any:
+    return vmap(lambda x: x, out_axes=None)(lab.array(BATCH))
+
+
+@scenario("vmap/axes", answer=np.zeros((2, 0)))
+def an_axis_of_no_elements_gives_empty_results(lab: Lab) -> Any:
+    return vmap(lambda x: 2 * x, out_axes=1)(lab.array(np.zeros((0, 2))))
+
+
 @scenario("vmap/axes", answer=Raises(InputValueError, "argument 1", "3", "2"))
 def sizes_that_differ_are_refused(lab: Lab) -> Any:
     return vmap(lambda x, y: x)(lab.array(BATCH), lab.array([1.0, 2.0]))

@@ -5,12 +5,22 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from anyjac import DtypeError, OutputError, TracerLeakError, Variable, VariableWriteError, jacrev
+from anyjac import (
+    ConcurrencyError,
+    DtypeError,
+    OutputError,
+    TracerLeakError,
+    Variable,
+    VariableWriteError,
+    grad,
+    jacrev,
+)
 
 from ..answers import Either, Raises
 from ..lab import Lab
@@ -407,6 +417,70 @@ def nested_calls_in_threads_do_not_see_each_other(lab: Lab) -> Any:
 
     _in_threads(8, nested)
     return results
+
+
+# A thread that runs when its end is waited for is outside of the call, and is told so after a few seconds.
+@scenario("variables/threads", answer=(["ConcurrencyError", np.array(3.0)], np.array(2.0)))
+def a_thread_that_the_function_starts_reads_no_constant(lab: Lab) -> Any:
+    v, w = Variable(lab.array(2.0)), Variable(lab.array(3.0))
+    seen: list[Any] = []
+
+    def read() -> None:
+        try:
+            seen.append(v.value)
+        except ConcurrencyError as error:
+            seen.append(type(error).__name__)
+        seen.append(w.value)
+
+    def f() -> Any:
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join()
+        return v * 2.0
+
+    return seen, grad(f, v, backend=lab.backend)()
+
+
+# ---- Variables that are replaced -----------------------------------------------------------------------------------
+
+
+REPLACEMENTS: dict[str, Callable[[Any, Any], None]] = {
+    "an_attribute": lambda model, x: setattr(model, "v", model.v + x),
+    "an_item_of_a_list": lambda model, x: model.items.__setitem__(0, model.items[0] + x),
+    "an_attribute_of_a_part": lambda model, x: setattr(model.part, "v", model.part.v + x),
+}
+
+
+def _replaced(replace: Callable[[Any, Any], None], lab: Lab) -> Any:
+    class Model:
+        def __init__(self) -> None:
+            self.v = v
+            self.items = [v]
+            self.part = types.SimpleNamespace(v=v)
+
+        def __call__(self, x: Any) -> Any:
+            replace(self, x)
+            return 2.0 * x
+
+    v = Variable(lab.array(1.0), name="v")
+    model = Model()
+    try:
+        jacrev(model)(lab.array(3.0))
+    except VariableWriteError as error:
+        there = model.v is v and model.items[0] is v and model.part.v is v
+        return ".value = ..." in str(error) and "'v'" in str(error), there, v.value
+    raise AssertionError("a Variable was replaced by an array, and nothing was said")
+
+
+for _name, _replace in REPLACEMENTS.items():
+    scenario.add(
+        Scenario(
+            f"{_name}_is_refused_and_put_back",
+            "variables/replaced",
+            functools.partial(_replaced, _replace),
+            (True, True, np.array(1.0)),
+        )
+    )
 
 
 # ---- nothing is remembered -----------------------------------------------------------------------------------------

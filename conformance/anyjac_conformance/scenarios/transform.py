@@ -48,7 +48,7 @@ class Spring:
     answer=(
         ["func", "grad_vars", "argnums", "has_aux", "return_value", "holomorphic", "allow_int"],
         [None, None, None, None, False, False, False],
-        {"backend": None, "device": None, "debug_nan": False, "chunk_size": None},
+        {"backend": None, "device": None, "debug_nan": False, "strict": False, "chunk_size": None},
     ),
 )
 def names_order_and_defaults(lab: Lab) -> Any:

@@ -1,13 +1,24 @@
-"""Scenarios: right and wrong derivatives held against finite differences, and numbers that are not finite."""
+"""Scenarios: right and wrong derivatives against finite differences, numbers that are not finite, lost derivatives."""
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from anyjac import DerivativeMismatchError, NonFiniteError, Variable, check_derivative, jacrev, stop_gradient
+from anyjac import (
+    DerivativeMismatchError,
+    LostDerivativeWarning,
+    NonFiniteError,
+    Variable,
+    check_derivative,
+    jacrev,
+    stop_gradient,
+)
 
 from ..answers import Raises
 from ..lab import Lab
@@ -112,3 +123,64 @@ def where_all_is_finite_nothing_changes_and_after_an_error_no_variable_has(lab: 
     with np.errstate(all="ignore"), suppress(NonFiniteError):
         transform(lab.array([1.0, 1e200]))
     return jacobian, runs.value
+
+
+# ---- derivatives that are lost to Python ---------------------------------------------------------------------------
+
+# at (2, 3): a0 a is (a0^2, a0 a1); sin(a0) a has the column cos(a0) a more than its diagonal; (a0 a1, a1)
+_BY_ITS_ELEMENT: Final = np.array([[4.0, 0.0], [3.0, 2.0]])
+_BY_ITS_SINE: Final = math.sin(2.0) * np.eye(2) + math.cos(2.0) * np.array([[2.0, 0.0], [3.0, 0.0]])
+
+LOSSES: Final[dict[str, tuple[Callable[[Any, Any], Any], Any]]] = {
+    "float of an element": (lambda xp, a: float(a[0]) * a, _BY_ITS_ELEMENT),
+    "complex of an element": (lambda xp, a: complex(a[0]).real * a, _BY_ITS_ELEMENT),
+    "an element as a number of NumPy": (lambda xp, a: float(np.float64(a[0])) * a, _BY_ITS_ELEMENT),
+    "item of an element": (lambda xp, a: a[0].item() * a, _BY_ITS_ELEMENT),
+    "a list of all elements": (lambda xp, a: a.tolist()[0] * a, _BY_ITS_ELEMENT),
+    "an element put into an array of NumPy": (lambda xp, a: xp.asarray(_first_in_an_array(a)) * a, _BY_ITS_ELEMENT),
+    "a function of math": (lambda xp, a: math.sin(a[0]) * a, _BY_ITS_SINE),
+    "a new array of elements": (lambda xp, a: xp.asarray([a[0] * a[1], a[1]]), np.array([[3.0, 2.0], [0.0, 1.0]])),
+}
+"""Functions that hand numbers to Python, each with the Jacobian at (2, 3) of a framework that loses nothing by it."""
+
+
+def _first_in_an_array(a: Any) -> Any:
+    numbers = np.zeros(1)
+    numbers[0] = a[0]
+    return numbers
+
+
+def _is_lost_in_silence(lab: Lab, lose: Callable[[Any, Any], Any], right: Any, strict: bool) -> bool:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        try:
+            jacobian = jacrev(lambda a: lose(lab.xp, a), strict=strict)(lab.array([2.0, 3.0]))
+        except Exception:  # of any kind: each framework has its own
+            return False
+    lines = [each.filename for each in seen if issubclass(each.category, LostDerivativeWarning)]
+    is_right = np.allclose(lab.backend.to_numpy(jacobian), right, rtol=1e-6)
+    return not (is_right or (not strict and __file__ in lines))
+
+
+for _name, (_lose, _right) in LOSSES.items():
+    for _strict in (False, True):
+        scenario.add(
+            Scenario(
+                f"{_name}, strictly" if _strict else _name,
+                "trust/lost-derivative",
+                lambda lab, lose=_lose, right=_right, strict=_strict: _is_lost_in_silence(lab, lose, right, strict),  # type: ignore[misc]
+                False,
+            )
+        )
+
+
+@scenario("trust/lost-derivative", answer=(np.diag([8.0, 12.0]), []))
+def text_and_a_branch_lose_nothing(lab: Lab) -> Any:
+    def f(a: Any) -> Any:
+        texts = [str(a), repr(a), f"{a}"]
+        return 2.0 * a * a if a[0] > 0.0 and all(texts) else a
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        jacobian = jacrev(f, strict=True)(lab.array([2.0, 3.0]))
+    return jacobian, [str(each.message) for each in seen if issubclass(each.category, LostDerivativeWarning)]

@@ -271,6 +271,61 @@ def index_and_operator_are_differentiated_through(lab: Lab) -> Any:
     return (of_w, of_x), w.value
 
 
+# v - x is halved three times: dv/dv, dv/dx, v
+@scenario(
+    "variables/in-place",
+    answer=((np.diag([0.125, 0.125]), np.diag([0.875, 0.875])), np.array([1.875, 5.5])),
+)
+def a_step_of_a_model_is_added_to_its_value(lab: Lab) -> Any:
+    class Model:
+        def __init__(self) -> None:
+            self.v = Variable(lab.array([1.0, 2.0]))
+
+        def __call__(self, x: Any) -> Any:
+            for _ in range(3):
+                self.v.value += 0.5 * (x - self.v.value)
+            return self.v.value
+
+    model = Model()
+    return jacrev(model, model.v, 0)(lab.array([2.0, 6.0])), model.v.value
+
+
+# (v + x) x: dv/dx, v
+@scenario("variables/in-place", answer=(np.diag([5.0, 14.0]), np.array([6.0, 48.0])))
+def a_state_that_is_not_differentiated_takes_traced_numbers(lab: Lab) -> Any:
+    v = Variable(lab.array([1.0, 2.0]))
+
+    def f(x: Any) -> Any:
+        v.value += x
+        v.value *= x
+        return v.value
+
+    return jacrev(f)(lab.array([2.0, 6.0])), v.value
+
+
+# Either the Variable has it, where arrays can be written, or it has not; everything that shows the Variable agrees.
+@scenario("variables/in-place", answer=(True, True, True))
+def an_array_that_was_read_is_written_as_the_framework_does_it(lab: Lab) -> Any:
+    v = Variable(lab.array([1.0, 2.0]))
+
+    def f(x: Any) -> Any:
+        held = v.value
+        held += lab.array([1.0, 1.0])
+        seen.append(v.value + 0.0)
+        return v.value * x, held * x
+
+    seen: list[Any] = []
+    read, held = jacrev(f)(lab.array([1.0, 1.0]))
+    after = np.asarray(v.value)
+    outside = v.value
+    outside += lab.array([1.0, 1.0])
+    return (
+        np.array_equal(np.diag(np.asarray(read)), after) and np.array_equal(np.diag(np.asarray(held)), [2.0, 3.0]),
+        np.array_equal(np.asarray(seen[0]), after),
+        np.array_equal(np.asarray(jacrev(lambda x: v * x)(lab.array([1.0, 1.0]))), np.diag(np.asarray(v.value))),
+    )
+
+
 INPLACE: dict[str, tuple[Any, float]] = {
     # operator          4 op 2
     "iadd": (operator.iadd, 6.0),

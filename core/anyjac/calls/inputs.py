@@ -17,6 +17,7 @@ from anyjac_plugins import Array, Backend
 from ..callables.wrapper import DECORATE_OUTSIDE
 from ..selection.choice import is_array_of_any, is_number
 from ..selection.conversion import Label, to_array
+from ..selection.protocols import is_subclass_of_numpys
 from ..state.variable import Variable, without_variables
 from ..trees.structure import LEAF, TreeDef, flatten
 from .containers import opener_without
@@ -76,7 +77,7 @@ class Inputs:
     arguments: list[tuple[int, Input]]
     primals: list[Array]
 
-    def traced(self, args: tuple[Any, ...], primals: Sequence[Array]) -> tuple[list[Any], list[tuple[Variable, Any]]]:
+    def traced(self, args: Sequence[Any], primals: Sequence[Array]) -> tuple[list[Any], list[tuple[Variable, Any]]]:
         """Return the arguments, and the Variables with their values, around traced primals."""
         traced = list(args)
         for position, given in self.arguments:
@@ -161,7 +162,7 @@ class _Gatherer:
         return len(self.primals) - 1
 
     def _to_array(self, leaf: Any, label: Label) -> Array:
-        if self._device is None and self._backend.is_array(leaf):
+        if self._device is None and self._backend.is_array(leaf) and not is_subclass_of_numpys(leaf):
             return leaf
         why = _NO_CLASS if isinstance(leaf, type) else _NO_OBJECT
         return to_array(self._backend, leaf, label, device=self._device, converts=self._converts, why=why)

@@ -17,6 +17,7 @@ from ..state.entries import Write
 from ..state.scope import Scope
 from ..state.variable import Variable, value_here
 from ..trees.structure import flatten
+from .clearer_errors import clearer_error
 
 Result = TypeVar("Result")
 
@@ -56,11 +57,17 @@ def open_call(
     scope = Scope(backend, chosen, converts, differentiates=differentiates, maps=maps)
 
     def within() -> Result:
-        with backend.device_scope(chosen):
-            result, writes = work(scope)
-            if writes is not None:
-                scope.commit(writes)
-            return result
+        try:
+            with backend.device_scope(chosen):
+                result, writes = work(scope)
+                if writes is not None:
+                    scope.commit(writes)
+                return result
+        except Exception as error:  # of any kind: the user's own, which goes on
+            clearer = clearer_error(error, backend)
+            if clearer is None:
+                raise
+            raise clearer from error
 
     return run_and_end(within, scope.close)
 

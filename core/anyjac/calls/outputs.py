@@ -24,7 +24,12 @@ def take_apart(backend: Backend, value: Any, opener: NodeOpener | None = None) -
     if backend.is_array(value) and not is_trivial(value):
         return Partition(value, LEAF, [value], [True], [value])
     leaves, tree = flatten(value, opener)
-    return partition(value, leaves, tree, [backend.is_array(leaf) and not is_trivial(leaf) for leaf in leaves])
+    is_array = [backend.is_array(leaf) and not is_trivial(leaf) for leaf in leaves]
+    for index, leaf in enumerate(leaves):
+        meant = None if is_array[index] else backend.assembled(leaf)
+        if meant is not None:
+            leaves[index], is_array[index] = meant, True
+    return partition(value, leaves, tree, is_array)
 
 
 def refuse_coroutine(result: Any) -> None:

@@ -9,15 +9,18 @@ from anyjac_plugins import Array
 
 from ..state.bound import add_advice
 from ..state.entries import Write
+from ..state.resuming import Resumption
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
 from ..trees.partition import NO_TREE, Partition
+from .constants import Constants
 from .containers import opener_of
+from .holders import Holder, holders_in
 from .inputs import Inputs
 from .labels import argument_label
 from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
-from .replaced import held_variables, put_back, refuse_replaced
+from .replaced import lost_variable, take_back_replaced
 from .settings import Settings
 
 Result = TypeVar("Result")
@@ -46,35 +49,43 @@ def run_in_scope(
     Returns
     -------
     taken, writes
-        What `take` made of the result, and what was written to Variables, with its arrays taken out.
+        What `take` made of the result, and what was written to Variables, with its arrays taken out: the writes
+        themselves have no value.
 
     Raises
     ------
     OutputError
         If the function is a coroutine function.
     VariableWriteError
-        If the function has put an array where an attribute held a Variable.
+        If the function has put an array where a Variable stood.
     """
 
-    held = held_variables(func)
+    def find() -> list[Holder]:
+        return holders_in(func, args, kwargs)
+
+    held = find()
 
     def run() -> Result:
+        lost: Sequence[Holder] = ()
         try:
-            result = func(*args, **kwargs)
-            if held:
-                refuse_replaced(held)
+            try:
+                result = func(*args, **kwargs)
+            finally:
+                if held:
+                    lost = take_back_replaced(held, find)  # after an error too every Variable is where it was
+            if lost:
+                raise lost_variable(lost[0])
             refuse_coroutine(result)
             return take(result)
         except Exception as error:  # of any kind: the user's own, which goes on
             if scope.differentiates:  # advice is on options of transforms, which jit and vmap lack
                 add_advice(error)
             raise
-        finally:
-            if held:
-                put_back(held)  # after an error every Variable is where it was
 
     taken, writes = scope.run(run, values)
-    return taken, [(write, take_apart(scope.backend, write.value)) for write in writes]
+    return taken, [
+        (Write(write.variable, None, write.created), take_apart(scope.backend, write.value)) for write in writes
+    ]
 
 
 class FlatRun:
@@ -104,8 +115,9 @@ class FlatRun:
         self._settings = settings
         self._scope = scope
         self._inputs = inputs
-        self._args = args
-        self._kwargs = kwargs
+        constants = Constants(scope.backend, scope.device)
+        self._args = constants.among(args, {position for position, _ in inputs.arguments})
+        self._kwargs = constants.by_name(kwargs)
         self.output: Partition
         self.aux: Partition
         self._writes: list[tuple[Write, Partition]]
@@ -115,7 +127,10 @@ class FlatRun:
         (self.output, self.aux), self._writes = run_in_scope(
             self._scope, self.origin, args, self._kwargs, self._take, values
         )
-        return self.output.arrays, [*self.aux.arrays, *(array for _, value in self._writes for array in value.arrays)]
+        # Of a trace that ends nothing is kept, for which JAX looks under `jax.checking_leaks`.
+        self._scope.forget()
+        carried = [*self.aux.release(), *(array for _, value in self._writes for array in value.release())]
+        return self.output.release(), carried
 
     def _take(self, result: Any) -> tuple[Partition, Partition]:
         """Take output and aux data apart, and refuse outputs that have no derivative."""
@@ -130,6 +145,11 @@ class FlatRun:
         if not settings.has_aux:
             return output, NO_TREE
         return output, take_apart(backend, aux, opener_of_objects(backend, opener))
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """The state of models of other libraries when the function ended, to be shown again; None without models."""
+        return self._scope.resumption()
 
     def undifferentiated(self) -> Iterator[tuple[str, Any]]:
         """Yield the arguments that are not differentiated, and how messages call them."""

@@ -20,7 +20,7 @@ from ..state.collect import variables as variables_of
 from ..state.variable import Variable
 from ..trees.structure import TreeDef, flatten
 
-_FLAGS: Final = ("has_aux", "return_value", "holomorphic", "allow_int", "debug_nan")
+_FLAGS: Final = ("has_aux", "return_value", "holomorphic", "allow_int", "debug_nan", "strict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Settings:
     device: Any
     chunk_size: int | None
     debug_nan: bool = False
+    strict: bool = False
     models: GradVars | None = None
     companions: tuple[BoundVariable, ...] = ()
 
@@ -187,6 +188,7 @@ def make_settings(
     device: Any,
     chunk_size: int | None = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> Settings:
     """Check the options of a transform and freeze them; each default is for transforms that lack the option.
 
@@ -217,6 +219,7 @@ def make_settings(
         device=device,
         chunk_size=check_chunk_size(chunk_size),
         debug_nan=_check_flag("debug_nan", debug_nan),
+        strict=_check_flag("strict", strict),
         models=models,
         companions=companions,
     )

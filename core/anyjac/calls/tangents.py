@@ -47,6 +47,12 @@ def tangents_of(
     return found
 
 
+def places(backend: Backend, pack: Callable[[Sequence[Any]], Any], primals: Sequence[Array]) -> list[int]:
+    """Return which primal stands at each place of a gradient, as `pack` arranges one; integers have no place."""
+    numbers, _ = flatten(pack(range(len(primals))), opener_of(backend))
+    return [number for number in numbers if isinstance(number, int)]
+
+
 def cotangents_of(
     backend: Backend,
     tree: Any,

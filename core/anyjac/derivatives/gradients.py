@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
+from anyjac_plugins import Array, Backend, FlatFunction, Jacobian, Resumption
 from anyjac_plugins.backend.types import AUTO_MODE, REVERSE_MODE
 from anyjac_plugins.errors import InputValueError, OutputError
 from anyjac_plugins.failed_functions import origin_of
@@ -70,6 +70,11 @@ class _Sum:
         self.origin = origin_of(fun)
         self.outputs = 0
 
+    @property
+    def resumption(self) -> Resumption | None:
+        """The state of models in which the pullback runs, as that of the function itself."""
+        return getattr(self._fun, "resumption", None)
+
     def __call__(self, *primals: Array) -> tuple[list[Array], list[Array]]:
         outputs, aux = self._fun(*primals)
         self.outputs = len(outputs)
@@ -112,12 +117,13 @@ def grad(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the gradient of `func`, whose output is a scalar.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -168,6 +174,7 @@ def grad(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(GRAD, settings, func)
 
@@ -186,6 +193,7 @@ def vector_grad(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the gradient of the sum of all outputs of `func`: the pullback of ones.
 
@@ -193,7 +201,7 @@ def vector_grad(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -232,6 +240,7 @@ def vector_grad(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(VECTOR_GRAD, settings, func)
 
@@ -249,6 +258,7 @@ def value_and_grad(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the output of `func`, which is a scalar, and then its gradient.
 
@@ -256,7 +266,7 @@ def value_and_grad(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -296,6 +306,7 @@ def value_and_grad(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(VALUE_AND_GRAD, settings, func)
 
@@ -313,12 +324,13 @@ def derivative(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the derivative of `func` with respect to a single number: an argument or a Variable.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -359,5 +371,6 @@ def derivative(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(DERIVATIVE, settings, func)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from anyjac_plugins import Backend
-from anyjac_plugins.backend.types import AUTO_MODE
+from anyjac_plugins import Array, Backend, FlatFunction
+from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
+from anyjac_plugins.errors import ForwardRuleError
+from anyjac_plugins.failed_functions import FailedFunctions
 
 from ..calls.packing import PACKING
 from ..calls.settings import Settings, make_settings
@@ -16,7 +18,7 @@ from .differentiate import Derivative, Request, differentiate
 from .docstrings import filled_from
 from .gradients import gradient
 from .jacobians import JACREV, blocks_in_mode, jacrev
-from .products import push_direction
+from .products import Places, push_direction
 from .signatures import like_hessian, like_hvp
 from .transform import Decorator, GradientTransform, make_transform
 
@@ -52,10 +54,48 @@ def _operand(func: Callable[..., Any], settings: Settings) -> tuple[Callable[...
     return _first_of(func, settings, JACREV), settings
 
 
+_ROWS_ALONE: Final = FailedFunctions()
+"""Users' functions with rules for pullbacks alone, which later calls run once."""
+
+
+def _along_vector(request: Request, func: Callable[..., Any]) -> Any:
+    """Multiply the Jacobian of a gradient with a vector: from the right, or from the left where that cannot be done.
+
+    The two are equal, for the Hessian is symmetric; for complex numbers too, by the convention of gradients.
+    """
+
+    def push(
+        backend: Backend,
+        gradient: FlatFunction,
+        primals: Sequence[Array],
+        tangents: Sequence[Array | None],
+        places: Places,
+    ) -> tuple[list[Array], list[Array | None], list[Array]]:
+        if func not in _ROWS_ALONE:
+            try:
+                pushed = backend.jvp(gradient, primals, tangents)
+                request.note_mode(FORWARD_MODE)
+                return pushed
+            except ForwardRuleError:
+                _ROWS_ALONE.add(func)
+        outputs, pullback, aux = backend.vjp(gradient, primals)
+        numbers = places()
+        first = {primal: place for place, primal in reversed([*enumerate(numbers)])}  # a primal may have several
+        pulled = pullback([tangents[number] if first[number] == i else None for i, number in enumerate(numbers)])
+        request.note_mode(REVERSE_MODE)
+        return outputs, [pulled[number] for number in numbers], aux
+
+    return push_direction(request, push)
+
+
+def _product(request: Request) -> Any:
+    return _second(request, _GRADIENT, partial(_along_vector, func=request.func))
+
+
 _jacobian: Final = partial(differentiate, evaluate=partial(blocks_in_mode, mode=AUTO_MODE))
 
-HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jacobian), _operand)
-HVP: Final = Derivative("hvp", partial(_second, first=_GRADIENT, outer=push_direction), direction="vector")
+HESSIAN: Final = Derivative("hessian", partial(_second, first=JACREV, outer=_jacobian), _operand, picks_mode=True)
+HVP: Final = Derivative("hvp", _product, direction="vector", picks_mode=True)
 
 
 @like_hessian
@@ -72,13 +112,14 @@ def hessian(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the second derivatives of `func`: for a scalar, its Hessian.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
     chunk_size
         Number of rows or columns to compute at once; None for a size that keeps memory within bounds.
@@ -106,7 +147,9 @@ def hessian(
 
     Notes
     -----
-    The Hessian is the Jacobian, in whichever mode costs less, of the Jacobian in reverse mode.
+    The Hessian is the Jacobian, in whichever mode costs less, of the Jacobian in reverse mode. A function with a rule
+    for its pullback alone, as of ``jax.custom_vjp``, is differentiated in reverse mode twice. ``repr`` of the transform
+    says which mode the second differentiation took last.
 
     As in `jacrev`.
 
@@ -147,6 +190,7 @@ def hessian(
         device=device,
         chunk_size=chunk_size,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(HESSIAN, settings, func)
 
@@ -165,6 +209,7 @@ def hvp(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the product of the Hessian of `func`, whose output is a scalar, and a vector.
 
@@ -172,7 +217,7 @@ def hvp(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -200,6 +245,11 @@ def hvp(
 
     Notes
     -----
+    The product is that of the gradient's Jacobian with the vector, in forward mode; for a function with a rule for its
+    pullback alone, as of ``jax.custom_vjp``, in reverse mode, which the symmetry of the Hessian allows. Such a function
+    is run twice by its first call, and what it wrote to Variables at first is dropped. ``repr`` of the transform says
+    which mode was taken last.
+
     As in `jacrev`.
 
     References
@@ -223,5 +273,6 @@ def hvp(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(HVP, settings, func)

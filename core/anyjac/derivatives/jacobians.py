@@ -52,6 +52,7 @@ def jacrev(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in reverse mode.
@@ -83,6 +84,8 @@ def jacrev(
     debug_nan
         Whether to look at inputs, outputs and derivatives for numbers that are not finite, and to raise an error that
         says where the first one is. The function may run once more then, to find the operator that made it.
+    strict
+        Whether it is an error, and not only a warning, that a derivative is lost to Python, as by ``float(x)``.
     chunk_size
         Number of rows to compute at once; None for a size that keeps memory within bounds.
 
@@ -118,6 +121,8 @@ def jacrev(
         In the call, if the backend does not declare what is needed.
     NonFiniteError
         In the call, with `debug_nan`, naming an input, an output or an element of the derivative.
+    LostDerivativeError
+        In the call, with `strict`, naming the line at which a derivative is lost.
 
     Notes
     -----
@@ -159,6 +164,7 @@ def jacrev(
         device=device,
         chunk_size=chunk_size,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(JACREV, settings, func)
 
@@ -177,6 +183,7 @@ def jacfwd(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the Jacobian of `func`, computed in forward mode: column by column.
@@ -185,7 +192,7 @@ def jacfwd(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
     chunk_size
         Number of columns to compute at once; None for a size that keeps memory within bounds.
@@ -233,6 +240,7 @@ def jacfwd(
         device=device,
         chunk_size=chunk_size,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(JACFWD, settings, func)
 
@@ -251,6 +259,7 @@ def jacobian(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
     mode: str = AUTO_MODE,
     chunk_size: int | None = None,
 ) -> GradientTransform[..., Any] | Decorator:
@@ -258,7 +267,7 @@ def jacobian(
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
     mode
         ``"rev"`` for rows, as `jacrev`; ``"fwd"`` for columns, as `jacfwd`; ``"auto"`` for whichever costs less, by
@@ -308,5 +317,6 @@ def jacobian(
         device=device,
         chunk_size=chunk_size,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(JACOBIAN[mode], settings, func)

@@ -95,7 +95,7 @@ class Linearisation:
         self.enclosing = scope.parent
         self.primals = primals
         self.outputs = outputs
-        self.leaves = _output_leaves(output)
+        self.leaves = _output_leaves(output, outputs)
         self.output = output
         self.output_tree: TreeDef = output.tree
         self.converts = scope.converts
@@ -229,12 +229,13 @@ def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], Line
     return outputs, lambda vectors: [None] * (len(outputs) if run_with == "linearize" else 0), aux
 
 
-def _output_leaves(output: Partition) -> list[OutputLeaf]:
-    indices = iter(range(len(output.arrays)))
-    return [
-        OutputLeaf(number, tuple(getattr(leaf, "shape", ())), next(indices) if is_array else None)
-        for number, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
-    ]
+def _output_leaves(output: Partition, outputs: Sequence[Array]) -> list[OutputLeaf]:
+    numbered = iter(enumerate(outputs))
+    found: list[OutputLeaf] = []
+    for number, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True)):
+        index, array = next(numbered) if is_array else (None, leaf)
+        found.append(OutputLeaf(number, tuple(getattr(array, "shape", ())), index))
+    return found
 
 
 def _refuse_rows(source: Linearisation, blocks: Sequence[Array], leaf: OutputLeaf, start: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from anyjac_plugins import FORWARD, Array, Backend
+from anyjac_plugins import FORWARD, Array, Backend, FlatFunction
 from anyjac_plugins.errors import InputTypeError
 
 from ..calls.call import call
@@ -15,7 +15,7 @@ from ..calls.nonfinite import Look
 from ..calls.packing import PACKING, pack_gradient
 from ..calls.run import FlatRun
 from ..calls.settings import make_settings
-from ..calls.tangents import tangents_of
+from ..calls.tangents import places, tangents_of
 from ..state.scope import Scope
 from .differentiate import Derivative, Request
 from .docstrings import filled_from
@@ -32,7 +32,27 @@ def _linearised(request: Request, *, make: Callable[[Linearisation], Any], run_w
     return PACKING[settings.has_aux, settings.return_value](made, made.value, made.aux)
 
 
-def push_direction(request: Request) -> Any:
+Places = Callable[[], Sequence[int]]
+"""Returns which primal stands at each place of a gradient; few functions ask."""
+
+Push = Callable[
+    [Backend, FlatFunction, Sequence[Array], Sequence["Array | None"], Places],
+    "tuple[list[Array], list[Array | None], list[Array]]",
+]
+"""Runs a flat function at primals and returns outputs, their derivatives along tangents, and aux."""
+
+
+def _push(
+    backend: Backend,
+    fun: FlatFunction,
+    primals: Sequence[Array],
+    tangents: Sequence[Array | None],
+    places: Places,
+) -> tuple[list[Array], list[Array | None], list[Array]]:
+    return backend.jvp(fun, primals, tangents)
+
+
+def push_direction(request: Request, push: Push = _push) -> Any:
     """Push the first argument of a call forward through the function at the others."""
     func, settings, given, kwargs, _ = request
     if not given or (settings.argnums and len(given) == 1):
@@ -49,7 +69,8 @@ def push_direction(request: Request) -> Any:
         pack = partial(pack_gradient, settings, inputs)
         tangents = tangents_of(backend, direction, pack, inputs.primals, converts=scope.converts)
         if inputs.primals:
-            outputs, pushed, aux = backend.jvp(run, inputs.primals, tangents)
+            of_places = partial(places, backend, pack, inputs.primals)
+            outputs, pushed, aux = push(backend, run, inputs.primals, tangents, of_places)
         else:
             outputs, aux = map(list, run())
             pushed = [None for _ in outputs]
@@ -81,12 +102,13 @@ def vjp(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that runs `func` once and returns its pullback: products of cotangents with the Jacobian.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -128,6 +150,7 @@ def vjp(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(VJP, settings, func)
 
@@ -146,12 +169,13 @@ def linearize(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that runs `func` once and returns its pushforward: products of the Jacobian with tangents.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -191,6 +215,7 @@ def linearize(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(LINEARIZE, settings, func)
 
@@ -209,12 +234,13 @@ def jvp(
     backend: str | Backend | None = None,
     device: Any = None,
     debug_nan: bool = False,
+    strict: bool = False,
 ) -> GradientTransform[..., Any] | Decorator:
     """Make a function that returns the derivative of `func` along a direction: the Jacobian times a tangent.
 
     Parameters
     ----------
-    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan
+    func, grad_vars, argnums, has_aux, return_value, holomorphic, allow_int, backend, device, debug_nan, strict
         As in `jacrev`.
 
     Returns
@@ -264,5 +290,6 @@ def jvp(
         backend=backend,
         device=device,
         debug_nan=debug_nan,
+        strict=strict,
     )
     return make_transform(JVP, settings, func)

@@ -39,6 +39,7 @@ class Placement(TypedDict, Generic[C], total=False):
     backend: str | Backend | None
     device: Any
     debug_nan: bool
+    strict: bool
     chunk_size: C
 
 

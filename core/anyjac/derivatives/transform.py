@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
+from anyjac_plugins import lost_derivatives
 from anyjac_plugins.errors import MissingExtraError, NotSupportedError
 from anyjac_plugins.installing import extra
 
@@ -16,8 +18,9 @@ from ..callables.wrapper import Deferred, InstanceAttribute, Wrapper, is_class_m
 from ..calls.settings import Settings
 from ..pickles import Recipe
 from .differentiate import Derivative, Request
-from .linearisation import linearise
+from .linearisation import Linearisation, linearise
 from .rows import Rows
+from .watching import Watch
 
 if TYPE_CHECKING:
     from .linear_operator import JacobianOperator
@@ -25,14 +28,15 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R", covariant=True)
+Product = TypeVar("Product")
 
 
 class GradientTransform(Wrapper, Generic[P, R]):
     """A callable that returns a derivative of the function it wraps.
 
     A transform takes the function's arguments, has the function's name, docstring and signature, keeps the function as
-    ``__wrapped__``, and binds ``self`` as an attribute of a class. It holds no state between calls, so threads may
-    share a transform, and copies and pickles are made wherever the function allows it.
+    ``__wrapped__``, and binds ``self`` as an attribute of a class. It holds no state of the function between calls, so
+    threads may share a transform, and copies and pickles are made wherever the function allows it.
 
     Made by `jacrev` and its family, not by hand.
 
@@ -47,10 +51,13 @@ class GradientTransform(Wrapper, Generic[P, R]):
     (6.0, 9.0)
     """
 
-    def __init__(self, func: Callable[..., Any], derivative: Derivative, settings: Settings):
+    def __init__(
+        self, func: Callable[..., Any], derivative: Derivative, settings: Settings, watch: Watch | None = None
+    ):
         super().__init__(func, derivative.name)
         self._derivative = derivative
         self._settings = settings
+        self._watch = watch or Watch()
         self._last_mode: str | None = None
 
     def _directed_signature(self) -> inspect.Signature:
@@ -79,10 +86,23 @@ class GradientTransform(Wrapper, Generic[P, R]):
         if args and isinstance(args[0], type) and (bound := self._of_class(args[0])) is not None:
             of_class: R = bound(*args[1:], **kwargs)
             return of_class
-        result: R = self._derivative.apply(
-            Request(self.__wrapped__, self._settings.current(), args, kwargs, self._note_mode)
-        )
-        return result
+        settings = self._settings.current()
+        request = Request(self.__wrapped__, settings, args, kwargs, self._note_mode)
+        strict = self._watch.next(settings)
+        result: R
+        if strict is None:
+            result = self._derivative.apply(request)
+            return result
+        with lost_derivatives.watching(strict):
+            result = self._derivative.apply(request)
+            return result
+
+    def _linearise(self, asked: str, args: Any, kwargs: Any, make: Callable[[Linearisation], Product]) -> Product:
+        """Run the function once, watched as in a call, and return the product of `make`."""
+        func, settings = self._operand(asked)
+        strict = self._watch.next(settings)
+        with contextlib.nullcontext() if strict is None else lost_derivatives.watching(strict):
+            return linearise(func, settings, args, kwargs, make)
 
     def rows(self, *args: P.args, **kwargs: P.kwargs) -> Rows:
         """Compute the Jacobian in blocks of rows, for one that does not fit in memory.
@@ -131,7 +151,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
                [ 0,  0,  0, -1,  1]])
         """
         self._refuse_without_class("rows", args)
-        return linearise(*self._operand("rows"), args, kwargs, Rows)
+        return self._linearise("rows", args, kwargs, Rows)
 
     def _note_mode(self, mode: str) -> None:
         """Keep the mode of the last call for the repr, if the derivative picks its mode."""
@@ -198,7 +218,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
             raise MissingExtraError(
                 f"as_linear_operator needs SciPy, which is not installed: pip install {extra('scipy')}", name="scipy"
             ) from error
-        return linearise(*self._operand("as_linear_operator"), args, kwargs, JacobianOperator)
+        return self._linearise("as_linear_operator", args, kwargs, JacobianOperator)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> GradientTransform[P, R]: ...
@@ -211,7 +231,7 @@ class GradientTransform(Wrapper, Generic[P, R]):
         return transform
 
     def _options(self) -> tuple[Any, ...]:
-        return self._derivative, self._settings
+        return self._derivative, self._settings, self._watch
 
     def _recipe(self) -> Recipe:
         return _recipe(self._derivative, self._settings)

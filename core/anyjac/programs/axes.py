@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import optree
@@ -19,14 +19,22 @@ _NONE: Final = object()
 """None in a tree of axes, where it would be an empty container."""
 
 
-def checked(axes: Any, name: str, *, optional: bool) -> Any:
+def checked(axes: Any, name: str) -> Any:
     for axis in optree.tree_leaves(axes, none_is_leaf=True, namespace=NAMESPACE):
-        if not is_int(axis) and not (axis is None and optional):
-            also = ", None" if optional else ""
+        if not is_int(axis) and axis is not None:
             raise InputTypeError(
-                f"{name} must hold ints{also} and nothing else, and has {axis!r} (of type {type(axis).__qualname__})"
+                f"{name} must hold ints, None and nothing else, and has {axis!r} (of type {type(axis).__qualname__})"
             )
     return axes
+
+
+def checked_by_keyword(kwarg_axes: Any) -> Any:
+    if not (kwarg_axes is None or is_int(kwarg_axes) or isinstance(kwarg_axes, Mapping)):
+        raise InputTypeError(
+            f"kwarg_axes must be an int, None, or a dict with axes by the names of keyword arguments, and is "
+            f"{kwarg_axes!r}"
+        )
+    return checked(kwarg_axes, "kwarg_axes")
 
 
 def for_each_argument(in_axes: Any, count: int) -> Sequence[Any]:
@@ -39,11 +47,21 @@ def for_each_argument(in_axes: Any, count: int) -> Sequence[Any]:
     return in_axes
 
 
+def for_each_keyword(kwarg_axes: Any, names: Iterable[str]) -> Mapping[str, Any]:
+    """Return the axes of each keyword argument; None for an argument that every example is given whole."""
+    if not isinstance(kwarg_axes, Mapping):
+        return dict.fromkeys(names, kwarg_axes)
+    unknown = sorted(kwarg_axes.keys() - set(names))
+    if unknown:
+        raise InputValueError(f"kwarg_axes names {unknown[0]!r}, and the call has no keyword argument of this name")
+    return {name: kwarg_axes.get(name) for name in names}
+
+
 def for_each_leaf(
     axes: Any, tree: Any, count: int, opener: NodeOpener, name: str = "in_axes"
 ) -> Sequence[Any] | Iterator[Any]:
     """Return the axis of each leaf of a tree, of which the tree of axes is a prefix."""
-    return [axes] * count if is_int(axes) else _broadcast(axes, tree, opener, name)
+    return [axes] * count if axes is None or is_int(axes) else _broadcast(axes, tree, opener, name)
 
 
 def _broadcast(axes: Any, tree: Any, opener: NodeOpener, name: str) -> Iterator[Any]:

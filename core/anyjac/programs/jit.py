@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -27,6 +28,7 @@ from ..state.variable import Variable
 from ..trees.structure import LEAF, flatten
 from .fast_path import FastCall, FastPath, UnlikeError, layout_of, no_fast_call
 from .staging import Arguments, FlatCall, Identity, Note, Static, UndiscoveredError, take_arguments_apart
+from .static_arguments import StaticArguments, checked_static_arguments
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -35,16 +37,33 @@ R = TypeVar("R", covariant=True)
 
 @overload
 def jit(
-    func: None = None, *, backend: str | Backend | None = None, device: Any = None
+    func: None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    backend: str | Backend | None = None,
+    device: Any = None,
 ) -> Callable[[Callable[P, R]], Jitted[P, R]]: ...
 
 
 @overload
-def jit(func: Callable[P, R], *, backend: str | Backend | None = None, device: Any = None) -> Jitted[P, R]: ...
+def jit(
+    func: Callable[P, R],
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    backend: str | Backend | None = None,
+    device: Any = None,
+) -> Jitted[P, R]: ...
 
 
 def jit(
-    func: Callable[..., Any] | None = None, *, backend: str | Backend | None = None, device: Any = None
+    func: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    backend: str | Backend | None = None,
+    device: Any = None,
 ) -> Jitted[..., Any] | Callable[[Callable[..., Any]], Jitted[..., Any]]:
     """Compile a transform, or a function that uses Variables, by the framework's own compiler.
 
@@ -57,6 +76,12 @@ def jit(
     ----------
     func
         A transform such as `jacrev` makes, or any callable. Left out, `jit` returns a decorator.
+    static_argnums
+        Positions of arguments that the function is to see as they are, numbers among them: it may branch on them, and
+        use them as shapes. They are hashable, and another value is another kind. An int or a sequence of ints;
+        negative ones count from the end, and ``self`` of a method is not counted.
+    static_argnames
+        The same by name. Where the function's signature tells, a name stands for its position too, and the reverse.
     backend
         Name of the backend, or a `Backend`. None: that of the transform, of `use_backend`, of ``ANYJAC_BACKEND``, of
         the arrays in the call, or the default, in this order.
@@ -72,18 +97,21 @@ def jit(
     ------
     InputTypeError
         Here, if `func` is not callable; in the call, for an argument that is neither an array nor hashable.
+    InputValueError
+        In the call, if the function takes no argument that is named as static.
 
     Notes
     -----
-    JAX compiles by `jax.jit`, PyTorch by `torch.compile`; on a backend that does not declare ``jit``, as NumPy's, the
+    JAX compiles by `jax.jit`, PyTorch by `torch.compile`, whose code is used only if its first results are those of
+    the operators; a warning tells where it is not. On a backend that does not declare ``jit``, as NumPy's, the
     function runs as it is in every call, with the same results.
 
-    Numbers among the arguments are arrays to the function; True, False, text and other objects are what they are, and
-    another value is another kind. The function cannot branch on the values of arrays. What it does besides computing
-    and writing Variables, such as printing, happens when it runs, at least once for each kind of arguments. A Variable
-    that is made in it has no value outside. What the environment says is looked at when something is compiled; a call
-    like the one before does not look again. The compiler is given no array to write over: after an error a Variable
-    could not be as it was.
+    Numbers among the arguments are arrays to the function, unless they are static; True, False, text and other objects
+    are what they are, and another value is another kind. The function cannot branch on the values of arrays. What it
+    does besides computing and writing Variables, such as printing, happens when it runs, at least once for each kind of
+    arguments. A Variable that is made in it has no value outside. What the environment says is looked at when something
+    is compiled; a call like the one before does not look again. The compiler is given no array to write over: after an
+    error a Variable could not be as it was.
 
     Examples
     --------
@@ -97,12 +125,38 @@ def jit(
     ...     return slope
     >>> float(descend(np.array(1.0))), weight
     (2.0, Variable(array(1.5)))
+
+    A number of steps is static, as it is no array to the function:
+
+    >>> @anyjac.jit(static_argnums=1)
+    ... def power(x, times):
+    ...     for _ in range(times - 1):
+    ...         x = x * x
+    ...     return x
+    >>> float(power(np.array(3.0), 2))
+    9.0
     """
+    options = _Options(checked_static_arguments(static_argnums, static_argnames), check_backend(backend), device)
     if func is None:
-        text = _described(check_backend(backend), device).removeprefix(", ")
-        wrap = partial(Jitted[..., Any], backend=backend, device=device)
-        return Deferred(wrap, f"jit({text})", lambda: ("jit", given(backend=backend, device=device)))
-    return Jitted(func, check_backend(backend), device)
+        text = f"jit({options.describe().removeprefix(', ')})"
+        return Deferred(partial(Jitted[..., Any], options=options), text, options.recipe)
+    return Jitted(func, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    static: StaticArguments
+    backend: str | Backend | None
+    device: Any
+
+    def describe(self) -> str:
+        """Return the options that were given, as they would be written."""
+        named = {**self.static.options(), "backend": self.backend, "device": self.device}
+        return "".join(f", {name}={value!r}" for name, value in named.items() if value is not None)
+
+    def recipe(self) -> Recipe:
+        """Return how pickles make what has these options."""
+        return "jit", given(**self.static.options(), backend=self.backend, device=self.device)
 
 
 class Jitted(Wrapper, Generic[P, R]):
@@ -124,16 +178,16 @@ class Jitted(Wrapper, Generic[P, R]):
     def __init__(
         self,
         func: Callable[..., Any],
-        backend: str | Backend | None,
-        device: Any,
+        options: _Options,
         programs: _Programs | None = None,
     ):
         super().__init__(func, "jit")
         func = self.__wrapped__
         settings = settings_of(func)
-        self._given = backend, device
-        self._backend = backend if backend is not None or settings is None else settings.backend
-        self._device = device if device is not None or settings is None else settings.device
+        self._given = options
+        self._static: StaticArguments | None = None  # until the first call, for `func` may still have to be bound
+        self._backend = options.backend if options.backend is not None or settings is None else settings.backend
+        self._device = options.device if options.device is not None or settings is None else settings.device
         self._variables: tuple[Variable, ...] = () if settings is None else settings.variables
         self._programs = _Programs(lambda: func) if programs is None else programs
         self._of_instances: PerObject[_Programs] = PerObject()
@@ -173,19 +227,29 @@ class Jitted(Wrapper, Generic[P, R]):
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         def work(scope: Scope) -> tuple[R, Sequence[Write]]:
             program = self._programs.program_for(scope.backend, scope.device, scope.converts)
-            arguments = take_arguments_apart(scope.backend, scope.device, scope.converts, args, kwargs)
+            marked = self._static_arguments().marked(args, kwargs)
+            arguments = take_arguments_apart(scope.backend, scope.device, scope.converts, *marked)
             returned = program.run(scope, arguments)
             self._remember(program, arguments, returned.note, args, kwargs)
             return returned.note.result(returned.arrays), returned.note.writes(returned.arrays)
 
         return open_call(work, self._select_backend(args, kwargs), self._device)
 
+    def _static_arguments(self) -> StaticArguments:
+        if self._static is None:
+            self._static = self._given.static.completed(self.__wrapped__)
+        return self._static
+
     def _remember(
         self, program: _Program, arguments: Arguments, note: Note, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         """Remember the short way, where neither keywords nor a default that may change stand against it."""
         named = self._backend is not None
-        if not kwargs and (named or args or self._variables or self._programs.learned):
+        if (
+            not kwargs
+            and not self._static_arguments().positions
+            and (named or args or self._variables or self._programs.learned)
+        ):
             self._programs.fast_call = program.fast_call(arguments.static, args, note, named=named)
 
     @overload
@@ -201,22 +265,16 @@ class Jitted(Wrapper, Generic[P, R]):
             compiled = self._of_instances.of(instance, lambda find: _Programs(lambda: bind(func, find(), owner)))
         else:  # a class method or a static one, asked of the class
             compiled = self._of_instances.of(owner, lambda find: _Programs(lambda: bind(func, None, find())))
-        return Jitted(bound, *self._given, compiled)
+        return Jitted(bound, self._given, compiled)
 
     def __repr__(self) -> str:
-        return f"jit({name_of(self.__wrapped__)}{_described(*self._given)})"
+        return f"jit({name_of(self.__wrapped__)}{self._given.describe()})"
 
     def _options(self) -> tuple[Any, ...]:
-        return self._given
+        return (self._given,)
 
     def _recipe(self) -> Recipe:
-        backend, device = self._given
-        return "jit", given(backend=backend, device=device)
-
-
-def _described(backend: str | Backend | None, device: Any) -> str:
-    """Return the options that were given, as they would be written."""
-    return "".join(f", {name}={value!r}" for name, value in (("backend", backend), ("device", device)) if value)
+        return self._given.recipe()
 
 
 class _Programs:
@@ -262,7 +320,9 @@ class _Program:
         """Run on arguments and on what the Variables are worth in a scope, and find out which those are."""
         if not self._compiles:
             run = self._flat(arguments.static).as_it_is
-            return scope.run(lambda: run(*arguments.arrays))[0]  # which finds its Variables in the scope
+            returned = scope.run(lambda: run(*arguments.arrays))[0]  # which finds its Variables in the scope
+            given = [array for array in arguments.arrays if self._backend.is_array(array)]
+            return StagedResult(returned.note, self._backend.unshared(returned.arrays, given))
         while True:
             read = self._reads.get(arguments.static, ())
             values = [flatten(value) for value in scope.values_at_entry(read)]

@@ -7,7 +7,7 @@ how anything is compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,14 +21,16 @@ from ..calls.opening import open_scope
 from ..calls.outputs import take_apart
 from ..calls.run import run_in_scope
 from ..derivatives.linearisation import LinearisationView
-from ..selection.choice import is_array_of_any, is_number
+from ..selection.choice import is_array_of_any
 from ..selection.conversion import to_array
 from ..state.entries import Write
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
+from ..trees.exact import exact_keys, exact_keys_of, exactly
 from ..trees.objects import opener_of_objects
 from ..trees.partition import GAP, Partition, Skeleton
 from ..trees.structure import NodeOpener, TreeDef, flatten
+from .static_arguments import StaticValue
 
 _NUMBERS = (int, float, complex)
 
@@ -56,9 +58,9 @@ class Static:
     tree
         The structure of ``(args, kwargs)``.
     leaves
-        For each leaf what it is, with its type; None for an array.
+        For each leaf its exact stand-in and the leaf itself; None for an array.
     keys
-        The types of the keys of dicts that are numbers, of which 1, 1.0 and True are equal and yet others.
+        The keys of dicts that are no text, exactly: 1, 1.0 and True are equal and yet others.
     variables
         The Variables whose values follow the arguments, each with the structure of its value.
     """
@@ -68,8 +70,8 @@ class Static:
     def __init__(
         self,
         tree: TreeDef,
-        leaves: tuple[tuple[type, Hashable] | None, ...],
-        keys: tuple[type, ...],
+        leaves: tuple[tuple[Hashable, Hashable] | None, ...],
+        keys: tuple[Hashable, ...],
         variables: tuple[tuple[Identity, TreeDef], ...] = (),
     ):
         self.tree = tree
@@ -126,40 +128,34 @@ def take_arguments_apart(
     MixedBackendsError, DtypeError
         Naming an argument that is an array of another framework, or no array of numbers.
     """
-    leaves, tree = flatten((args, kwargs), _opener_of_arguments(backend))
+    keys = list(exact_keys((args, kwargs)))
+    leaves, tree = flatten((args, kwargs), _opener_of_arguments(backend, keys))
     arrays: list[Array] = []
-    static: list[tuple[type, Hashable] | None] = []
+    static: list[tuple[Hashable, Hashable] | None] = []
     for index, leaf in enumerate(leaves):
-        if isinstance(leaf, _PlainNumber):
-            static.append((type(leaf.number), leaf.number))
+        if isinstance(leaf, StaticValue):
+            thing = _hashable_static(leaf.value, tree, index)
+            static.append((exactly(thing), thing))
+        elif isinstance(leaf, _PlainNumber):
+            static.append((exactly(leaf.number), leaf.number))
         elif device is None and _is_counted(leaf):
             arrays.append(leaf)  # of which the compiler makes what it likes best
             static.append(None)
         elif isinstance(leaf, Variable):
-            static.append((type(leaf), Identity(leaf)))
+            static.append((None, Identity(leaf)))
         elif backend.is_array(leaf) or is_array_of_any(leaf) or _is_counted(leaf):
             label = partial(_argument_path, tree, index)
             arrays.append(to_array(backend, leaf, label, device=device, converts=converts))
             static.append(None)
         else:
-            static.append((type(leaf), _hashable(leaf, tree, index)))
-    return Arguments(arrays, Static(tree, tuple(static), tuple(_types_of_number_keys([*args, *kwargs.values()]))))
+            thing = _hashable(leaf, tree, index)
+            static.append((exactly(thing), thing))
+    return Arguments(arrays, Static(tree, tuple(static), tuple(keys)))
 
 
 def _is_counted(leaf: Any) -> bool:
     """Return whether a leaf is a number that is an array to the function, unlike True and False."""
     return isinstance(leaf, _NUMBERS) and not isinstance(leaf, bool)
-
-
-def _types_of_number_keys(value: Any) -> Iterator[type]:
-    """Yield the types of the numbers among the keys of dicts within lists, tuples and dicts, in their order."""
-    if isinstance(value, dict):
-        yield from (type(key) for key in value if is_number(key))
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return
-    for item in value:
-        yield from _types_of_number_keys(item)
 
 
 def _argument_path(tree: TreeDef, index: int) -> str:
@@ -175,14 +171,21 @@ class _PlainNumber:
     number: Any
 
 
-def _opener_of_arguments(backend: Backend) -> NodeOpener:
-    """Return an opener of the backend's own containers, which marks the numbers of models that are to stay numbers."""
+def _opener_of_arguments(backend: Backend, keys: list[Hashable]) -> NodeOpener:
+    """Return an opener of the backend's own containers, which marks the numbers of models that are to stay numbers.
+
+    The exact keys in what it opens are added to `keys`.
+    """
     opener = opener_of(backend)
 
     def open_argument(node: object) -> OpenedNode | None:
         opened = opener(node)
-        library = None if opened is None else libraries.of(node)
-        if opened is None or library is None:
+        if opened is None:
+            return None
+        keys.extend(exact_keys_of(node) if isinstance(node, Mapping) else ())
+        keys.extend(exact_keys(opened.children))
+        library = libraries.of(node)
+        if library is None:
             return opened
         children, tree = flatten(opened.children)
         marked = [_PlainNumber(c) if isinstance(c, _NUMBERS) and library.holds_back(c, node) else c for c in children]
@@ -201,6 +204,24 @@ def _hashable(leaf: Any, tree: TreeDef, index: int) -> Hashable:
             f"with functools.partial"
         ) from error
     return leaf  # type: ignore[no-any-return]
+
+
+def _hashable_static(value: Any, tree: TreeDef, index: int) -> Hashable:
+    path = _argument_path(tree, index)
+    if is_array_of_any(value):
+        raise InputTypeError(
+            f"{path} is static and an array, of type {type(value).__qualname__}, each of which would be another kind; "
+            f"take it out of the static arguments"
+        )
+    value = Identity(value) if isinstance(value, Variable) else value
+    try:
+        hash(value)
+    except TypeError as error:
+        raise InputTypeError(
+            f"{path} is static and not hashable, {value!r} (of type {type(value).__qualname__}); make it hashable, as "
+            f"a tuple is in the place of a list"
+        ) from error
+    return value  # type: ignore[no-any-return]
 
 
 class UndiscoveredError(Exception):

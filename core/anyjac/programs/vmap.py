@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
 import numpy as np
 
-from anyjac_plugins import Array, Backend
+from anyjac_plugins import STOP_GRADIENT, Array, Backend
 from anyjac_plugins.backend.types import chunks
 from anyjac_plugins.errors import InputValueError, OutputError
 
 from ..callables.wrapper import Deferred, Wrapper, name_of
+from ..calls.constants import Constants
 from ..calls.containers import opener_of, opener_without
 from ..calls.dtypes import float0, is_trivial
 from ..calls.labels import argument_label, leaf_label, output_label
@@ -31,7 +32,7 @@ from ..state.scope import Scope
 from ..state.variable import without_variables
 from ..trees.partition import GAP, Partition, Skeleton
 from ..trees.structure import flatten
-from .axes import behind, checked, for_each_argument, for_each_leaf, in_front
+from .axes import behind, checked, checked_by_keyword, for_each_argument, for_each_keyword, for_each_leaf, in_front
 
 R = TypeVar("R", covariant=True)
 
@@ -51,6 +52,7 @@ def vmap(
     in_axes: Any = 0,
     out_axes: Any = 0,
     *,
+    kwarg_axes: Any = None,
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
@@ -64,6 +66,7 @@ def vmap(
     in_axes: Any = 0,
     out_axes: Any = 0,
     *,
+    kwarg_axes: Any = None,
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
@@ -76,6 +79,7 @@ def vmap(
     in_axes: Any = 0,
     out_axes: Any = 0,
     *,
+    kwarg_axes: Any = None,
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
@@ -88,6 +92,7 @@ def vmap(
     in_axes: Any = 0,
     out_axes: Any = 0,
     *,
+    kwarg_axes: Any = None,
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
@@ -103,9 +108,12 @@ def vmap(
     in_axes
         The axis to map over: an int for all positional arguments, or a sequence with one entry for each of them: an
         int, None for one that goes to every example as it is, or a tree of these that is a prefix of the argument's.
-        Keyword arguments go to every example as they are.
     out_axes
-        Where the axis is in what comes back: an int, or a tree of them that is a prefix of the output's.
+        Where the axis is in what comes back: an int, None for what is the same for all examples and comes back once,
+        or a tree of these that is a prefix of the output's.
+    kwarg_axes
+        The same for keyword arguments: None to give them to every example as they are, an int for all of them, or a
+        dict with axes by their names, in which a missing name means None. `jax.vmap` maps them all over axis 0.
     backend, device
         As in `jacrev`.
     chunk_size
@@ -121,7 +129,8 @@ def vmap(
     InputTypeError, InputValueError
         Here, or in the call, for axes that do not fit the arguments, or whose sizes differ.
     OutputError
-        In the call, if `func` returns something besides arrays and numbers.
+        In the call, if `func` returns something besides arrays and numbers, or different results for examples where
+        `out_axes` says None.
     VariableWriteError
         In the call, if `func` writes a Variable.
 
@@ -132,7 +141,8 @@ def vmap(
     it as an argument.
 
     JAX and PyTorch compute all examples at once, by `jax.vmap` and `torch.func.vmap`, and `func` runs once, so that it
-    cannot branch on values; a backend without such a map runs it once for each example.
+    cannot branch on values; a backend without such a map runs it once for each example. Over an axis of no elements
+    `func` runs once, on ones, for the shapes of the results, which have no elements along the axis either.
 
     Examples
     --------
@@ -151,7 +161,7 @@ def vmap(
     """
     check_backend(backend)
     check_chunk_size(chunk_size)
-    axes = _Axes(checked(in_axes, "in_axes", optional=True), checked(out_axes, "out_axes", optional=False))
+    axes = _Axes(checked(in_axes, "in_axes"), checked(out_axes, "out_axes"), checked_by_keyword(kwarg_axes))
     options = _Options(axes, backend, device, chunk_size)
     if func is None:
         text = f"vmap({options.describe().removeprefix(', ')})"
@@ -163,6 +173,12 @@ def vmap(
 class _Axes:
     inward: Any
     outward: Any
+    by_keyword: Any
+
+    def given(self) -> dict[str, Any]:
+        """Return those that differ from the defaults, by the names of the options."""
+        axes = {"in_axes": (self.inward, 0), "out_axes": (self.outward, 0), "kwarg_axes": (self.by_keyword, None)}
+        return {name: value for name, (value, default) in axes.items() if value != default or value is False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +190,11 @@ class _Options:
 
     def recipe(self) -> Recipe:
         """Return how pickles make what has these options."""
-        axes = {name: value for name, value in self._axes().items() if value != 0}
-        return "vmap", axes | given(backend=self.backend, device=self.device, chunk_size=self.chunk_size)
-
-    def _axes(self) -> dict[str, Any]:
-        return {"in_axes": self.axes.inward, "out_axes": self.axes.outward}
+        return "vmap", self.axes.given() | given(backend=self.backend, device=self.device, chunk_size=self.chunk_size)
 
     def describe(self) -> str:
         """Return the options that differ from the defaults, as they would be written."""
-        texts = [f", {name}={value!r}" for name, value in self._axes().items() if value != 0]
+        texts = [f", {name}={value!r}" for name, value in self.axes.given().items()]
         options = ("backend", "device", "chunk_size")
         return "".join(texts + [f", {n}={getattr(self, n)!r}" for n in options if getattr(self, n) is not None])
 
@@ -232,10 +244,10 @@ def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwa
     named = options.backend if options.backend is not None or settings is None else settings.backend
 
     def work(scope: Scope) -> tuple[Any, None]:
-        batch = _Batch(scope.backend, scope.device, scope.converts, options.axes.inward, args)
-        run = _Run(func, scope, batch, kwargs)
+        batch = _Batch(scope, options.axes, args, kwargs)
+        run = _Run(func, scope, batch, options.axes.outward)
         rows = _in_chunks(scope.backend, run, batch.arrays, batch.size, options.chunk_size)
-        return run.output_of(rows, options.axes.outward), None
+        return run.output_of(scope.backend.unshared(rows, batch.arrays)), None
 
     selection = select_backend(named, args, kwargs, () if settings is None else settings.variables)
     return open_call(work, selection, options.device, maps=True)
@@ -244,12 +256,20 @@ def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwa
 def _in_chunks(
     backend: Backend, run: Callable[..., list[Array]], arrays: Sequence[Array], size: int, chunk_size: int | None
 ) -> list[Array]:
+    if not size:
+        one_row = [_ones(backend, array) for array in arrays]
+        return [column[:0, ...] for column in backend.map_rows(run, one_row)]
     if chunk_size is None or chunk_size >= size:
         return backend.map_rows(run, arrays)
     parts = [
         backend.map_rows(run, [array[start:stop, ...] for array in arrays]) for start, stop in chunks(size, chunk_size)
     ]
     return [backend.namespace.concat(column, axis=0) for column in zip(*parts, strict=True)]
+
+
+def _ones(backend: Backend, empty: Array) -> Array:
+    """Return a batch of one example, of ones, in the place of a batch of none."""
+    return backend.namespace.ones_like(backend.zeros((1, *empty.shape[1:]), empty))
 
 
 class _Batch:
@@ -263,38 +283,64 @@ class _Batch:
         How many examples there are.
     """
 
-    def __init__(self, backend: Backend, device: Any, converts: bool, in_axes: Any, args: tuple[Any, ...]):
+    def __init__(self, scope: Scope, axes: _Axes, args: tuple[Any, ...], kwargs: dict[str, Any]):
         self.arrays: list[Array] = []
-        self._args: list[Skeleton | Any] = []
-        self._mapped: list[bool] = []
-        labels: list[Label] = []
-        opener = opener_without(backend, _is_the_same_for_all)
-        for position, (arg, axes) in enumerate(zip(args, for_each_argument(in_axes, len(args)), strict=True)):
-            self._mapped.append(axes is not None)
-            if axes is None:
-                self._args.append(arg)
-                continue
-            leaves, tree = flatten(without_variables(arg), opener)
-            rest: list[Any] = []
-            for index, (leaf, axis) in enumerate(
-                zip(leaves, for_each_leaf(axes, arg, len(leaves), opener), strict=True)
-            ):
-                rest.append(leaf if axis is None else GAP)
-                if axis is not None:
-                    label = partial(leaf_label, argument_label(position), tree, index)
-                    array = to_array(backend, leaf, label, device=device, converts=converts)
-                    self.arrays.append(in_front(backend, array, axis, label))
-                    labels.append(label)
-            self._args.append(Skeleton(tree, rest))
-        self.size = _common_size(self.arrays, labels)
-
-    def example(self, rows: Sequence[Array]) -> list[Any]:
-        """Return the arguments of one example."""
-        remaining = iter(rows)
-        return [
-            arg.combine(remaining, whole=True) if mapped else arg
-            for arg, mapped in zip(self._args, self._mapped, strict=True)
+        self._labels: list[Label] = []
+        self._scope = scope
+        by_keyword = for_each_keyword(axes.by_keyword, kwargs)
+        self._args = [
+            self._taken_apart(arg, argument_axes, argument_label(position))
+            for position, (arg, argument_axes) in enumerate(
+                zip(args, for_each_argument(axes.inward, len(args)), strict=True)
+            )
         ]
+        self._kwargs = {
+            name: self._taken_apart(arg, by_keyword[name], partial("argument {}".format, name))
+            for name, arg in kwargs.items()
+        }
+        self.size = _common_size(self.arrays, self._labels)
+
+    def _taken_apart(self, arg: Any, axes: Any, argument: Label) -> _Mapped:
+        """Take an argument apart, and note what is mapped over in it."""
+        backend = self._scope.backend
+        if axes is None:
+            return _Mapped(Constants(backend, self._scope.device).of(arg), None)
+        opener = opener_without(backend, _is_the_same_for_all)
+        leaves, tree = flatten(without_variables(arg), opener)
+        rest: list[Any] = []
+        for index, (leaf, axis) in enumerate(zip(leaves, for_each_leaf(axes, arg, len(leaves), opener), strict=True)):
+            rest.append(leaf if axis is None else GAP)
+            if axis is not None:
+                label = partial(leaf_label, argument, tree, index)
+                array = to_array(backend, leaf, label, device=self._scope.device, converts=self._scope.converts)
+                self.arrays.append(in_front(backend, array, axis, label))
+                self._labels.append(label)
+        return _Mapped(arg, Skeleton(tree, rest))
+
+    def example(self, rows: Sequence[Array]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the positional arguments of one example, and those by keyword."""
+        remaining = iter(rows)
+        args = [arg.example(remaining) for arg in self._args]
+        return args, {name: arg.example(remaining) for name, arg in self._kwargs.items()}
+
+
+class _Mapped(NamedTuple):
+    """An argument of a mapped call.
+
+    Attributes
+    ----------
+    given
+        The argument.
+    skeleton
+        The argument without what is mapped over; None where every example gets it as it is.
+    """
+
+    given: Any
+    skeleton: Skeleton | None
+
+    def example(self, rows: Iterator[Array]) -> Any:
+        """Return the argument of one example, of whose rows it takes its own."""
+        return self.given if self.skeleton is None else self.skeleton.combine(rows, whole=True)
 
 
 def _is_the_same_for_all(leaf: Any, held_back: bool) -> bool:
@@ -314,20 +360,20 @@ def _common_size(arrays: Sequence[Array], labels: Sequence[Label]) -> int:
                 f"{label()} has {size} elements along the axis to map over, and {labels[0]()} has {first}; both need "
                 f"as many, or None in in_axes"
             )
-    if not first:
-        raise InputValueError(f"{labels[0]()} has no element along the axis to map over, so that there is no example")
     return int(first)
 
 
 class _Run:
     """The user's function as a function of the arrays of one example, within the scope of the call."""
 
-    def __init__(self, func: Callable[..., Any], scope: Scope, batch: _Batch, kwargs: dict[str, Any]):
+    def __init__(self, func: Callable[..., Any], scope: Scope, batch: _Batch, out_axes: Any):
+        self._out_axes = out_axes
+        self._axes: list[Any] | None = None
         self._func = func
         self._scope = scope
         self._batch = batch
-        self._kwargs = kwargs
         self._output: Partition | None = None
+        self._depends: list[bool | None] = []
 
     def __call__(self, *rows: Array) -> list[Array]:
         backend = self._scope.backend
@@ -335,34 +381,90 @@ class _Run:
         def take(result: Any) -> Partition:
             return take_apart(backend, without_variables(result), opener_of(backend))
 
-        output, _ = run_in_scope(self._scope, self._func, self._batch.example(rows), self._kwargs, take)
+        args, kwargs = self._batch.example(rows)
+        output, _ = run_in_scope(self._scope, self._func, args, kwargs, take)
         if self._output is not None and self._output.tree != output.tree:
             raise OutputError(
                 f"the function returned {output.tree} for one example, and {self._output.tree} for another; it must "
                 f"return the same structure for all of them"
             )
-        self._output = output
-        return [
+        self._depends = [
+            is_array and backend.is_mapped(leaf, rows)
+            for leaf, is_array in zip(output.leaves, output.is_array, strict=True)
+        ]
+        if self._axes is None:
+            opener = opener_of(backend)
+            self._axes = list(for_each_leaf(self._out_axes, output.original, len(output.leaves), opener, "out_axes"))
+        results = [
             leaf if is_array else _constant(backend, leaf, output_label(output.tree, index))
             for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
             if not is_trivial(leaf)  # of which there are as many as examples, and nothing to compute
         ]
+        output.release()  # so that nothing is kept of a trace that ends
+        self._output = output
+        return results
 
-    def output_of(self, rows: Sequence[Array], out_axes: Any) -> Any:
+    def output_of(self, rows: Sequence[Array]) -> Any:
         """Put what has been computed for all examples into the tree of the output."""
         assert self._output is not None
-        tree, backend, leaves = self._output.tree, self._scope.backend, self._output.leaves
-        axes = for_each_leaf(out_axes, self._output.original, len(leaves), opener_of(backend), "out_axes")
+        assert self._axes is not None
+        tree, backend, leaves, axes = self._output.tree, self._scope.backend, self._output.leaves, self._axes
         remaining = iter(rows)
         moved: list[Any] = []
         for index, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
             label = output_label(tree, index)
             if is_trivial(leaf):
                 stacked = np.zeros((self._batch.size, *leaf.shape), dtype=float0)
-                moved.append(behind(np.moveaxis, stacked, axis, label))
+                moved.append(leaf if axis is None else behind(np.moveaxis, stacked, axis, label))
+                continue
+            column = next(remaining)
+            if axis is None:
+                moved.append(_only_row(backend, column, self._depends[index], label))
             else:
-                moved.append(behind(backend.namespace.moveaxis, next(remaining), axis, label))
+                moved.append(behind(backend.namespace.moveaxis, column, axis, label))
         return tree.unflatten(moved)
+
+
+def _only_row(backend: Backend, column: Array, depends: bool | None, label: Label) -> Array:
+    """Return the result that is the same for all examples.
+
+    Raises
+    ------
+    OutputError
+        If the results differ, or nothing tells whether they do.
+    """
+    if not column.shape[0]:
+        raise OutputError(f"{label()} has no example, and out_axes says None there; give it an axis")
+    if depends is None:
+        depends = _differs(backend, column, label)
+    if depends:
+        raise OutputError(
+            f"{label()} is different for each example, and out_axes says None there, for what is the same for all of "
+            f"them; give it an axis"
+        )
+    return column[0, ...]
+
+
+def _differs(backend: Backend, column: Array, label: Label) -> bool:
+    """Return whether the results of examples are different numbers, for a backend that tells nothing else.
+
+    Raises
+    ------
+    OutputError
+        If they are traced, and have no numbers here.
+    """
+    numbers = backend.stop_gradient(column) if backend.supports(STOP_GRADIENT) else column
+    if backend.is_traced(numbers):
+        raise OutputError(
+            f"{label()} may be different for each example, which cannot be told here, and out_axes says None there; "
+            f"give it an axis, and take what you need of it"
+        )
+    return not _is_one_row(backend.to_numpy(numbers))
+
+
+def _is_one_row(column: np.ndarray[Any, Any]) -> bool:
+    """Return whether all rows are the same, NaN where the first has NaN."""
+    return bool(np.all((column == column[:1]) | ((column != column) & (column[:1] != column[:1]))))
 
 
 def _constant(backend: Backend, leaf: Any, label: Label) -> Array:

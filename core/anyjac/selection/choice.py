@@ -7,6 +7,7 @@ backend is chosen.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -121,12 +122,21 @@ def _kinds_of(values: Iterable[Any]) -> set[str]:
         if kind is not None:
             kinds.add(kind)
         elif not isinstance(value, _PLAIN):
-            kinds |= _kinds_of(_leaves_of_container(value))
+            kinds |= _kinds_of(_leaves_of_container(value) or _array_of_jax(value))
     return kinds
 
 
+def _array_of_jax(value: Any) -> list[Any]:
+    """Return the array that an object is for JAX, of whose protocols for arrays this alone tells a framework."""
+    if hasattr(type(value), "__jax_array__"):
+        with contextlib.suppress(Exception):  # of any kind: whoever converts the object says what is wrong
+            array = value.__jax_array__()
+            return [array] if kind_of(array) is not None else []
+    return []
+
+
 def _leaves_of_container(value: Any) -> list[Any]:
-    for backend in _imported_backends():
+    for backend in imported_backends():
         opened = backend.flatten_node(value)
         if opened is not None:
             return flatten(opened.children)[0]
@@ -143,7 +153,8 @@ def _only_framework(kinds: set[str]) -> str | None:
     return frameworks.pop() if frameworks else None
 
 
-def _imported_backends() -> Iterator[Backend]:
+def imported_backends() -> Iterator[Backend]:
+    """Yield the backends whose frameworks are imported."""
     for spec in registry.specs():
         if any(module in sys.modules for module in spec.array_modules):
             with contextlib.suppress(AnyjacError):
@@ -151,13 +162,24 @@ def _imported_backends() -> Iterator[Backend]:
 
 
 def _kind_of_type(cls: type) -> str | None:
-    owners = {module: spec.name for spec in registry.specs() for module in spec.array_modules}
-    owners["numpy"] = NUMPY
+    owners = _owners_of_modules(registry.generation)
     for base in cls.__mro__:
         owner = owners.get(base.__module__.partition(".")[0])
         if owner is not None:
             return owner
     return None
+
+
+@functools.lru_cache(maxsize=1)
+def _owners_of_modules(generation: int) -> dict[str, str]:
+    """Return for each framework's top module the backend's name; `generation` is that of the registry."""
+    owners = {module: spec.name for spec in registry.specs() for module in spec.array_modules}
+    return {**owners, "numpy": NUMPY}
+
+
+def is_framework_type(cls: type) -> bool:
+    """Return whether a type is defined by a framework, and not by somebody who derives from the framework's types."""
+    return cls.__module__.partition(".")[0] in _owners_of_modules(registry.generation)
 
 
 def set_default(backend: Backend) -> None:

@@ -12,6 +12,7 @@ from anyjac_plugins import AnyjacError, Array, Backend
 from anyjac_plugins.errors import DtypeError, InputTypeError, MixedBackendsError
 
 from .choice import NUMPY, is_array_of_any, is_number, kind_of
+from .protocols import is_subclass_of_numpys, unwrapped
 
 Label = Callable[[], str]
 """Says how messages call an array; most calls never ask."""
@@ -35,7 +36,7 @@ def to_array(
     backend
         Whose arrays are wanted.
     leaf
-        An array of any framework, a number, or anything else, which is refused.
+        An array of any framework, an object that is an array by protocol, a number, or anything else, which is refused.
     label
         Says how messages call the leaf.
     device
@@ -52,15 +53,22 @@ def to_array(
     ------
     AnyjacError
         The error that is given, for a leaf that is no array and no number.
+    InputTypeError
+        For an array that would lose a mask or units.
     MixedBackendsError
         For an array of another framework that is not to be converted.
     DtypeError
         For a NumPy array that no framework computes with, such as text.
     """
+    if is_subclass_of_numpys(leaf) or not (backend.is_array(leaf) or is_number(leaf) or _is_foreign(backend, leaf)):
+        leaf = unwrapped(leaf, label)
     if backend.is_array(leaf):
         return leaf if device is None else backend.asarray(leaf, device=device)
     if is_number(leaf):
         return backend.asarray(leaf, device=device)
+    meant = backend.assembled(leaf)
+    if meant is not None:
+        return meant
     kind = kind_of(leaf)
     if not is_array_of_any(leaf) or kind == backend.name:  # a type of the framework that is none of its arrays
         raise error(f"{label()} is {leaf!r}, of type {type(leaf).__qualname__}, {why}")
@@ -74,3 +82,8 @@ def to_array(
     if kind == NUMPY and leaf.dtype.kind not in "biufcV":  # V: kinds of numbers that NumPy lacks, as bfloat16
         raise DtypeError(f"{label()} is a NumPy array of dtype {leaf.dtype}, and no numbers")
     return backend.import_array(leaf, device=device)
+
+
+def _is_foreign(backend: Backend, leaf: Any) -> bool:
+    """Return whether a leaf is an array of another framework, which has to be converted or refused."""
+    return is_array_of_any(leaf) and kind_of(leaf) != backend.name

@@ -17,6 +17,7 @@ class ActiveScope(Protocol):
     backend: Backend
     device: Any
     closed: bool
+    owner: Any
 
     @property
     def parent(self) -> ActiveScope | None:
@@ -41,6 +42,10 @@ class ActiveScope(Protocol):
 
     def write(self, variable: Any, value: Any) -> None:
         """Give a Variable a value, already checked, for later reads and for the commit."""
+        ...
+
+    def replace(self, array: Any, new: Any) -> bool:
+        """Write another array to the Variable that reads as this very array; return whether there is one."""
         ...
 
     def create(self, variable: Any, value: Any) -> None:

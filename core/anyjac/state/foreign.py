@@ -21,6 +21,7 @@ from .bound import NOTHING, BoundVariable, bind_slot
 from .context import ActiveScope, current_scope
 from .entries import Entry
 from .per_object import PerObject
+from .resuming import Resumption
 from .showing import Showing
 from .variable import Variable, kept_value
 
@@ -214,8 +215,17 @@ class ForeignModels:
     # ---- what was written ------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Forget the refused changes of a run, since the function runs again."""
+        """Forget the refused changes of a run, and what models held then, since the function runs again."""
         self._refusal = None
+        self._showing.contents.clear()
+
+    def resumption(self) -> Resumption | None:
+        """Return what shows models again what they held when the function ended; None where they held nothing."""
+        contents = self._showing.contents[::-1]
+        if not contents:
+            return None
+        models = [(library, model) for library, model, _ in self._models.values()]
+        return Resumption(self._backend, self._owner, _owner_now, models, contents)
 
     def refuse(self) -> None:
         """Refuse what a model's code did that cannot be stored.
@@ -267,6 +277,12 @@ class ForeignModels:
         for variable, kept in self._kept.values():
             variable.bring_back(kept)
         self._kept.clear()
+
+
+def _owner_now() -> ownership.Owner | None:
+    """Return what owns Variables for the innermost call that runs."""
+    scope = current_scope()
+    return None if scope is None else scope.owner
 
 
 def _is_number_or_numpy(leaf: Any) -> bool:

@@ -236,6 +236,9 @@ class ArrayOperators:
             kwargs["out"] = tuple(unwrap(item) for item in kwargs["out"])
         return getattr(ufunc, method)(*values, **kwargs)
 
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return func(*map(unwrap, args), **{key: unwrap(item) for key, item in kwargs.items()})
+
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         named = {key: unwrap(item) for key, item in (kwargs or {}).items()}

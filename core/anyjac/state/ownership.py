@@ -19,11 +19,16 @@ from typing import Any, Final, Protocol
 
 from anyjac_plugins.errors import ConcurrencyError
 
+from .watching import Watch
+
 LOOK_AGAIN_S: Final = 0.05
 """How long a call waits, in seconds, before it looks for a ring of waiting calls again."""
 
 PATIENCE_S = 5.0
-"""How long a read or write outside of all scopes waits, in seconds, for the call of another thread."""
+"""How long a read or write outside of all scopes waits, in seconds, for a call whose thread is seen to wait too."""
+
+LONGEST_PATIENCE_S = 30.0
+"""How long they wait for any call, and how long a call waits for another whose thread is seen to wait."""
 
 _owners: dict[int, Owner] = {}
 _ages: Iterator[int] = itertools.count()
@@ -99,13 +104,15 @@ def acquire(owner: Owner, thing: Owned) -> None:
     BusyError
         If another call owns `thing`, and `owner` must not wait; `thing` is added to ``owner.missed`` then.
     ConcurrencyError
-        If the calls wait for each other in a ring, directly or by way of others, and `owner` is the youngest of them.
+        If the calls wait for each other in a ring, directly or by way of others, and `owner` is the youngest of them;
+        or if the thread of the other call waits for long, as for a thread that its function has started.
     """
     if _owners.get(id(thing)) is owner:
         return
     owner.claimed.append(thing)  # before the claim, so that an interrupt in between leaves nothing claimed for ever
+    watch: Watch | None = None
     while (holder := _owners.setdefault(id(thing), owner)) is not owner:
-        _take_turn(owner, holder, thing)
+        watch = _take_turn(owner, holder, thing, watch)
 
 
 def wait_to_read(thing: Owned) -> None:
@@ -145,29 +152,40 @@ def _wait_beside(thing: Owned, minds: Callable[[Owner], bool], done: str, mend: 
     owner = _owners.get(id(thing))
     if owner is None or owner.thread == threading.get_ident() or not minds(owner):
         return False
-    began = time.monotonic()
+    began, watch = time.monotonic(), Watch(owner.thread)
     while _owners.get(id(thing)) is owner:
-        if time.monotonic() - began > PATIENCE_S:
+        waited = time.monotonic() - began
+        if waited > LONGEST_PATIENCE_S or watch.waited_s() > PATIENCE_S:
             raise ConcurrencyError(
                 f"{thing.label()} is {done} in a thread, while a transform that uses it has been running in another "
-                f"thread for {PATIENCE_S:g} s; the thread is outside of that call, which may be waiting for it. Read "
+                f"thread for {waited:.1g} s; the thread is outside of that call, which may be waiting for it. Read "
                 f"Variables before the thread starts, and hand the values over. {mend}"
             )
         _wait_for(owner, thing)
+        watch.look()
     return True
 
 
 def let_finish(owner: Owner, thing: Owned) -> None:
     """Wait until no other call owns `thing`, without owning it then; the errors are those of `acquire`."""
+    watch: Watch | None = None
     while (holder := _owners.get(id(thing), owner)) is not owner:
-        _take_turn(owner, holder, thing)
+        watch = _take_turn(owner, holder, thing, watch)
 
 
-def _take_turn(owner: Owner, holder: Owner, thing: Owned) -> None:
-    """Wait for a while, unless that is not allowed, or would be for ever."""
+def _take_turn(owner: Owner, holder: Owner, thing: Owned, watch: Watch | None) -> Watch:
+    """Wait for a while, unless that is not allowed, or would be for ever, and return the watch on the holder.
+
+    Raises
+    ------
+    BusyError, ConcurrencyError
+        As `acquire` does.
+    """
     if owner.missed is not None:
         owner.missed.append(thing)
         raise BusyError(thing.label())
+    if watch is None or watch.thread != holder.thread:
+        watch = Watch(holder.thread)
     owner.waits_for = thing
     try:
         if _is_youngest_in_ring(owner):
@@ -175,9 +193,18 @@ def _take_turn(owner: Owner, holder: Owner, thing: Owned) -> None:
                 f"two concurrent calls touch the same Variables in different orders and wait for each other, this one "
                 f"at {thing.label()}; give them one order, or run the calls one after the other"
             )
+        if watch.waited_s() > LONGEST_PATIENCE_S:
+            raise ConcurrencyError(
+                f"a call in this thread uses {thing.label()}, which a call of another thread uses until its end; that "
+                f"thread has itself been waiting for {watch.waited_s():.0f} s, perhaps for this one. Let a function "
+                f"that is differentiated start no calls in threads on its own Variables: hand values over, or call "
+                f"them in the same thread"
+            )
         _wait_for(holder, thing)
+        watch.look()
     finally:
         owner.waits_for = None
+    return watch
 
 
 def finished_calls() -> int:

@@ -22,6 +22,7 @@ from .bound import BoundVariable
 from .context import current_scope, set_innermost_scope
 from .entries import Entry, Write, store_all
 from .foreign import ForeignModels
+from .resuming import Resumption
 from .variable import Variable
 
 Result = TypeVar("Result")
@@ -62,6 +63,7 @@ class Scope:
         self.parent = cast("Scope | None", current_scope())
         self.owner: ownership.Owner = ownership.Owner() if self.parent is None else self.parent.owner
         self._entries: dict[int, Entry] = {}
+        self._read: list[Variable] = []
         self._foreign: ForeignModels | None = None
         self._runs = False
         self._ended = False
@@ -112,6 +114,15 @@ class Scope:
             self._deactivate()
         return result, self._writes()
 
+    def resumption(self) -> Resumption | None:
+        """Return what shows models again what they held when the function ended; None where none takes part."""
+        return None if self._foreign is None else self._foreign.resumption()
+
+    def forget(self) -> None:
+        """Forget what Variables are worth in a run that is over, and remember which were read."""
+        self._read = self.read_besides([])
+        self._entries.clear()
+
     def check_outputs(self, outputs: Sequence[Any]) -> None:
         """Refuse outputs that a model's code has not computed from the values of the scope."""
         if self._foreign is not None and self.differentiates:
@@ -142,12 +153,14 @@ class Scope:
             self._foreign.bring_back()
             self._foreign = None  # which refers to the scope, and would keep it alive
         self._entries.clear()
+        self._read = []
         if self.parent is None:
             ownership.release_all(self.owner)
         self._ended = True  # an interrupt before leaves everything to be done again
 
     def _begin_with(self, values: Iterable[tuple[Variable, Any]]) -> None:
         self._entries.clear()
+        self._read = []
         if self._foreign is not None:
             self._foreign.forget()
         for variable, value in values:
@@ -232,6 +245,15 @@ class Scope:
             entry.value, entry.written = self._copy(value), True
         self._show(entry)
 
+    def replace(self, array: Any, new: Any) -> bool:
+        """Write another array to the Variable that reads as this very array; return whether there is one."""
+        for entry in list(self._entries.values()):
+            leaves, tree = flatten(entry.value)
+            if any(leaf is array for leaf in leaves):
+                self.write(entry.variable, tree.unflatten([new if leaf is array else leaf for leaf in leaves]))
+                return True
+        return False
+
     def create(self, variable: Variable, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
         entry = self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
@@ -248,11 +270,8 @@ class Scope:
     def read_besides(self, known: Sequence[Variable]) -> list[Variable]:
         """Return the Variables that were read and are none of `known`."""
         passed = {id(variable) for variable in known}
-        return [
-            entry.variable
-            for key, entry in self._entries.items()
-            if entry.original is not None and not entry.created and key not in passed
-        ]
+        read = [e.variable for e in self._entries.values() if e.original is not None and not e.created]
+        return [variable for variable in (*self._read, *read) if id(variable) not in passed]
 
     def _writes(self) -> list[Write]:
         """Return what has been written so far: assignments, and changes in place.

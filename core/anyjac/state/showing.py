@@ -31,12 +31,15 @@ class Showing:
     ----------
     refusal
         What a function did to a model that cannot be committed, if anything.
+    contents
+        What slots held at the end, the last shown first.
     """
 
     def __init__(self) -> None:
         self._shown: dict[int, _SlotContent] = {}
         self._sessions: dict[int, Session] = {}
         self.refusal: str | None = None
+        self.contents: list[tuple[BoundVariable, Any]] = []
 
     def begin(self, library: ModelLibrary, adopt: Adopt) -> None:
         """Let a library look out for slots that nobody named."""
@@ -103,6 +106,7 @@ class Showing:
             session = self._session(variable.library)
             if content is not shown.value or session.wrote(holder, shown.before, content):
                 found.append(content)
+            self.contents.append((variable, content))
             shown.looked_at = True
         if shown.outermost and variable.outside is not NOTHING:
             holder.put(variable.outside)

@@ -178,6 +178,25 @@ class Variable(ArrayOperators):
         wait_to_write(self)
         self._value = tree.unflatten([backend.constant(leaf) for leaf in leaves])
 
+    @classmethod
+    def replace_value(cls, array: Any, new: Any) -> bool:
+        """Let the Variable that reads as this very array in the running call hold another one.
+
+        Parameters
+        ----------
+        array
+            What reading a Variable has given, or an array in the tree that it has given.
+        new
+            An array of the same shape and dtype.
+
+        Returns
+        -------
+        bool
+            Whether there is such a Variable; without one, nothing is done.
+        """
+        scope = current_scope()
+        return scope is not None and scope.replace(array, new)
+
     def committed(self) -> Any:
         """Return the value outside all transforms.
 

@@ -82,6 +82,23 @@ class Partition:
     is_array: list[bool]
     arrays: list[Array]
 
+    def release(self) -> list[Array]:
+        """Return the arrays, of which the partition keeps none from now on: gaps stand in their places.
+
+        Examples
+        --------
+        >>> from anyjac.trees.partition import partition
+        >>> from anyjac.trees.structure import flatten
+        >>> parts = partition([2.0], *flatten([2.0]), [True])
+        >>> parts.release(), parts.arrays, parts.combine([3.0])
+        ([2.0], [<array>], [3.0])
+        """
+        arrays = self.arrays
+        if arrays:
+            self.original, self.arrays = None, [GAP] * len(arrays)
+            self.leaves = [GAP if yes else leaf for leaf, yes in zip(self.leaves, self.is_array, strict=True)]
+        return arrays
+
     def combine(self, arrays: Iterable[Array]) -> Any:
         """Return the tree with other arrays in it; the very object if the tree has no arrays."""
         return self.skeleton().combine(arrays) if self.arrays else self.original

@@ -3,6 +3,9 @@
 ====================  =============================================================================================
 member                override it where
 ====================  =============================================================================================
+``assembled``         NumPy makes an array of objects of traced numbers, which is to count as an array
+``explained``         the framework's errors hide their cause where its traced arrays meet other code
+``refuses``           the framework's functions have words for an argument which is none of its arrays
 ``is_traced``         arrays can belong to a trace or a graph; by default none does
 ``concrete``          a traced array has numbers all the same; by default it has none
 ``copy``              arrays can be written in place; by default they cannot
@@ -35,6 +38,28 @@ from .types import Array
 
 class ArrayMembers(RequiredMembers):
     """The part of a backend that knows arrays."""
+
+    # ---- what is an array ------------------------------------------------------------------------------------------
+
+    def assembled(self, value: object) -> Array | None:
+        """Return the array that is meant by an object which is none, such as NumPy's array of traced numbers.
+
+        Asked for whatever a function returns or writes that is no array; None where no array is meant.
+        """
+        return None
+
+    # ---- errors of frameworks ------------------------------------------------------------------------------------
+
+    def explained(self, error: Exception) -> str | None:
+        """Return what is meant by an error of the framework that hides its cause; None where there is nothing to say.
+
+        Such as what a traced array says when NumPy asks it for its numbers.
+        """
+        return None
+
+    def refuses(self, error: Exception) -> bool:
+        """Return whether an error is what this framework's functions say of an argument that is none of its arrays."""
+        return False
 
     # ---- traces and copies -----------------------------------------------------------------------------------------
 

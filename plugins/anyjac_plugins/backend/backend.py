@@ -38,6 +38,8 @@ class Backend(JacobianMembers, ElementMembers, ProgramMembers, DeviceMembers, Co
     array_modules
         Top-level modules of the framework's array types; only needed where the object is registered at run time,
         without a `BackendSpec`.
+    array_names
+        Parts of the names of its array types, as other frameworks' errors write them.
     framework_transforms
         The framework's own transforms, for the conformance suite.
 
@@ -59,6 +61,7 @@ class Backend(JacobianMembers, ElementMembers, ProgramMembers, DeviceMembers, Co
     version: str = ""
     capabilities: frozenset[str] = frozenset()
     array_modules: ClassVar[tuple[str, ...]] = ()
+    array_names: ClassVar[tuple[str, ...]] = ()
     framework_transforms: FrameworkTransforms = FrameworkTransforms()
 
     @property

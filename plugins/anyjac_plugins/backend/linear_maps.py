@@ -49,6 +49,11 @@ class LinearMapMembers(ArrayMembers):
         """Run `fun` once at `primals` and return outputs, their tangents, and aux; None stands for zero in tangents.
 
         A backend that overrides it may run `fun` again from its beginning if it must.
+
+        Raises
+        ------
+        ForwardRuleError
+            If a function within has a rule for its pullback alone. `anyjac.hvp` goes by rows then.
         """
         outputs, pushforward, aux = self.linearize(fun, primals)
         return outputs, list(pushforward(tangents)), aux

@@ -1,11 +1,12 @@
 """Programs: what `anyjac.jit` and `anyjac.vmap` are made of.
 
-============  =====================================================================================================
-member        override it where
-============  =====================================================================================================
-``stage``     the framework compiles; by default the function runs as it is
-``map_rows``  the framework vectorises; by default a loop runs the function for each row
-============  =====================================================================================================
+=============  ====================================================================================================
+member         override it where
+=============  ====================================================================================================
+``stage``      the framework compiles; by default the function runs as it is
+``map_rows``   the framework vectorises; by default a loop runs the function for each row
+``is_mapped``  the framework tells which results depend on the rows; by default the results themselves are compared
+=============  ====================================================================================================
 """
 
 from __future__ import annotations
@@ -35,3 +36,15 @@ class ProgramMembers(RequiredMembers):
         count = arrays[0].shape[0]
         rows = [fun(*(array[index, ...] for array in arrays)) for index in range(count)]
         return [self.namespace.stack(column) for column in zip(*rows, strict=True)]
+
+    def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
+        """Return whether an array in a function that is mapped depends on the rows; None where nothing tells.
+
+        Parameters
+        ----------
+        array
+            A result of the function.
+        rows
+            The arrays that the function was called with by `map_rows`.
+        """
+        return None

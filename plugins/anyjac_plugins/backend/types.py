@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+Result = TypeVar("Result")
 
 Array = Any
 """An array of the backend's framework, traced or not."""
@@ -33,15 +35,27 @@ class FlatFunction(Protocol):
         """Return outputs and aux arrays. Arrays are given by position, one for each primal."""
 
 
+class Resumption(Protocol):
+    """Models of other libraries as they were when a function ended."""
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Do some work while models hold the values that they held then, traced or not, and return its result."""
+        ...
+
+
 class FlatUserFunction(FlatFunction, Protocol):
     """A flat function that anyjac has made of a user's function, in each call anew.
 
-    `anyjac_plugins.failed_functions.origin_of` reads the attribute of any flat function.
+    `anyjac_plugins.failed_functions.origin_of` reads the first attribute of any flat function.
     """
 
     @property
     def origin(self) -> Callable[..., Any]:
         """The user's function that it comes from."""
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """What a pullback runs in that may run models once more, asked for after a run; None where there are none."""
 
 
 class StagedResult:

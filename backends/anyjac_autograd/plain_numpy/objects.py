@@ -1,0 +1,53 @@
+"""Arrays of objects that hold boxes, put together into one box.
+
+``np.array([x[0], x[1]])`` of boxes is an array of objects to NumPy, which asks nobody. What such an array enters
+puts it together first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.numpy.numpy_boxes import ArrayBox
+from autograd.tracer import isbox
+
+from anyjac_plugins.errors import InputTypeError
+
+Array = Any
+
+
+def is_array_of_objects(value: Any) -> bool:
+    """Return whether a value is an array of objects of NumPy."""
+    return type(value) is np.ndarray and value.dtype.char == "O"
+
+
+def together(value: Any) -> Any:
+    """Return one box for an array of objects with boxes among them, also within lists and tuples; else the value.
+
+    Raises
+    ------
+    InputTypeError
+        If an object beside the boxes is no number.
+    """
+    kind = type(value)
+    if kind is list or kind is tuple:
+        parts = [together(part) for part in value]
+        return kind(parts) if any(new is not old for new, old in zip(parts, value, strict=True)) else value
+    if not is_array_of_objects(value):
+        return value
+    elements = list(value.ravel())
+    if not any(map(isbox, elements)):
+        return value
+    for element in elements:
+        if isinstance(element, ArrayBox):
+            fits = element.ndim == 0
+        else:
+            fits = isinstance(element, bool | int | float | complex | np.number | np.bool_)
+        if not fits:
+            raise InputTypeError(
+                f"an array of objects holds traced numbers, and beside them {element!r} of type "
+                f"{type(element).__qualname__}, which is no number; put arrays together with np.stack or np.concatenate"
+            )
+    return anp.reshape(anp.array(elements), value.shape)

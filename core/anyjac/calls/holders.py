@@ -1,0 +1,272 @@
+"""Where Variables stand when a function begins: in attributes, lists, dicts and names that the function reaches.
+
+Looks from the function and its arguments a few steps deep, at a bounded number of objects, in every call anew, for
+models change. Knows nothing of scopes, and reads no value.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from ..selection.choice import is_framework_type
+from ..state.variable import Variable
+
+MOST_OBJECTS: Final = 20
+"""How many objects are looked at in each call: of a large model those that are next to the function."""
+
+_DEEPEST: Final = 3
+"""How many steps are gone from what the function names: ``self.layers[0].v`` takes three."""
+
+_PLAIN, _VARIABLE, _DICT, _SEQUENCE, _FUNCTION, _METHOD, _CLASS, _OBJECT = range(8)
+"""Sorts of things: of a plain one nobody's Variable is a part that could be replaced."""
+
+_PLAIN_TYPES: Final = (
+    *(types.ModuleType, types.BuiltinFunctionType, types.NoneType, types.MethodDescriptorType),
+    *(int, float, complex, bool, str, bytes, bytearray, range, slice, set, frozenset),
+)
+
+_OURS: Final = frozenset({"anyjac", "anyjac_plugins"})
+
+Path = tuple[Any, ...]
+"""How a message writes where something stands, in pieces: the path to what is around it, and the steps from there."""
+
+
+class Holder(NamedTuple):
+    """A Variable, and where it stands.
+
+    Attributes
+    ----------
+    path
+        How a message writes it.
+    container
+        A dict, among them the attributes of an object and the names of a module, a list, the cell of a closure, or an
+        object.
+    key
+        The key, index or attribute.
+    variable
+        What stood there.
+    shadows
+        Whether it stands in a class, and `container` holds the attributes of an instance, which could shadow it.
+    """
+
+    path: Path
+    container: Any
+    key: Any
+    variable: Variable
+    shadows: bool = False
+
+    def held_now(self) -> Any:
+        """Return what stands there now; the Variable where nothing does."""
+        container, key = self.container, self.key
+        if isinstance(container, dict):
+            return container.get(key, self.variable)
+        if isinstance(container, list):
+            return container[key] if key < len(container) else self.variable
+        if isinstance(container, types.CellType):
+            return _contents(container, self.variable)
+        return getattr(container, key, self.variable)
+
+    def put_back(self) -> None:
+        """Put the Variable where it stood."""
+        container, key = self.container, self.key
+        if self.shadows:
+            container.pop(key, None)
+        elif isinstance(container, (dict, list)):
+            container[key] = self.variable
+        elif isinstance(container, types.CellType):
+            container.cell_contents = self.variable
+        else:
+            setattr(container, key, self.variable)
+
+    def name(self) -> str:
+        """Return the path, as in ``self.cell.v``."""
+        return _written(self.path)
+
+
+def _written(path: Path) -> str:
+    return "".join(_written(piece) if isinstance(piece, tuple) else piece for piece in path)
+
+
+def holders_in(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Holder]:
+    """Return where Variables stand that a function and its arguments reach."""
+    search = _Search()
+    search.begin_with(func)
+    for position, value in enumerate(args):
+        if _sort_of(type(value)) > _VARIABLE:
+            search.later.append(((f"argument {position}",), value, 0))
+    for name, value in kwargs.items():
+        if _sort_of(type(value)) > _VARIABLE:
+            search.later.append(((f"argument {name}",), value, 0))
+    if search.later:
+        search.go_on()
+    return search.holders
+
+
+class _Search:
+    """A search, in the breadth, for holders of Variables.
+
+    Attributes
+    ----------
+    holders
+        What was found.
+    later
+        What is still to be looked at: its path, itself, and how many steps away it is.
+    """
+
+    __slots__ = ("_names", "_seen", "holders", "later")
+
+    def __init__(self) -> None:
+        self.holders: list[Holder] = []
+        self.later: list[tuple[Path, Any, int]] = []
+        self._seen: set[int] = set()  # of things that are alive for as long as `later` is
+        self._names: dict[str, Any] = {}
+
+    def begin_with(self, func: Any) -> None:
+        """Look at what a function is bound to, and at what its code names."""
+        while isinstance(func, functools.partial):
+            for position, value in enumerate(func.args):
+                self._meet((f"argument {position} of the partial",), value, (), position, 0)
+            for name, value in func.keywords.items():
+                self._meet((f"argument {name} of the partial",), value, (), name, 0)
+            func = func.func
+        if type(func) is types.MethodType:
+            self._meet(("self",), func.__self__, (), "", 0)
+            func = func.__func__
+        if type(func) is types.FunctionType:
+            self._names = func.__globals__
+            self._look_at_names(func, 0)
+        else:
+            self._meet((f"the {type(func).__name__}",), func, (), "", 0)
+
+    def go_on(self) -> None:
+        """Look at what was found on the way, until there is no more, or it is too much."""
+        later, seen, number = self.later, self._seen, 0
+        while number < len(later) and number < MOST_OBJECTS:
+            path, thing, depth = later[number]
+            number += 1
+            if id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            sort = _sort_of(type(thing))
+            if sort is _OBJECT:
+                self._look_at_object(path, thing, depth)
+            elif sort is _DICT:
+                self._look_into(path, list(thing.items()), thing, depth)
+            elif sort is _SEQUENCE:
+                self._look_into(path, list(enumerate(thing[:MOST_OBJECTS])), thing, depth)
+            elif sort is _FUNCTION:
+                self._look_at_names(thing, depth + 1)
+            elif sort is _METHOD:
+                later.append(((path, ".__self__"), thing.__self__, depth))
+            elif sort is _CLASS:
+                self._look_at_class(path, thing, None)
+
+    def _meet(self, path: Path, value: Any, container: Any, key: Any, depth: int) -> None:
+        """Note a Variable, unless nothing can be put in its place; have anything else looked at later."""
+        sort = _sort_of(type(value))
+        if sort is _VARIABLE:
+            if type(container) is not tuple:
+                self.holders.append(Holder(path, container, key, value))
+        elif sort is not _PLAIN and depth <= _DEEPEST:
+            self.later.append((path, value, depth))
+
+    def _look_at_names(self, func: types.FunctionType, depth: int) -> None:
+        """Look at what the code of a function names: the cells of its closure, globals, defaults."""
+        code = func.__code__
+        if func.__closure__:
+            for name, cell in zip(code.co_freevars, func.__closure__, strict=False):
+                self._meet((name,), _contents(cell, None), cell, "cell_contents", depth)
+        names = self._names
+        if func.__globals__ is names:  # what is global in other modules is not the user's
+            for name in code.co_names:
+                if name in names and self._is_of_module(value := names[name]):
+                    self._meet((name,), value, names, name, depth)
+        if func.__defaults__:
+            for value in func.__defaults__:
+                self._meet((f"a default of {func.__name__}",), value, (), "", depth)
+        if func.__kwdefaults__:
+            for name, value in func.__kwdefaults__.items():
+                self._meet((f"the default of {name}",), value, (), "", depth)
+
+    def _is_of_module(self, value: Any) -> bool:
+        """Return whether a function or a class is of the module of the first function; true for any other object."""
+        sort = _sort_of(type(value))
+        if sort is _FUNCTION:
+            return value.__globals__ is self._names
+        return sort is not _CLASS or self._names.get("__name__") == value.__module__
+
+    def _look_into(self, path: Path, items: list[tuple[Any, Any]], container: Any, depth: int, name: str = "") -> None:
+        """Look at items, or at the attributes of an object, whose steps are written as `name` says."""
+        holders, later = self.holders, self.later if depth < _DEEPEST else []
+        for key, value in items:
+            sort = _sort_of(type(value))
+            if sort is _PLAIN:
+                continue
+            step = (path, name, key) if name else (path, f"[{key!r}]")
+            if sort is not _VARIABLE:
+                later.append((step, value, depth + 1))
+            elif type(container) is not tuple:
+                holders.append(Holder(step, container, key, value))
+
+    def _look_at_object(self, path: Path, thing: Any, depth: int) -> None:
+        """Look at the attributes of an object; a proxy is asked for nothing but its type and its attributes."""
+        kind = type(thing)
+        try:
+            attributes = thing.__dict__
+        except Exception:  # of any kind: a proxy stands for something that may not be there, and has no Variables then
+            attributes = None
+        if type(attributes) is dict:
+            self._look_into(path, list(attributes.items()), attributes, depth, ".")  # a list: threads may add to them
+            if depth == 0:
+                for base in kind.__mro__[:-1]:
+                    self._look_at_class(path, base, attributes)
+        if getattr(kind, "__slots__", ()):
+            self._look_into(path, list(_in_slots(kind, thing)), thing, depth, ".")
+
+    def _look_at_class(self, path: Path, cls: type, attributes: dict[str, Any] | None) -> None:
+        """Note the Variables of a class; given the attributes of an instance, that these may shadow them."""
+        for name, value in list(vars(cls).items()):
+            if _sort_of(type(value)) is _VARIABLE:
+                self.holders.append(Holder((path, ".", name), cls, name, value))
+                if attributes is not None and name not in attributes:
+                    self.holders.append(Holder((path, ".", name), attributes, name, value, shadows=True))
+
+
+def _sort(kind: Any) -> int:
+    """Return what sort of things the instances of a type are, by the type alone."""
+    if issubclass(kind, Variable):
+        return _VARIABLE
+    if kind in (types.FunctionType, types.MethodType):
+        return _FUNCTION if kind is types.FunctionType else _METHOD
+    if issubclass(kind, _PLAIN_TYPES) or kind.__module__.partition(".")[0] in _OURS or is_framework_type(kind):
+        return _PLAIN  # modules are imported by a look at them; a transform of ours looks at its own function
+    if issubclass(kind, type):
+        return _CLASS
+    if kind in (list, tuple):
+        return _SEQUENCE
+    return _DICT if kind is dict else _OBJECT
+
+
+_sort_of: Callable[[type], int] = functools.lru_cache(maxsize=1024)(_sort)
+
+
+def _contents(cell: types.CellType, otherwise: Any) -> Any:
+    """Return what a cell holds; something else where it is empty."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return otherwise
+
+
+def _in_slots(kind: type, thing: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the slots that are filled, with their values."""
+    for base in kind.__mro__:
+        for name, member in base.__dict__.items():
+            if type(member) is types.MemberDescriptorType:
+                try:
+                    yield name, member.__get__(thing)
+                except AttributeError:  # it is empty
+                    continue

@@ -1,0 +1,410 @@
+"""Calls of plain NumPy's functions, as functions of a vector of four positive numbers: a table by name.
+
+``A`` and ``B`` are constants; ``m(x)`` is a matrix of the elements of ``x``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+A: Final = np.array([[2.1, 0.3], [0.2, 1.7], [-0.3, 0.6], [0.4, -0.9]])
+B: Final = np.array([0.7, -1.2, 0.4, 1.9])
+S: Final = np.array([[2.0, 0.5], [0.5, 3.0]])
+MASK: Final = np.array([True, False, True, False])
+
+
+def m(x: Any) -> Any:
+    """Return a matrix of the elements of a vector."""
+    return np.reshape(x, (2, 2))
+
+
+def symmetric(x: Any) -> Any:
+    """Return a symmetric matrix with positive eigenvalues, all of them different."""
+    return m(x) + m(x).T + np.diag([3.0, 6.0])
+
+
+UFUNCS: Final[dict[str, Callable[[Any], Any]]] = {
+    **{
+        name: (lambda x, name=name: getattr(np, name)(x))
+        for name in (
+            *(
+                "abs",
+                "absolute",
+                "arccos",
+                "arcsin",
+                "arcsinh",
+                "arctan",
+                "arctanh",
+                "cbrt",
+                "conj",
+                "conjugate",
+                "cos",
+            ),
+            *(
+                "cosh",
+                "deg2rad",
+                "degrees",
+                "exp",
+                "exp2",
+                "expm1",
+                "fabs",
+                "log",
+                "log10",
+                "log1p",
+                "log2",
+                "negative",
+            ),
+            *("positive", "rad2deg", "radians", "reciprocal", "sin", "sinh", "sqrt", "square", "tan", "tanh", "sign"),
+            *("ceil", "floor", "rint", "trunc"),
+        )
+    },
+    "arccosh": lambda x: np.arccosh(x + 2.0),
+    **{
+        f"{name} {side}": (lambda x, name=name, side=side: getattr(np, name)(*((x, B) if side == "left" else (B, x))))
+        for side in ("left", "right")
+        for name in (
+            *("add", "arctan2", "copysign", "divide", "fmax", "fmin", "fmod", "hypot", "logaddexp", "logaddexp2"),
+            *("maximum", "minimum", "mod", "multiply", "remainder", "subtract", "true_divide"),
+        )
+    },
+    "power left": lambda x: np.power(x, B),
+    "power right": lambda x: np.power(1.7, x),
+    "float_power": lambda x: np.float_power(x, 3),
+    "floor_divide": lambda x: x * np.floor_divide(x, 0.15),
+    "divmod": lambda x: np.divmod(x, 0.15)[1],
+    "modf": lambda x: np.modf(3 * x)[0] * np.modf(3 * x)[1],
+    "ldexp": lambda x: np.ldexp(x, 3),
+    "heaviside": lambda x: x * np.heaviside(x - 0.5, 0.5),
+    "matmul": lambda x: np.matmul(m(x), m(x)),
+    "matvec": lambda x: np.matvec(m(x), x[:2]),
+    "vecmat": lambda x: np.vecmat(x[:2], m(x)),
+    "vecdot": lambda x: np.vecdot(x, x * B),
+    "dtype": lambda x: np.add(x, 1, dtype=np.float64),
+    "where and out": lambda x: np.divide(1.0, x, out=np.zeros(4), where=MASK),
+    "add.reduce": lambda x: np.add.reduce(m(x)),
+    "add.reduce axis": lambda x: np.add.reduce(m(x), axis=1, keepdims=True),
+    "multiply.reduce": lambda x: np.multiply.reduce(x),
+    "maximum.reduce": lambda x: np.maximum.reduce(m(x), axis=None),
+    "minimum.reduce": lambda x: np.minimum.reduce(x),
+    "add.accumulate": lambda x: np.add.accumulate(m(x)),
+    "multiply.accumulate": lambda x: np.multiply.accumulate(m(x), axis=1),
+    "multiply.outer": lambda x: np.multiply.outer(x, x),
+    "subtract.outer": lambda x: np.subtract.outer(B, x),
+    "logical_and.reduce": lambda x: x * np.logical_and.reduce(x > 0),
+}
+
+MOVES: Final[dict[str, Callable[[Any], Any]]] = {
+    "append": lambda x: np.append(x, x[:2] * 2),
+    "append nested": lambda x: np.append(A, [[x[0], 1.0], [x[1], x[2]]], axis=0),
+    "array_split": lambda x: np.array_split(x, 3)[0] * np.array_split(x, 3)[1][0],
+    "atleast_1d": lambda x: np.atleast_1d(x[0]),
+    "atleast_2d": lambda x: np.atleast_2d(x),
+    "atleast_3d": lambda x: np.atleast_3d(x),
+    "block": lambda x: np.block([[m(x), S], [S, 2 * m(x)]]),
+    "broadcast_arrays": lambda x: np.broadcast_arrays(x, A.T)[0] * np.broadcast_arrays(x, A.T)[1],
+    "broadcast_to": lambda x: np.broadcast_to(x, (3, 4)),
+    "choose": lambda x: np.choose([0, 1, 0, 1], [x, 2 * x]),
+    "column_stack": lambda x: np.column_stack((x, B)),
+    "compress": lambda x: np.compress(MASK, x),
+    "concatenate": lambda x: np.concatenate((x, B, x * x)),
+    "concatenate axis": lambda x: np.concatenate((m(x), S), axis=1),
+    "concatenate flat": lambda x: np.concatenate((m(x), S), axis=None),
+    "copy": lambda x: np.copy(x) * x,
+    "delete": lambda x: np.delete(x, 1),
+    "diag": lambda x: np.diag(x, 1),
+    "diag of a matrix": lambda x: np.diag(m(x), -1),
+    "diagflat": lambda x: np.diagflat(m(x)),
+    "diagonal": lambda x: np.diagonal(m(x), 1),
+    "dsplit": lambda x: np.dsplit(np.reshape(x, (1, 2, 2)), 2)[1],
+    "dstack": lambda x: np.dstack((m(x), S)),
+    "expand_dims": lambda x: np.expand_dims(x, (0, 2)),
+    "extract": lambda x: np.extract(MASK, x),
+    "flip": lambda x: np.flip(m(x), 0),
+    "fliplr": lambda x: np.fliplr(m(x)),
+    "flipud": lambda x: np.flipud(m(x)),
+    "full": lambda x: np.full((2, 3), x[0]),
+    "full_like": lambda x: np.full_like(x, 2.0) * x,
+    "hsplit": lambda x: np.hsplit(x, 2)[1],
+    "hstack": lambda x: np.hstack((m(x), S)),
+    "insert": lambda x: np.insert(x, [1, 2], x[:2] * 3),
+    "matrix_transpose": lambda x: np.matrix_transpose(m(x)),
+    "meshgrid": lambda x: np.meshgrid(x[:2], x[2:])[0] * np.meshgrid(x[:2], x[2:])[1],
+    "moveaxis": lambda x: np.moveaxis(np.reshape(x, (1, 2, 2)), 0, -1),
+    "pad": lambda x: np.pad(x, (1, 2), constant_values=3.0),
+    "pad of a matrix": lambda x: np.pad(m(x), ((1, 0), (0, 2))),
+    "pad edge": lambda x: np.pad(m(x), 1, mode="edge"),
+    "pad reflect": lambda x: np.pad(x, 2, mode="reflect"),
+    "pad symmetric": lambda x: np.pad(x, 2, mode="symmetric"),
+    "pad wrap": lambda x: np.pad(x, (1, 2), mode="wrap"),
+    "permute_dims": lambda x: np.permute_dims(m(x), (1, 0)),
+    "ravel": lambda x: np.ravel(m(x)),
+    "ravel in the other order": lambda x: np.ravel(m(x), order="F"),
+    "repeat": lambda x: np.repeat(x, [1, 0, 2, 1]),
+    "repeat axis": lambda x: np.repeat(m(x), 2, axis=1),
+    "reshape": lambda x: np.reshape(x, (2, -1)),
+    "reshape in the other order": lambda x: np.reshape(x, (2, 2), order="F"),
+    "resize": lambda x: np.resize(x, (2, 3)),
+    "roll": lambda x: np.roll(x, 1),
+    "roll axes": lambda x: np.roll(m(x), (1, 1), axis=(0, 1)),
+    "rollaxis": lambda x: np.rollaxis(np.reshape(x, (1, 2, 2)), 2),
+    "rot90": lambda x: np.rot90(m(x), 3, axes=(1, 0)),
+    "select": lambda x: np.select([MASK, ~MASK & (B > 0)], [x, x**2]),
+    "select default": lambda x: np.select([MASK], [x], default=x[0]),
+    "split": lambda x: np.split(x, [1, 3])[1],
+    "squeeze": lambda x: np.squeeze(np.reshape(x, (1, 4, 1)), axis=2),
+    "stack": lambda x: np.stack([np.sin(x[0]), x[1]]),
+    "stack axis": lambda x: np.stack([x, B, x * x], axis=1),
+    "swapaxes": lambda x: np.swapaxes(m(x), 0, 1),
+    "take": lambda x: np.take(m(x), [1, 0, 1], axis=1),
+    "take flat": lambda x: np.take(m(x), [3, 3]),
+    "take_along_axis": lambda x: np.take_along_axis(m(x), np.array([[1], [0]]), axis=1),
+    "tile": lambda x: np.tile(m(x), (2, 1, 2)),
+    "transpose": lambda x: np.transpose(m(x)),
+    "tril": lambda x: np.tril(m(x)),
+    "triu": lambda x: np.triu(m(x), 1),
+    "unique": lambda x: np.unique(x),
+    "unique with more": lambda x: np.unique(np.concatenate((x, x)), return_counts=True)[0],
+    "unstack": lambda x: np.unstack(m(x))[1],
+    "vsplit": lambda x: np.vsplit(m(x), 2)[0],
+    "vstack": lambda x: np.vstack((x, B)),
+    "where": lambda x: np.where(MASK, x, x * x),
+    "where broadcast": lambda x: np.where(MASK[:, None], x, 1.0),
+    "where alone": lambda x: x[np.where(x > 0.3)],
+}
+
+REDUCTIONS: Final[dict[str, Callable[[Any], Any]]] = {
+    **{
+        label: (lambda x, name=name, options=options: getattr(np, name)(m(x), **options))
+        for name in (
+            "amax",
+            "amin",
+            "max",
+            "mean",
+            "min",
+            "nanmax",
+            "nanmean",
+            "nanmin",
+            "nansum",
+            "prod",
+            "ptp",
+            "std",
+        )
+        for label, options in (
+            (name, {}),
+            (f"{name} axis", {"axis": 1}),
+            (f"{name} kept", {"axis": 0, "keepdims": True}),
+        )
+    },
+    **{
+        f"{name} of an axis": (lambda x, name=name: getattr(np, name)(m(x), axis=-1))
+        for name in (
+            "cumprod",
+            "cumsum",
+            "median",
+            "nancumprod",
+            "nancumsum",
+            "nanprod",
+            "nanstd",
+            "nanvar",
+            "sort",
+            "var",
+        )
+    },
+    "average": lambda x: np.average(m(x), axis=0, weights=[1.0, 3.0]),
+    "average by traced weights": lambda x: np.average(B, weights=x),
+    "average with weights": lambda x: np.average(x, weights=B + 3.0, returned=True)[0],
+    "cumsum": lambda x: np.cumsum(m(x)),
+    "cumprod": lambda x: np.cumprod(x),
+    "mean where": lambda x: np.mean(x, where=MASK),
+    "median": lambda x: np.median(x),
+    "nansum with NaN": lambda x: np.nansum(np.where(MASK, x, np.nan)),
+    "nanmean with NaN": lambda x: np.nanmean(np.where(MASK, x, np.nan)),
+    "nanmax with NaN": lambda x: np.nanmax(np.where(MASK, x, np.nan)),
+    "nanstd with NaN": lambda x: np.nanstd(np.where(MASK, x, np.nan), ddof=1),
+    "partition": lambda x: np.partition(x, 1)[:1],
+    "percentile": lambda x: np.percentile(x, 30),
+    "percentiles": lambda x: np.percentile(m(x), [20, 70], axis=1),
+    "quantile": lambda x: np.quantile(x, [0.1, 0.5], method="midpoint"),
+    "quantile kept": lambda x: np.quantile(m(x), 0.3, axis=0, keepdims=True),
+    "sort": lambda x: np.sort(x),
+    "sort flat": lambda x: np.sort(m(x), axis=None),
+    "std ddof": lambda x: np.std(x, ddof=1),
+    "sum axes": lambda x: np.sum(m(x), axis=(0, 1)),
+    "sum where": lambda x: np.sum(x, where=MASK, initial=2.0),
+    "sum dtype": lambda x: np.sum(x, dtype=np.float64),
+    "sum of a list": lambda x: np.sum([x[0], x[1] ** 2]),
+    "max initial": lambda x: np.max(x, initial=0.5),
+    "prod where": lambda x: np.prod(x, where=MASK),
+    "var mean": lambda x: np.var(x, ddof=1, keepdims=True),
+}
+
+COMPUTATIONS: Final[dict[str, Callable[[Any], Any]]] = {
+    "angle": lambda x: np.angle(x + 1j * B, deg=True),
+    "apply_along_axis": lambda x: np.apply_along_axis(lambda row: row[0] * row, 0, m(x)),
+    "apply_along_axis to numbers": lambda x: np.apply_along_axis(np.prod, 1, m(x)),
+    "astype": lambda x: np.astype(x, np.float64),
+    "bincount": lambda x: np.bincount([0, 2, 2, 3], weights=x, minlength=6),
+    "clip": lambda x: np.clip(x, 0.3, 0.6),
+    "clip by keywords": lambda x: np.clip(x, max=x[1]),
+    "convolve": lambda x: np.convolve(x, [1.0, 2.0, 0.5]),
+    "convolve same": lambda x: np.convolve([1.0, 2.0, 0.5, 3.0, 1.0], x, mode="same"),
+    "convolve valid": lambda x: np.convolve(x, x[:2], mode="valid"),
+    "correlate": lambda x: np.correlate(x, [1.0, 2.0]),
+    "correlate full": lambda x: np.correlate([1.0, 2.0], x, mode="full"),
+    "corrcoef": lambda x: np.corrcoef(x, B),
+    "cov": lambda x: np.cov(m(x), S, rowvar=False),
+    "cov of one": lambda x: np.cov(x, bias=True),
+    "cumulative_prod": lambda x: np.cumulative_prod(x),
+    "cumulative_sum": lambda x: np.cumulative_sum(m(x), axis=1, include_initial=True),
+    "cross": lambda x: np.cross(x[:3], x[1:]),
+    "diff": lambda x: np.diff(x, n=2),
+    "diff with ends": lambda x: np.diff(m(x), axis=0, prepend=1.0, append=x[0]),
+    "dot": lambda x: np.dot(A.T, x),
+    "dot of two": lambda x: np.dot(x, x),
+    "ediff1d": lambda x: np.ediff1d(x, to_end=[1.0, 2.0], to_begin=x[0]),
+    "einsum": lambda x: np.einsum("ij,jk,k->i", m(x), S, x[:2]),
+    "einsum trace": lambda x: np.einsum("i,i->", x, x),
+    "geomspace": lambda x: np.geomspace(x[0], x[1], 4),
+    "gradient": lambda x: np.gradient(x, 0.5),
+    "gradient of two": lambda x: np.gradient(np.reshape(np.concatenate((x, x[:2])), (2, 3)))[1],
+    "gradient by points": lambda x: np.gradient(x, [0.0, 1.0, 3.0, 4.0], edge_order=2),
+    "imag": lambda x: np.imag(x * 1j),
+    "inner": lambda x: np.inner(m(x), S),
+    "interp": lambda x: np.interp(x, [0.1, 0.4, 2.0], [1.0, 3.0, -1.0]),
+    "interp of values": lambda x: np.interp([0.2, 1.5, 9.0, -1.0], [0.0, 1.0, 2.0, 3.0], x),
+    "interp outside": lambda x: np.interp(x, [0.3, 0.6], x[:2], left=0.0, right=x[2]),
+    "kron": lambda x: np.kron(m(x), S),
+    "kron of vectors": lambda x: np.kron(x[:2], m(x)),
+    "linspace": lambda x: np.linspace(x[0], x[1], 5),
+    "linspace of vectors": lambda x: np.linspace(x[:2], 2.0, 3, endpoint=False, axis=1),
+    "linspace step": lambda x: np.linspace(0.0, x[0], 3, retstep=True)[1],
+    "logspace": lambda x: np.logspace(x[0], x[1], 3),
+    "nan_to_num": lambda x: np.nan_to_num(np.where(MASK, x * x, np.inf), posinf=3.0),
+    "outer": lambda x: np.outer(x, B),
+    "piecewise": lambda x: np.piecewise(x, [x < 0.3, x > 0.6], [lambda v: v**2, np.sin, 2.0]),
+    "polyval": lambda x: np.polyval(x, 2.0) * np.polyval([1.0, 2.0, 0.5], x),
+    "real": lambda x: np.real(x * (1 + 1j)),
+    "sinc": lambda x: np.sinc(x),
+    "tensordot": lambda x: np.tensordot(m(x), S, axes=([0], [1])),
+    "trace": lambda x: np.trace(np.reshape(np.concatenate((x, x)), (2, 2, 2)), 1, 0, 2),
+    "trapezoid": lambda x: np.trapezoid(x, dx=0.3),
+    "trapezoid by points": lambda x: np.trapezoid(m(x), x=x[:2], axis=0),
+    "unique_all": lambda x: np.unique_all(x).values,
+    "unique_counts": lambda x: np.unique_counts(x).values,
+    "unique_inverse": lambda x: np.unique_inverse(x).values,
+    "unique_values": lambda x: np.unique_values(x),
+    "unwrap": lambda x: np.unwrap(10 * x),
+    "vander": lambda x: np.vander(x, 3),
+    "vdot": lambda x: np.vdot(m(x), S),
+    "cholesky": lambda x: np.linalg.cholesky(symmetric(x)),
+    "linalg.cross": lambda x: np.linalg.cross(x[:3], x[1:]),
+    "cond": lambda x: np.linalg.cond(m(x)),
+    "cond 1": lambda x: np.linalg.cond(m(x), 1),
+    "det": lambda x: np.linalg.det(m(x)),
+    "linalg.diagonal": lambda x: np.linalg.diagonal(m(x)),
+    "eig": lambda x: np.real(np.linalg.eig(symmetric(x))[0]),
+    "eigvals": lambda x: np.real(np.linalg.eigvals(symmetric(x))),
+    "eigh": lambda x: np.linalg.eigh(symmetric(x))[0],
+    "eigh of a triangle": lambda x: np.linalg.eigh(m(x) + np.diag([2.0, 5.0]), UPLO="U")[0],
+    "eigvalsh of a triangle": lambda x: np.linalg.eigvalsh(m(x) + np.diag([2.0, 5.0])),
+    "cholesky of a triangle": lambda x: np.linalg.cholesky(m(x) + np.diag([2.0, 5.0])),
+    "cholesky of the upper triangle": lambda x: np.linalg.cholesky(m(x) + np.diag([2.0, 5.0]), upper=True),
+    "eigh vectors": lambda x: np.linalg.eigh(symmetric(x)).eigenvectors ** 2,
+    "eigvalsh": lambda x: np.linalg.eigvalsh(symmetric(x)),
+    "inv": lambda x: np.linalg.inv(symmetric(x)),
+    "linalg.matmul": lambda x: np.linalg.matmul(m(x), S),
+    "matrix_norm": lambda x: np.linalg.matrix_norm(m(x)),
+    "matrix_power": lambda x: np.linalg.matrix_power(m(x), 3),
+    "linalg.matrix_transpose": lambda x: np.linalg.matrix_transpose(m(x)),
+    "multi_dot": lambda x: np.linalg.multi_dot([m(x), S, x[:2]]),
+    "norm": lambda x: np.linalg.norm(x),
+    "norm 1": lambda x: np.linalg.norm(x, 1),
+    "norm inf": lambda x: np.linalg.norm(m(x), np.inf, axis=1),
+    "norm of matrices": lambda x: np.linalg.norm(m(x), ord="nuc", axis=(0, 1), keepdims=True),
+    "linalg.outer": lambda x: np.linalg.outer(x, B),
+    "pinv": lambda x: np.linalg.pinv(np.reshape(np.concatenate((x, x[:2] ** 2)), (3, 2))),
+    "qr": lambda x: np.linalg.qr(m(x))[1],
+    "qr r": lambda x: np.linalg.qr(m(x), mode="r"),
+    "slogdet": lambda x: np.linalg.slogdet(m(x)).logabsdet,
+    "solve": lambda x: np.linalg.solve(symmetric(x), x[:2]),
+    "svd": lambda x: np.linalg.svd(m(x))[1],
+    "svd without vectors": lambda x: np.linalg.svd(m(x), compute_uv=False),
+    "svdvals": lambda x: np.linalg.svdvals(m(x)),
+    "linalg.tensordot": lambda x: np.linalg.tensordot(m(x), S, axes=1),
+    "linalg.trace": lambda x: np.linalg.trace(m(x)),
+    "linalg.vecdot": lambda x: np.linalg.vecdot(x, B),
+    "vector_norm": lambda x: np.linalg.vector_norm(m(x), axis=1, ord=3),
+    **{
+        f"fft.{name}": (lambda x, name=name: np.abs(getattr(np.fft, name)(x, 6)) ** 2)
+        for name in ("fft", "ifft", "rfft")
+    },
+    **{
+        f"fft.{name}": (lambda x, name=name: np.real(getattr(np.fft, name)(x * (1 + 1j)))) for name in ("irfft", "hfft")
+    },
+    "fft.ihfft": lambda x: np.imag(np.fft.ihfft(x, norm="ortho")),
+    **{
+        f"fft.{name}": (lambda x, name=name: np.real(getattr(np.fft, name)(m(x) * (1 + 1j))))
+        for name in ("fft2", "ifft2", "fftn", "ifftn", "irfft2", "irfftn")
+    },
+    **{f"fft.{name}": (lambda x, name=name: np.imag(getattr(np.fft, name)(m(x)))) for name in ("rfft2", "rfftn")},
+    "fft.fftshift": lambda x: np.fft.fftshift(m(x), axes=0),
+    "fft.ifftshift": lambda x: np.fft.ifftshift(x),
+}
+
+OBJECTS: Final[dict[str, Callable[[Any], Any]]] = {
+    "array": lambda x: np.array([np.sin(x[0]), x[1], 3.0]),
+    "array of rows": lambda x: np.array([[x[0], 0.0], [x[1] ** 2, 1.0]]),
+    "array of vectors": lambda x: np.array([x, x * x]),
+    "asarray": lambda x: np.asarray(x) * 2.0,
+    "arithmetic": lambda x: 2.0 * np.array([x[0], x[1]]) - np.array([1.0, x[2]]) ** 2,
+    "functions": lambda x: np.exp(np.array([x[0], x[1]])) + np.arctan2(np.array([x[0], x[1]]), 2.0),
+    "beside a box": lambda x: x[:2] * np.array([x[0], x[1]]),
+    "a box beside": lambda x: np.array([x[0], x[1]]) * x[:2],
+    "matrix by objects": lambda x: A @ np.array([x[0], x[1] ** 2]),
+    "objects by matrix": lambda x: np.array([[x[0], x[1]], [x[1], 2.0]]) @ S,
+    "dot": lambda x: np.dot(x[:2], np.array([x[0], x[1]])),
+    "concatenate": lambda x: np.concatenate([np.array([x[0], x[1]]), x]),
+    "sum": lambda x: np.array([x[0], x[1] ** 2]).sum(),
+    "cumsum": lambda x: np.cumsum(np.array([x[0], x[1] ** 2])),
+    "max": lambda x: np.max(np.array([x[0], x[1] ** 2])),
+    "in a tree": lambda x: np.array([{"a": np.array([x[0], x[1]])}["a"][0]]),
+    "full": lambda x: np.full(3, x[0]) * np.arange(3.0),
+    "vectorize": lambda x: np.vectorize(lambda each: each**2 if each > 0.5 else each, otypes=[object])(x),
+}
+
+METHODS: Final[dict[str, Callable[[Any], Any]]] = {
+    "real": lambda x: (x * (1 + 2j)).real,
+    "imag": lambda x: (x * (1 + 2j)).imag,
+    "conj": lambda x: (x * (1 + 2j)).conj().imag,
+    "dot": lambda x: x.dot(A),
+    "copy": lambda x: x.copy() * x,
+    "clip": lambda x: x.clip(0.3),
+    "prod": lambda x: m(x).prod(axis=0),
+    "cumprod": lambda x: x.cumprod(),
+    "diagonal": lambda x: m(x).diagonal(1),
+    "trace": lambda x: m(x).trace(),
+    "take": lambda x: x.take([1, 1]),
+    "repeat": lambda x: x.repeat(2),
+    "ptp": lambda x: np.ptp(x),
+    "compress": lambda x: x.compress(MASK),
+    "flatten": lambda x: m(x).flatten(),
+    "mean": lambda x: m(x).mean(axis=0),
+    "iteration": lambda x: sum(each**2 for each in x),
+    "unpacking": lambda x: (lambda a, b, *_: a * b)(*x),
+}
+
+CALLS: Final[dict[str, Callable[[Any], Any]]] = {
+    f"{table}: {name}": call
+    for table, calls in (
+        ("ufuncs", UFUNCS),
+        ("moves", MOVES),
+        ("reductions", REDUCTIONS),
+        ("computations", COMPUTATIONS),
+        ("objects", OBJECTS),
+        ("methods", METHODS),
+    )
+    for name, call in calls.items()
+}

@@ -1,0 +1,264 @@
+"""Functions of plain NumPy on the NumPy backend: right, or refused by name."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.backends.plain_numpy_calls import CALLS
+
+import anyjac
+from anyjac_autograd.plain_numpy.table import CONSTANT, DIFFERENTIABLE, WRITING
+from anyjac_autograd.plain_numpy.ufuncs import ALMOST_CONSTANT, UFUNCS
+
+X = np.array([0.41, 0.23, 0.72, 0.58])
+STEP = 1e-6
+
+
+def differences(f: Callable[[Any], Any]) -> np.ndarray[Any, Any]:
+    """Return the Jacobian at X by central differences of the function, which sees plain arrays."""
+
+    def value(x: Any) -> Any:
+        return np.asarray(f(x), dtype=float)
+
+    columns = [(value(X + STEP * e) - value(X - STEP * e)) / (2 * STEP) for e in np.eye(4)]
+    return np.stack(columns, axis=-1)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_function_of_numpy_has_the_value_and_the_derivatives_that_its_differences_say(name: str) -> None:
+    f = CALLS[name]
+    expected = differences(f)
+    jacobian, value = anyjac.jacrev(f, return_value=True)(X)
+    plain = np.asarray(f(X), dtype=float)
+    assert type(value) is type(f(X)) or np.ndim(value) == 0 or name.startswith("objects") or plain.dtype == value.dtype
+    np.testing.assert_allclose(value, plain, rtol=1e-12)
+    np.testing.assert_allclose(jacobian, expected, rtol=2e-7, atol=2e-7)
+    np.testing.assert_allclose(anyjac.jacfwd(f)(X), expected, rtol=2e-7, atol=2e-7)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if not name.startswith("objects")])
+def test_a_function_of_numpy_keeps_the_dtype_that_it_gives_plain_arrays(name: str) -> None:
+    x = X.astype(np.float32)
+    jacobian, value = anyjac.jacrev(CALLS[name], return_value=True)(x)
+    assert np.asarray(value).dtype == np.asarray(CALLS[name](x)).dtype
+    assert jacobian.dtype == np.float32
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", CALLS)
+def test_a_function_of_numpy_is_differentiated_twice(name: str) -> None:
+    jacobian = anyjac.jacrev(CALLS[name])
+    steps = [(jacobian(X + 10 * STEP * e) - jacobian(X - 10 * STEP * e)) / (20 * STEP) for e in np.eye(4)]
+    for twice in (anyjac.jacrev(jacobian), anyjac.jacfwd(jacobian)):
+        np.testing.assert_allclose(twice(X), np.stack(steps, axis=-1), rtol=1e-4, atol=1e-4)
+
+
+V = anyjac.Variable(X, name="V")
+
+OF_VARIABLES: dict[str, Callable[[], Any]] = {
+    "dot": lambda: np.dot(np.ones((2, 4)), V),
+    "stack": lambda: np.stack([V, 2.0 * V]),
+    "concatenate": lambda: np.concatenate([V, X]),
+    "where": lambda: np.where(X > 0.5, V, 0.0),
+    "sin": lambda: np.sin(V),
+    "maximum": lambda: np.maximum(V, 0.5),
+    "norm": lambda: np.linalg.norm(V),
+    "rfft": lambda: np.real(np.fft.rfft(V)),
+    "array": lambda: np.array([V[0], V[1]]),
+    "beside its own value": lambda: np.outer(V, V.value),
+    "einsum": lambda: np.einsum("i,j->ij", V, V),
+    "clip by one": lambda: np.clip(V.value, 0.0, V),
+    "mean": lambda: np.mean(V),
+}
+
+
+@pytest.mark.parametrize("name", OF_VARIABLES)
+def test_a_function_of_numpy_takes_variables(name: str) -> None:
+    f = OF_VARIABLES[name]
+    columns = []
+    for e in np.eye(4):
+        V.value = X + STEP * e
+        above = np.asarray(f())
+        V.value = X - STEP * e
+        columns.append((above - np.asarray(f())) / (2 * STEP))
+    V.value = X
+    np.testing.assert_allclose(anyjac.jacrev(f, V)(), np.stack(columns, -1), rtol=1e-6, atol=1e-7)
+
+
+def test_a_traced_number_is_printed_and_formatted() -> None:
+    seen: list[str] = []
+    anyjac.grad(lambda x: seen.append(f"{x[0]:.1f} {x}") or x.sum())(X)  # type: ignore[func-returns-value]
+    assert seen == ["0.4 Autograd ArrayBox with value [0.41 0.23 0.72 0.58]"]
+
+
+def test_every_function_of_numpy_that_is_differentiated_is_called_here() -> None:
+    source = (Path(__file__).parent / "plain_numpy_calls.py").read_text()
+    called = set(re.findall(r'[".](\w+)', source))
+    functions = [*DIFFERENTIABLE, *UFUNCS]
+    assert {function.__name__ for function in functions} - called == set()
+
+
+# ---- constants -------------------------------------------------------------------------------------------------------
+
+M = np.array([[1.2, 0.3], [0.3, -0.8]])
+
+CONSTANTS: dict[str, Callable[[Any], Any]] = {
+    **{
+        name: (lambda x, name=name: getattr(np, name)(x))
+        for name in (
+            *(
+                "all",
+                "any",
+                "argmax",
+                "argmin",
+                "argsort",
+                "argwhere",
+                "around",
+                "array2string",
+                "array_repr",
+                "array_str",
+            ),
+            *(
+                "common_type",
+                "count_nonzero",
+                "fix",
+                "flatnonzero",
+                "iscomplex",
+                "iscomplexobj",
+                "isneginf",
+                "isposinf",
+            ),
+            *("isreal", "isrealobj", "min_scalar_type", "nanargmax", "nanargmin", "ndim", "nonzero", "ones_like"),
+            *("result_type", "round", "shape", "size", "zeros_like", "isfinite", "isinf", "isnan", "signbit"),
+            *("logical_not", "floor", "ceil", "rint", "trunc", "tril_indices_from", "triu_indices_from"),
+            "diag_indices_from",
+        )
+    },
+    **{
+        name: (lambda x, name=name: getattr(np, name)(x, M[::-1]))
+        for name in (
+            *("allclose", "array_equal", "array_equiv", "equal", "greater", "greater_equal", "isclose", "isin", "less"),
+            *(
+                "less_equal",
+                "logical_and",
+                "logical_or",
+                "logical_xor",
+                "not_equal",
+                "may_share_memory",
+                "shares_memory",
+            ),
+            "floor_divide",
+        )
+    },
+    "argpartition": lambda x: np.argpartition(x, 1),
+    "can_cast": lambda x: np.can_cast(x.dtype, np.float32),
+    "digitize": lambda x: np.digitize(x, [0.0, 1.0]),
+    "empty_like": lambda x: np.empty_like(x).shape,
+    "lexsort": lambda x: np.lexsort(x),
+    "matrix_rank": lambda x: np.linalg.matrix_rank(x),
+    "searchsorted": lambda x: np.searchsorted([0.0, 1.0], x),
+    "format": lambda x: f"{np.array2string(x, precision=2)}",
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_function_of_numpy_that_is_constant_almost_everywhere_gives_what_plain_arrays_give(name: str) -> None:
+    seen: list[Any] = []
+    anyjac.grad(lambda x: seen.append(CONSTANTS[name](x)) or (x**2).sum())(M)  # type: ignore[func-returns-value]
+    assert repr(seen[0]) == repr(CONSTANTS[name](M))
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+AT = r"anyjac\.at\("
+
+REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    **{
+        name: ((lambda x, name=name: getattr(np, name)(x)), rf"numpy\.{name}")
+        for name in (
+            *("histogram", "histogram_bin_edges", "nanmedian", "poly", "polyder", "polyint", "roots"),
+            *("sort_complex", "trim_zeros", "real_if_close", "i0", "ix_"),
+        )
+    },
+    **{
+        name: ((lambda x, name=name: getattr(np, name)(x, X)), rf"numpy\.{name}")
+        for name in (
+            *("histogram2d", "intersect1d", "nanpercentile", "nanquantile", "polyadd", "polydiv", "polymul", "polysub"),
+            *("setdiff1d", "setxor1d", "union1d"),
+        )
+    },
+    "frexp": (np.frexp, "'frexp'"),
+    "nextafter": (lambda x: np.nextafter(x, 1.0), "'nextafter'"),
+    "spacing": (np.spacing, "'spacing'"),
+    "polyfit": (lambda x: np.polyfit(X, x, 1), r"numpy\.polyfit"),
+    "apply_over_axes": (lambda x: np.apply_over_axes(np.sum, x, [0]), r"numpy\.apply_over_axes"),
+    "lstsq": (lambda x: np.linalg.lstsq(np.ones((4, 1)), x), "lstsq"),
+    "tensorinv": (lambda x: np.linalg.tensorinv(np.reshape(x, (2, 2)), 1), "tensorinv"),
+    "tensorsolve": (lambda x: np.linalg.tensorsolve(np.eye(4), x), "tensorsolve"),
+    "svd of a tall matrix": (lambda x: np.linalg.svd(np.reshape(x, (4, 1))), "full_matrices"),
+    "pad by a mode": (lambda x: np.pad(x, 1, mode="linear_ramp"), r"numpy\.pad"),
+    "an unknown keyword": (lambda x: np.cov(x, fweights=[1, 2, 3, 4]), r"numpy\.cov takes"),
+    "save": (lambda x: np.save("nowhere.npy", x), r"numpy\.save"),
+    "out=": (lambda x: np.sum(x, out=np.zeros(())), r"numpy\.sum takes no out="),
+    "out= of a ufunc": (lambda x: [out := np.zeros(4), np.sin(x, out=out)], "numpy's sin"),
+    "out= that is traced": (lambda x: np.sin(X, out=x), "numpy's sin"),
+    "where= without out=": (lambda x: np.sqrt(x, where=X > 0.5), "with where= needs out="),
+    "signature=": (lambda x: np.add(x, 1.0, signature="dd->d"), "signature"),
+    "add.at": (lambda x: np.add.at(x, [0], 1.0), rf"add\.at.*{AT}"),
+    "add.reduceat": (lambda x: np.add.reduceat(x, [0, 2]), r"add\.reduceat"),
+    "arctan2.reduce": (lambda x: np.arctan2.reduce(x), r"arctan2\.reduce"),
+    "frompyfunc": (lambda x: np.frompyfunc(lambda v: v, 1, 1)(x), "no derivative for numpy's function"),
+    "put": (lambda x: np.put(np.zeros(4), [0], x[:1]), rf"numpy\.put .*{AT}"),
+    "putmask": (lambda x: np.putmask(x, X > 0.5, 0.0), rf"numpy\.putmask .*{AT}"),
+    "place": (lambda x: np.place(x, X > 0.5, [0.0]), rf"numpy\.place .*{AT}"),
+    "copyto": (lambda x: np.copyto(np.zeros(4), x), rf"numpy\.copyto .*{AT}"),
+    "fill_diagonal": (lambda x: np.fill_diagonal(np.outer(x, x), 0.0), rf"numpy\.fill_diagonal .*{AT}"),
+    "put_along_axis": (lambda x: np.put_along_axis(x, np.array([0]), 0.0, 0), rf"numpy\.put_along_axis .*{AT}"),
+    "full_like of another": (lambda x: np.full_like(X, x[0]), r"numpy\.copyto"),
+    "full of a dtype": (lambda x: np.full(2, x[0], dtype=float), AT),
+    "a[i] = box": (lambda x: np.zeros(2).__setitem__(0, x[0]), AT),
+    "a[:] = box": (lambda x: np.zeros(4).__setitem__(slice(None), x), AT),
+    "box[i] = number": (lambda x: x.__setitem__(0, 1.0), AT),
+    "array of a dtype": (lambda x: np.array([x[0], 1.0], dtype=float), AT),
+    "asarray of a dtype": (lambda x: np.asarray(x, dtype=float), AT),
+    "float64": (lambda x: np.float64(x[0]), "traced number"),
+    "float": (lambda x: float(x[0]), "stop_gradient"),
+    "int": (lambda x: int(x[0]), "stop_gradient"),
+    "complex": (lambda x: complex(x[0]), "stop_gradient"),
+    "math": (lambda x: math.sin(x[0]), "not of math"),
+    "item": (lambda x: x[0].item(), "traced number"),
+    "tolist": (lambda x: x.tolist(), "traced number"),
+    "sort in place": (lambda x: x.sort(), "cannot be written"),
+    "astype of objects": (lambda x: np.array([x[0], x[1]]).astype(float), "traced number"),
+    "mean of objects": (lambda x: np.array([x[0], x[1]]).mean(), "traced number"),
+    "objects beside text": (lambda x: np.array([x[0], "text"], dtype=object) * x[:2], "'text' of type str"),
+    "solve of objects": (lambda x: np.linalg.solve(np.eye(2), np.array([x[0], x[1]])), "array of objects"),
+    "fft of objects": (lambda x: np.fft.fft(np.array([x[0], x[1]])), "array of objects"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_numpy_has_and_the_backend_has_not_is_refused_by_name(name: str) -> None:
+    call, words = REFUSED[name]
+    with pytest.raises(anyjac.AnyjacError, match=words):
+        anyjac.jacrev(call)(X)
+
+
+NOT_FOR_FLOATS = {
+    *("busday_count", "busday_offset", "datetime_as_string", "is_busday", "packbits", "unpackbits", "einsum_path"),
+    *("ravel_multi_index", "unravel_index", "savetxt", "savez", "savez_compressed", "histogramdd"),
+}
+
+
+@pytest.mark.parametrize("module", [np, np.linalg, np.fft])
+def test_nothing_of_numpy_is_forgotten(module: Any) -> None:
+    found = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
+    ufuncs = {name for name, function in found.items() if isinstance(function, np.ufunc)}
+    others = {name for name, function in found.items() if isinstance(function, type(np.sum))}
+    known = {name for name in ufuncs if found[name] in UFUNCS or found[name] in ALMOST_CONSTANT}
+    known |= {name for name in others if found[name] in {*DIFFERENTIABLE, *CONSTANT, *WRITING}}
+    assert (ufuncs | others) - known - set(REFUSED) - NOT_FOR_FLOATS == set()
