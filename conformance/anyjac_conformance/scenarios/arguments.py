@@ -111,24 +111,26 @@ def numpy_arrays_of_numbers_become_the_backends(lab: Lab) -> Any:
     ]
 
 
-@scenario("arguments/numpy", answer=(np.array([1.0, 1.0]), [True] * 7))
+OF_NUMPY: dict[str, Any] = {
+    "number": np.float64(2.0),
+    "texts": np.array(["a", "b"]),
+    "objects": np.array([None, {}]),
+    "date": np.array("2026-01-01", "datetime64[D]"),
+    "generator": np.random.default_rng(0),
+    "dict": {"rng": np.random.default_rng(0), "names": np.array(["a"])},
+    "list": [1.0, "text"],
+}
+
+
+@scenario("arguments/numpy", answer=(np.array([1.0, 1.0]), dict.fromkeys(OF_NUMPY, True)))
 def others_of_numpy_stay_the_very_objects(lab: Lab) -> Any:
-    given: tuple[Any, ...] = (
-        np.float64(2.0),
-        np.array(["a", "b"]),
-        np.array([None, {}]),
-        np.array("2026-01-01", "datetime64[D]"),
-        np.random.default_rng(0),
-        {"rng": np.random.default_rng(0), "names": np.array(["a"])},
-        [1.0, "text"],
-    )
-    seen: list[bool] = []
+    seen: dict[str, bool] = {}
 
     def f(x: Any, *others: Any) -> Any:
-        seen.extend(mine is theirs for mine, theirs in zip(others, given, strict=True))
+        seen.update({name: mine is theirs for (name, theirs), mine in zip(OF_NUMPY.items(), others, strict=True)})
         return lab.xp.sum(x)
 
-    return grad(f)(lab.array([1.0, 2.0]), *given), seen
+    return grad(f)(lab.array([1.0, 2.0]), *OF_NUMPY.values()), seen
 
 
 @scenario("arguments/numpy", answer=np.array([[2.0, 6.0], [4.0, 12.0]]))

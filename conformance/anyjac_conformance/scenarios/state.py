@@ -468,7 +468,8 @@ def _replaced(replace: Callable[[Any, Any], None], lab: Lab) -> Any:
         jacrev(model)(lab.array(3.0))
     except VariableWriteError as error:
         there = model.v is v and model.items[0] is v and model.part.v is v
-        return ".value = ..." in str(error) and "'v'" in str(error), there, v.value
+        told = ".value = ..." in str(error) and "'v'" in str(error)
+        return {"named with the mend": told, "put back": there, "value": v.value}
     raise AssertionError("a Variable was replaced by an array, and nothing was said")
 
 
@@ -478,7 +479,7 @@ for _name, _replace in REPLACEMENTS.items():
             f"{_name}_is_refused_and_put_back",
             "variables/replaced",
             functools.partial(_replaced, _replace),
-            (True, True, np.array(1.0)),
+            {"named with the mend": True, "put back": True, "value": np.array(1.0)},
         )
     )
 
