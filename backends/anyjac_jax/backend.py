@@ -295,6 +295,15 @@ class JaxBackend(Backend):
         with contextlib.suppress(ValueError):  # registered before, by another registry in this process
             jax.tree_util.register_pytree_node(cls, _open_variable, lambda _, children: view(*children))
 
+    def adopt_linear_map(
+        self,
+        cls: type,
+        take_apart: Callable[[Any], tuple[Sequence[Any], Any]],
+        put_together: Callable[[Any, Sequence[Any]], Any],
+    ) -> None:
+        with contextlib.suppress(ValueError):  # registered before, by another backend of JAX in this process
+            jax.tree_util.register_pytree_node(cls, take_apart, put_together)
+
 
 def _dtypes_allowed(dtype: Any) -> contextlib.AbstractContextManager[Any]:
     """Return a context in which there is a dtype, as that of an output of a function that allows itself 64 bits."""

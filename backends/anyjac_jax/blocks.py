@@ -83,7 +83,7 @@ def _blocks_by_columns(
     by_primal = []
     for index, primal in enumerate(primals):
         if not primal.size or not width:
-            by_primal.append([zeros((*output.shape, *primal.shape), primal) for output in outputs])
+            by_primal.append([zeros((*output.shape, *primal.shape), _block_like(output, primal)) for output in outputs])
             continue
         column = _column(pushforward, outputs, index, primals)
         at_once = chunk_size or rows_at_once(max(primal.size, width))
@@ -97,6 +97,11 @@ def _blocks_by_columns(
     return [list(blocks) for blocks in zip(*by_primal, strict=True)]
 
 
+def _block_like(output: Array, primal: Array) -> Array:
+    """Return the array whose dtype a block has: the primal, or a complex output of a real primal."""
+    return output if jnp.iscomplexobj(output) and not jnp.iscomplexobj(primal) else primal
+
+
 def _column(
     pushforward: Pushforward, outputs: Sequence[Array], index: int, primals: Sequence[Array]
 ) -> Callable[[Array], list[Array]]:
@@ -107,7 +112,8 @@ def _column(
     def along(tangent: Array) -> list[Array]:
         tangents: list[Array | None] = [None] * len(primals)
         tangents[index] = tangent
-        return [jnp.asarray(part).astype(primal.dtype) for part in pushforward(tangents)]
+        pairs = zip(pushforward(tangents), outputs, strict=True)
+        return [jnp.asarray(part).astype(_block_like(output, primal).dtype) for part, output in pairs]
 
     def column(number: Array) -> list[Array]:
         tangent = one_hot(number, primal)
@@ -138,7 +144,7 @@ def jacobian_by_pushing_columns(fun: FlatFunction, primals: Sequence[Array]) -> 
     real_outputs = not all(map(jnp.iscomplexobj, outputs))
     blocks = [
         [
-            _block_of_columns(part[..., start:stop].astype(primal.dtype), primal, real_outputs)
+            _block_of_columns(part[..., start:stop].astype(_block_like(part, primal).dtype), primal, real_outputs)
             for primal, start, stop in zip(primals, starts[:-1], starts[1:], strict=True)
         ]
         for part in pushed

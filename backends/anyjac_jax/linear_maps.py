@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import jax
@@ -30,12 +31,7 @@ def linearize(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array],
     """Run `fun` once and return outputs, pushforward and aux; see `anyjac_plugins.Backend.linearize`."""
     with _rules_for_rows_by_name():
         outputs, push, aux = jax.linearize(_in_lists(fun), *primals, has_aux=True)
-
-    def pushforward(tangents: Sequence[Array | None]) -> list[Array]:
-        with _rules_for_rows_by_name():
-            return list(push(*_filled(tangents, primals)))
-
-    return outputs, pushforward, aux
+    return outputs, LinearPushforward(push, primals), aux
 
 
 def transposed(pushforward: Pushforward, outputs: Sequence[Array], primals: Sequence[Array]) -> Pullback:
@@ -85,6 +81,22 @@ def _in_lists(fun: FlatFunction) -> Callable[..., tuple[list[Array], list[Array]
     return paired
 
 
+class LinearPushforward:
+    """The pushforward of `jax.linearize`, in the contract's terms."""
+
+    def __init__(self, push: Callable[..., Any], primals: Sequence[Array]):
+        self._push = push
+        self._primals = primals
+
+    def __call__(self, tangents: Sequence[Array | None]) -> list[Array]:
+        with _rules_for_rows_by_name():
+            return list(self._push(*_filled(tangents, self._primals)))
+
+    def children(self) -> tuple[Any, Sequence[Array]]:
+        """Return JAX's linear map and the arrays at its side, by which another is made."""
+        return self._push, self._primals
+
+
 class VjpPullback:
     """The pullback of `jax.vjp`, in the contract's terms.
 
@@ -99,6 +111,10 @@ class VjpPullback:
 
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array]:
         return _pull_filled(self._pull, self._outputs, cotangents)
+
+    def children(self) -> tuple[Any, Sequence[Array]]:
+        """Return JAX's linear map and the arrays at its side, by which another is made."""
+        return self._pull, self._outputs
 
     def rows_are_wanted_often(self, index: int, count: int) -> bool:
         """Count requests for chunks of so many rows of an output, and return whether there have been several."""
@@ -115,6 +131,13 @@ class VjpPullback:
         rows: list[Array] = jax.block_until_ready(compiled(self._pull, self._outputs, start))  # type: ignore[no-untyped-call]
         return rows
 
+
+def _children(linear_map: Any) -> tuple[tuple[Any, Sequence[Array]], None]:
+    return linear_map.children(), None
+
+
+for _kind in (LinearPushforward, VjpPullback):  # so that compiled functions return them
+    jax.tree_util.register_pytree_node(_kind, _children, partial(lambda kind, _, parts: kind(*parts), _kind))
 
 FEWEST_ROWS = 16
 ELEMENTS_AT_ONCE = 2**20

@@ -272,6 +272,20 @@ class ReversesColumns(Broken):
         return outputs, lambda tangents: push([None if each is None else flip(each) for each in tangents]), aux
 
 
+class ConjugatesColumns(Broken):
+    """Has the conjugates of complex columns."""
+
+    def jacobian(self, *args: Any, **kwargs: Any) -> Any:
+        found = self.real.jacobian(*args, **kwargs)
+        xp = self.real.namespace
+        complex_ones = [[self.real.dtype_kind(block.dtype) == "complex floating" for block in row] for row in found[1]]
+        blocks = [
+            [xp.conj(block) if yes else block for block, yes in zip(row, of_row, strict=True)]
+            for row, of_row in zip(found[1], complex_ones, strict=True)
+        ]
+        return found._replace(blocks=blocks)
+
+
 class LosesTheUpperTriangle(Broken):
     """Gives matrices whose upper triangle is zero, so that a Hessian is not symmetric."""
 
@@ -365,6 +379,7 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     RunsNothingAgain: ("jax", "jit/results"),
     ScalesTangents: ("torch", "jvp/product"),
     PushesTheFirstPrimal: ("torch", "linearize/product"),
+    ConjugatesColumns: ("autograd", "dtypes/complex-of-real"),
     ReversesColumns: ("autograd", "jacfwd/blocks"),
     LosesTheUpperTriangle: ("torch", "hessian/blocks"),
     PullsBackTwos: ("autograd", "grad/packing"),

@@ -1437,7 +1437,10 @@ def test_a_call_that_was_compiled_makes_no_cycle(compiling: Backend, without_col
 
 
 @pytest.mark.parametrize("member", [anyjac.vjp, anyjac.linearize])
-def test_a_linear_map_is_no_result_of_a_compiled_function(array: Any, member: Any) -> None:
+def test_a_linear_map_is_no_result_of_a_compiled_function_but_on_jax(array: Any, member: Any) -> None:
+    if array.args[0].name == "jax":  # where it is a container of arrays
+        assert anyjac.jit(member(lambda x: x * x))(array([1.0, 2.0]))(array([1.0, 1.0])).tolist() == [2.0, 4.0]
+        return
     with pytest.raises(anyjac.OutputError, match="which holds what one run of it has computed"):
         anyjac.jit(member(lambda x: x * x))(array([1.0, 2.0]))
 

@@ -6,7 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from anyjac import DtypeError, OutputError, Variable, float0, jacrev
+from anyjac import (
+    DtypeError,
+    OutputError,
+    Variable,
+    float0,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    linearize,
+    vector_grad,
+    vjp,
+)
 
 from ..answers import Array, Raises
 from ..lab import Lab
@@ -239,6 +251,144 @@ def of_a_complex_input(lab: Lab) -> Any:
 @scenario("dtypes/complex-output", answer=Raises(DtypeError, "holomorphic=True", "complex128"), requires=("complex",))
 def of_a_real_input(lab: Lab) -> Any:
     return jacrev(lambda x: x * lab.array(1j, "complex128"))(lab.array([1.0]))
+
+
+# ---- complex outputs of real inputs --------------------------------------------------------------------------------
+
+TURNED = np.exp(1j * np.array([1.0, 2.0]))
+"""The value of exp(i x) at x = (1, 2); its derivative is i times the value."""
+
+
+def _turned(lab: Lab, x: Any) -> Any:
+    xp = lab.xp
+    return xp.exp(1j * xp.astype(x, xp.complex128))
+
+
+@scenario("dtypes/complex-of-real", answer=(np.diag(1j * TURNED), TURNED), requires=("forward", "complex"))
+def columns_are_complex(lab: Lab) -> Any:
+    return jacfwd(lambda x: _turned(lab, x), return_value=True)(lab.array([1.0, 2.0]))
+
+
+@scenario("dtypes/complex-of-real", answer=np.diag(1j * TURNED), requires=("forward", "complex"))
+def by_chunks_of_columns(lab: Lab) -> Any:
+    return jacobian(lambda x: _turned(lab, x), mode="fwd", chunk_size=1)(lab.array([1.0, 2.0]))
+
+
+@scenario(
+    "dtypes/complex-of-real", answer=(Array(np.diag([1j, 2j]), "complex64"), np.eye(2)), requires=("forward", "complex")
+)
+def in_single_precision_beside_a_real_output(lab: Lab) -> Any:
+    xp = lab.xp
+    f = lambda x: (xp.astype(x * x, xp.complex64) * 0.5j, x)  # noqa: E731
+    by_x, of_itself = jacfwd(f)(lab.array([1.0, 2.0], "float32"))
+    return by_x, xp.astype(of_itself, xp.float64)
+
+
+@scenario(
+    "dtypes/complex-of-real",
+    answer=({"z": np.array(3j), "r": np.array(3.0)}, {"z": np.array(2j), "r": np.array(2.0)}),
+    requires=("forward", "complex"),
+)
+def by_a_variable_and_an_argument(lab: Lab) -> Any:
+    w = Variable(lab.array(2.0))
+    f = lambda x: {"z": lab.xp.astype(w * x, lab.xp.complex128) * 1j, "r": w * x}  # noqa: E731
+    return jacfwd(f, w, 0)(lab.array(3.0))
+
+
+@scenario(
+    "dtypes/complex-of-real",
+    answer=(np.array([1j, -3j]) * TURNED, np.array([1j, -3j]) * TURNED),
+    requires=("forward", "complex"),
+)
+def tangents_are_real_and_their_images_complex(lab: Lab) -> Any:
+    f = lambda x: _turned(lab, x)  # noqa: E731
+    x, tangent = lab.array([1.0, 2.0]), lab.array([1.0, -3.0])
+    return jvp(f)(tangent, x), linearize(f)(x)(tangent)
+
+
+# The real part of the cotangent times the derivative
+@scenario("dtypes/complex-of-real", answer=np.real(np.array([2 - 1j, 3j]) * 1j * TURNED), requires=("complex",))
+def cotangents_are_complex_and_their_gradients_real(lab: Lab) -> Any:
+    return vjp(lambda x: _turned(lab, x))(lab.array([1.0, 2.0]))(lab.array([2 - 1j, 3j], "complex128"))
+
+
+@scenario("dtypes/complex-of-real", answer=np.array([0.0, 1.0]), requires=("complex",))
+def a_real_cotangent_is_one_without_imaginary_part(lab: Lab) -> Any:
+    xp = lab.xp
+    f = lambda x: xp.astype(x * x, xp.complex128) * (0.5 + 7j)  # noqa: E731
+    return vjp(f)(lab.array([1.0, 2.0]))(lab.array([0.0, 0.5]))
+
+
+for _transform in (jacobian, jacrev, vector_grad):
+    scenario.add(
+        Scenario(
+            f"{_transform.__name__} goes by rows and refuses them",
+            "dtypes/complex-of-real",
+            lambda lab, transform=_transform: transform(lambda x: _turned(lab, x))(lab.array([1.0])),  # type: ignore[misc]
+            Raises(DtypeError, "complex128", "jacfwd", "holomorphic=True"),
+            frozenset({"complex"}),
+        )
+    )
+
+
+@scenario("dtypes/complex-of-real", answer=Raises(DtypeError, "complex128", "holomorphic"), requires=("complex",))
+def with_a_complex_input_there_is_no_such_derivative(lab: Lab) -> Any:
+    return vjp(lambda x, z: x * z, argnums=(0, 1))(lab.array([1.0]), lab.array([1j], "complex128"))
+
+
+# ---- integer outputs of products -----------------------------------------------------------------------------------
+
+
+def _with_integers(lab: Lab, x: Any) -> Any:
+    return {"y": x * x, "n": lab.xp.argmax(x), "large": x > 1.5}
+
+
+LARGEST = {"y": np.array([1.0, 9.0, 4.0]), "n": 1, "large": np.array([False, True, True])}
+
+
+def _plain(value: Any) -> Any:
+    """Return the largest number's index as a plain number, since its width is the framework's."""
+    return {**value, "n": int(value["n"])}
+
+
+@scenario("dtypes/integer-products", answer=(np.array([2.0, 0.0, 8.0]), LARGEST))
+def cotangents_of_integers_are_trivial(lab: Lab) -> Any:
+    pullback, value = vjp(lambda x: _with_integers(lab, x), return_value=True)(lab.array([1.0, 3.0, 2.0]))
+    return pullback({"y": lab.array([1.0, 0.0, 2.0]), "n": _float0(), "large": _float0(3)}), _plain(value)
+
+
+@scenario(
+    "dtypes/integer-products",
+    answer=({"y": np.array([2.0, 0.0, 8.0]), "n": _float0(), "large": _float0(3)}, LARGEST),
+    requires=("forward",),
+)
+def tangents_of_integers_are_trivial(lab: Lab) -> Any:
+    product = jvp(lambda x: _with_integers(lab, x), return_value=True)
+    tangents, value = product(lab.array([1.0, 0.0, 2.0]), lab.array([1.0, 3.0, 2.0]))
+    return tangents, _plain(value)
+
+
+@scenario(
+    "dtypes/integer-products",
+    answer={"y": np.array([2.0, 0.0, 8.0]), "n": _float0(), "large": _float0(3)},
+    requires=("forward",),
+)
+def so_they_are_in_a_linear_map(lab: Lab) -> Any:
+    return linearize(lambda x: _with_integers(lab, x))(lab.array([1.0, 3.0, 2.0]))(lab.array([1.0, 0.0, 2.0]))
+
+
+@scenario("dtypes/integer-products", answer=(np.zeros(2), _float0(2), {"k": 1}), requires=("forward",))
+def of_a_function_of_integers_alone(lab: Lab) -> Any:
+    x = lab.array([1.0, 3.0])
+    gradient = vjp(lambda x: x > 1.5)(x)(_float0(2))
+    tangent, aux = jvp(lambda x: (x > 1.5, {"k": lab.xp.argmax(x)}), has_aux=True)(x, x)
+    return gradient, tangent, {"k": int(aux["k"])}
+
+
+@scenario("dtypes/integer-products", answer={"y": np.diag([2.0, 2.0]), "n": _float0(2)}, requires=("forward", "nested"))
+def a_trivial_tangent_is_differentiated_once_more(lab: Lab) -> Any:
+    f = lambda x: {"y": x * x, "n": lab.xp.argmax(x)}  # noqa: E731
+    return jacrev(lambda x: jvp(f)(lab.array([1.0, 1.0]), x))(lab.array([1.0, 2.0]))
 
 
 # ---- shapes --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +18,33 @@ from anyjac_plugins.errors import DtypeError
 float0: Final = np.dtype([("float0", np.void, 0)])
 """Dtype of the trivial derivative with respect to an integer or bool, as JAX documents it."""
 
+COMPLEX_MEND: Final = (
+    "for a holomorphic function pass holomorphic=True, for one of real inputs take jacfwd, jvp, vjp or linearize, else "
+    "return real and imaginary parts"
+)
+"""What to do about a complex output."""
+
 REAL: Final = "real floating"
 COMPLEX_KIND: Final = "complex floating"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRule:
+    """Which outputs a derivative is taken of, besides real ones and those that ``holomorphic`` promises.
+
+    Attributes
+    ----------
+    complex_of_real
+        Whether outputs may be complex where all inputs are real. A row is no derivative of such an output.
+    integers
+        Whether outputs may be integers or bools, whose tangents and cotangents are trivial.
+    """
+
+    complex_of_real: bool = False
+    integers: bool = False
+
+
+REAL_ALONE: Final = OutputRule()
 
 
 def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holomorphic: bool, allow_int: bool) -> bool:
@@ -56,30 +82,47 @@ def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holom
     return True
 
 
-def check_output(backend: Backend, dtype: Any, where: Callable[[], str], *, holomorphic: bool) -> None:
-    """Refuse an output leaf that has no derivative of the kind asked for.
+def check_output(
+    backend: Backend, dtype: Any, where: Callable[[], str], *, holomorphic: bool, rule: OutputRule
+) -> bool:
+    """Return whether an output leaf is differentiated; False for an integer that the rule lets through.
 
     Raises
     ------
     DtypeError
-        Naming the dtype and the leaf.
+        Naming the dtype and the leaf, for one that has no derivative of the kind asked for.
+    NotSupportedError
+        If the backend does not declare this kind of output.
     """
     kind, name = _kind_and_name(backend, dtype)
     if kind not in (REAL, COMPLEX_KIND):
+        if rule.integers:
+            return False
         raise DtypeError(f"{where()} is {name}, which has no derivative; return floats, or return it as aux data")
     if holomorphic and kind == REAL:
         raise DtypeError(f"holomorphic=True needs complex outputs, and {where()} is {name}")
-    if not holomorphic and kind == COMPLEX_KIND:
-        raise DtypeError(
-            f"{where()} is {name}; for a holomorphic function pass holomorphic=True, else return real and imaginary "
-            f"parts"
-        )
+    if kind == COMPLEX_KIND:
+        if not (holomorphic or rule.complex_of_real):
+            raise DtypeError(f"{where()} is {name}; {COMPLEX_MEND}")
+        if not backend.supports(COMPLEX):
+            raise backend.unsupported(COMPLEX)
+    return True
 
 
 @functools.lru_cache(maxsize=64)
 def _kind_and_name(backend: Backend, dtype: Any) -> tuple[str, str]:
     """Return what the backend says of a dtype, which never changes, and takes longer to ask than to remember."""
     return backend.dtype_kind(dtype), backend.dtype_name(dtype)
+
+
+def is_differentiable(backend: Backend, array: Any) -> bool:
+    """Return whether an array of the backend holds real or complex numbers."""
+    return _kind_and_name(backend, array.dtype)[0] in (REAL, COMPLEX_KIND)
+
+
+def is_complex(backend: Backend, array: Any) -> bool:
+    """Return whether an array of the backend holds complex numbers."""
+    return _kind_and_name(backend, array.dtype)[0] == COMPLEX_KIND
 
 
 def is_trivial(leaf: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from .containers import opener_without
 from .dtypes import check_input, float0
 from .labels import argument_label, leaf_label
 from .settings import Settings
+
+
+class _Shape(NamedTuple):
+    shape: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -48,6 +52,10 @@ class Input:
         """Return the input with its differentiated leaves replaced by traced ones."""
         leaves = zip(self.leaves, self.primals, strict=True)
         return self.tree.unflatten([leaf if index is None else primals[index] for leaf, index in leaves], whole=True)
+
+    def without_arrays(self) -> Input:
+        """Return the input with shapes in the place of its arrays, which is enough to arrange derivatives."""
+        return Input(self.tree, [_Shape(tuple(leaf.shape)) for leaf in self.leaves], self.primals)
 
     def blocks(self, row: Sequence[Array], output_shape: tuple[int, ...]) -> Any:
         """Return the tree of Jacobian blocks of one output leaf, picked from its blocks for all primals."""
@@ -83,6 +91,11 @@ class Inputs:
         for position, given in self.arguments:
             traced[position] = given.around(primals)
         return traced, [(variable, given.around(primals)) for variable, given in self.variables]
+
+    def without_arrays(self) -> Inputs:
+        """Return the inputs with shapes in the place of all arrays, which is enough to arrange derivatives."""
+        variables = [(variable, given.without_arrays()) for variable, given in self.variables]
+        return Inputs(variables, [(number, given.without_arrays()) for number, given in self.arguments], [])
 
     def labels(self, settings: Settings) -> list[str]:
         """Return for each primal where it stands: ``argument 0['w']``, or ``grad_vars[1] ('gain')``."""

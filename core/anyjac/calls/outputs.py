@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from anyjac_plugins import Backend
+import numpy as np
+
+from anyjac_plugins import COMPLEX, Backend
 from anyjac_plugins.errors import OutputError
 
 from ..selection.choice import NUMPY, is_array_of_any, kind_of
 from ..selection.conversion import Label
 from ..trees.partition import Partition, partition
 from ..trees.structure import LEAF, NodeOpener, flatten
-from .dtypes import check_output, is_trivial
+from .dtypes import COMPLEX_MEND, OutputRule, check_output, is_trivial
 from .labels import output_label
 
 
@@ -62,8 +64,8 @@ def split_aux(result: Any) -> tuple[Any, Any]:
     raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned {got}")
 
 
-def check_outputs(backend: Backend, outputs: Partition, *, holomorphic: bool) -> None:
-    """Refuse outputs that have no derivative.
+def check_outputs(backend: Backend, outputs: Partition, *, holomorphic: bool, rule: OutputRule) -> list[int]:
+    """Refuse outputs that have no derivative, and return which leaves are integers that the rule lets through.
 
     Numbers of Python and NumPy arrays on another framework are constants, whose derivative is zero.
 
@@ -76,17 +78,25 @@ def check_outputs(backend: Backend, outputs: Partition, *, holomorphic: bool) ->
         raise OutputError(
             f"the function returned {outputs.original!r}, which holds no array; return what to differentiate"
         )
+    integers = []
     for index, (leaf, is_array) in enumerate(zip(outputs.leaves, outputs.is_array, strict=True)):
         where = output_label(outputs.tree, index)
         if is_array:
-            check_output(backend, leaf.dtype, where, holomorphic=holomorphic)
+            if not check_output(backend, leaf.dtype, where, holomorphic=holomorphic, rule=rule):
+                integers.append(index)
         elif isinstance(leaf, bool) or not isinstance(leaf, (int, float, complex)):
-            _check_constant(backend, leaf, where, holomorphic)
-        elif isinstance(leaf, complex) and not holomorphic:
-            raise OutputError(f"{where()} is {leaf!r}, a complex number; pass holomorphic=True for complex outputs")
+            _check_constant(backend, leaf, where, holomorphic, rule)
+        elif isinstance(leaf, complex):
+            if not (holomorphic or rule.complex_of_real):
+                raise OutputError(f"{where()} is {leaf!r}, a complex number; {COMPLEX_MEND}")
+            if not backend.supports(COMPLEX):
+                raise backend.unsupported(COMPLEX)
+    return integers
 
 
-def _check_constant(backend: Backend, leaf: Any, where: Label, holomorphic: bool) -> None:
+def _check_constant(backend: Backend, leaf: Any, where: Label, holomorphic: bool, rule: OutputRule) -> None:
+    if rule.integers and isinstance(leaf, (bool, np.bool_)):
+        return
     if kind_of(leaf) != NUMPY:
         raise OutputError(
             f"{where()} is {leaf!r}, of type {type(leaf).__qualname__}, which is no array of {backend.name}; return it "
@@ -94,4 +104,4 @@ def _check_constant(backend: Backend, leaf: Any, where: Label, holomorphic: bool
         )
     if is_trivial(leaf):  # which is differentiated once more
         return
-    check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic)
+    check_output(backend, backend.import_array(leaf).dtype, where, holomorphic=holomorphic, rule=rule)

@@ -10,7 +10,7 @@ import numpy as np
 from anyjac_plugins import Array, Backend
 
 from ..trees.partition import Partition
-from .dtypes import float0
+from .dtypes import float0, is_complex, is_trivial
 from .inputs import Inputs
 from .settings import Settings
 
@@ -99,4 +99,8 @@ def _rows_of_leaves(
 
 def _zeros(backend: Backend, leaf: Any, shape: tuple[int, ...], primal: Array) -> Any:
     """Return the block of a constant; that of a derivative which is trivial is as trivial."""
-    return np.zeros(shape, float0) if getattr(leaf, "dtype", None) == float0 else backend.zeros(shape, primal)
+    if is_trivial(leaf):
+        return np.zeros(shape, float0)
+    constant = backend.import_array(leaf) if hasattr(leaf, "dtype") else backend.asarray(leaf * 1.0)
+    like = constant if is_complex(backend, constant) and not is_complex(backend, primal) else primal
+    return backend.zeros(shape, like)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array
@@ -13,9 +14,10 @@ from ..state.resuming import Resumption
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.objects import opener_of_objects
-from ..trees.partition import NO_TREE, Partition
+from ..trees.partition import GAP, NO_TREE, Partition, with_leaves, without_arrays
 from .constants import Constants
 from .containers import opener_of
+from .dtypes import OutputRule, is_complex
 from .holders import Holder, holders_in
 from .inputs import Inputs
 from .labels import argument_label
@@ -120,6 +122,7 @@ class FlatRun:
         self._kwargs = constants.by_name(kwargs)
         self.output: Partition
         self.aux: Partition
+        self._integers: list[int]
         self._writes: list[tuple[Write, Partition]]
 
     def __call__(self, *primals: Array) -> tuple[Sequence[Array], Sequence[Array]]:
@@ -130,7 +133,28 @@ class FlatRun:
         # Of a trace that ends nothing is kept, for which JAX looks under `jax.checking_leaks`.
         self._scope.forget()
         carried = [*self.aux.release(), *(array for _, value in self._writes for array in value.release())]
-        return self.output.release(), carried
+        return self.output.release(), [*self._released_integers(), *carried]
+
+    def _released_integers(self) -> list[Array]:
+        """Return the integers of the output, of which nothing is kept until they come back untraced."""
+        integers = [self.output.leaves[index] for index in self._integers]
+        if integers:
+            self.output = with_leaves(self.output, dict.fromkeys(self._integers, GAP))
+        return integers
+
+    def _output_rule(self) -> OutputRule:
+        """Return which outputs are let through, given what the inputs are."""
+        rule = self._settings.outputs
+        if rule.complex_of_real and any(is_complex(self._scope.backend, primal) for primal in self._inputs.primals):
+            return replace(rule, complex_of_real=False)
+        return rule
+
+    def settle_output(self, carried: Sequence[Array]) -> Partition:
+        """Return the output with its integers, which travelled among the carried arrays and are untraced now."""
+        if self._integers:
+            untraced = self._unshared(carried[: len(self._integers)])
+            self.output = with_leaves(self.output, dict(zip(self._integers, untraced, strict=True)))
+        return self.output
 
     def _take(self, result: Any) -> tuple[Partition, Partition]:
         """Take output and aux data apart, and refuse outputs that have no derivative."""
@@ -138,7 +162,9 @@ class FlatRun:
         opener = opener_of(backend)
         value, aux = split_aux(result) if settings.has_aux else (result, None)
         output = take_apart(backend, without_variables(value), opener)
-        check_outputs(backend, output, holomorphic=settings.holomorphic)
+        integers = check_outputs(backend, output, holomorphic=settings.holomorphic, rule=self._output_rule())
+        self._integers = integers
+        output = without_arrays(output, integers) if integers else output
         if self._check is not None:
             self._check(output)
         scope.check_outputs(output.arrays)
@@ -166,7 +192,8 @@ class FlatRun:
 
     def untraced_aux(self, carried: Sequence[Array]) -> Any:
         """Return the aux data, given the arrays that travelled beside the outputs, in the same way."""
-        return self.aux.combine(self._unshared(carried[: len(self.aux.arrays)]))
+        first = len(self._integers)
+        return self.aux.combine(self._unshared(carried[first : first + len(self.aux.arrays)]))
 
     def _unshared(self, arrays: Sequence[Array]) -> list[Any]:
         unshared, primals = self._scope.backend.unshared, self._inputs.primals
@@ -174,7 +201,7 @@ class FlatRun:
 
     def untraced_writes(self, carried: Sequence[Array]) -> list[Write]:
         """Return what was written to Variables, given the arrays that travelled beside the outputs."""
-        remaining = iter(carried[len(self.aux.arrays) :])
+        remaining = iter(carried[len(self._integers) + len(self.aux.arrays) :])
         return [
             Write(write.variable, content.combine([next(remaining) for _ in content.arrays]), write.created)
             for write, content in self._writes

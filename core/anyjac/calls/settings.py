@@ -19,6 +19,7 @@ from ..state.bound import BoundVariable, bound_variable, bound_variables
 from ..state.collect import variables as variables_of
 from ..state.variable import Variable
 from ..trees.structure import TreeDef, flatten
+from .dtypes import REAL_ALONE, OutputRule
 
 _FLAGS: Final = ("has_aux", "return_value", "holomorphic", "allow_int", "debug_nan", "strict")
 
@@ -42,6 +43,8 @@ class Settings:
         none.
     companions
         A part of each of these models of which nothing is differentiated, and which takes part all the same.
+    outputs
+        Which outputs the derivative is taken of.
     """
 
     variables: tuple[Variable, ...]
@@ -59,6 +62,7 @@ class Settings:
     strict: bool = False
     models: GradVars | None = None
     companions: tuple[BoundVariable, ...] = ()
+    outputs: OutputRule = REAL_ALONE
 
     def current(self) -> Settings:
         """Return the settings with the parts that the models in ``grad_vars`` have at present."""
@@ -189,6 +193,7 @@ def make_settings(
     chunk_size: int | None = None,
     debug_nan: bool = False,
     strict: bool = False,
+    outputs: OutputRule = REAL_ALONE,
 ) -> Settings:
     """Check the options of a transform and freeze them; each default is for transforms that lack the option.
 
@@ -222,6 +227,7 @@ def make_settings(
         strict=_check_flag("strict", strict),
         models=models,
         companions=companions,
+        outputs=outputs,
     )
 
 

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from anyjac_plugins import Array, Backend, FlatFunction, Jacobian
 
 from ..calls.call import call
+from ..calls.dtypes import REAL_ALONE
 from ..calls.inputs import Inputs
 from ..calls.nonfinite import Look
 from ..calls.packing import PACKING, PackingTable, pack_gradient, pack_jacobian
@@ -80,8 +81,8 @@ class Derivative:
 
 
 def itself(func: Callable[..., Any], settings: Settings) -> tuple[Callable[..., Any], Settings]:
-    """Return function and settings as they are: the derivative is the Jacobian of the function itself."""
-    return func, settings
+    """Return function and settings as they are, but for what rows cannot do: the derivative is the Jacobian itself."""
+    return func, settings if settings.outputs == REAL_ALONE else replace(settings, outputs=REAL_ALONE)
 
 
 def differentiate(

@@ -10,6 +10,7 @@ from anyjac_plugins import FORWARD, Array, Backend, FlatFunction, Jacobian
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
+from ..calls.dtypes import REAL_ALONE, OutputRule
 from ..calls.settings import make_settings
 from .differentiate import Derivative, Request, differentiate, itself
 from .docstrings import filled_from
@@ -29,6 +30,9 @@ def blocks_in_mode(
 def _apply(mode: str) -> Callable[[Request], Any]:
     return partial(differentiate, evaluate=partial(blocks_in_mode, mode=mode))
 
+
+COLUMNS: Final = OutputRule(complex_of_real=True)
+"""A column is the derivative by one real number, whatever the output is."""
 
 JACREV: Final = Derivative("jacrev", _apply(REVERSE_MODE), itself)
 JACFWD: Final = Derivative("jacfwd", _apply(FORWARD_MODE), itself)
@@ -211,7 +215,8 @@ def jacfwd(
 
     Notes
     -----
-    The block of a real output and a complex input takes two directional derivatives for each element.
+    The block of a real output and a complex input takes two directional derivatives for each element. That of a complex
+    output and a real input is complex, in the output's dtype, and needs no ``holomorphic``.
 
     As in `jacrev`.
 
@@ -241,6 +246,7 @@ def jacfwd(
         chunk_size=chunk_size,
         debug_nan=debug_nan,
         strict=strict,
+        outputs=COLUMNS,
     )
     return make_transform(JACFWD, settings, func)
 
@@ -318,5 +324,6 @@ def jacobian(
         chunk_size=chunk_size,
         debug_nan=debug_nan,
         strict=strict,
+        outputs=COLUMNS if mode == FORWARD_MODE else REAL_ALONE,
     )
     return make_transform(JACOBIAN[mode], settings, func)

@@ -7,14 +7,23 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.backend.linear_maps import filled
 
-from ..calls.dtypes import float0
+from ..calls.containers import opener_of
+from ..calls.dtypes import float0, is_differentiable, is_trivial
 from ..calls.nonfinite import origin_in_map, refuse_vectors
+from ..calls.outputs import take_apart
 from ..calls.tangents import cotangents_of, tangents_of
-from ..trees.partition import Partition
+from ..selection.choice import registry
+from ..trees.objects import opener_of_objects
+from ..trees.partition import Partition, Skeleton
 from .linearisation import Linearisation, LinearisationView
+
+Rest = tuple[Linearisation, Skeleton]
+"""What is left of a linear map without its arrays: its source, and value and aux data with gaps."""
 
 
 class _LinearMap(LinearisationView, ABC):
@@ -22,6 +31,12 @@ class _LinearMap(LinearisationView, ABC):
         self.value = linearisation.value
         self.aux = linearisation.aux
         self._source = linearisation
+        self.parts: tuple[Sequence[Any], Rest] | None = None
+
+    @property
+    def source(self) -> Linearisation:
+        """The run of the function that it is a product with."""
+        return self._source
 
     def __call__(self, vectors: Any, /) -> Any:
         source = self._source
@@ -62,7 +77,8 @@ class Pullback(_LinearMap):
         Parameters
         ----------
         cotangents
-            The tree of the output, with an array or number of each leaf's shape. Cotangents of constants are ignored.
+            The tree of the output, with an array or number of each leaf's shape. Cotangents of constants and of
+            integers, such as zeros of `float0`, are ignored.
 
         Returns
         -------
@@ -128,7 +144,7 @@ class Pushforward(_LinearMap):
         Returns
         -------
         pytree
-            The tree of the output; zeros in the place of constants.
+            The tree of the output; zeros in the place of constants, of dtype `float0` for integers.
 
         Raises
         ------
@@ -154,6 +170,35 @@ class Pushforward(_LinearMap):
         return f"<Pushforward from {_arrays(self._source.primals)} on {self._source.backend.name}>"
 
 
+def _take_apart(linear_map: _LinearMap) -> tuple[tuple[Any, ...], Rest]:
+    """Return the arrays of a linear map, in containers, and the rest."""
+    source = linear_map.source
+    backend = source.backend
+    if linear_map.parts is None:  # kept, since two maps are of one structure only if the rest is the same object
+        shown = take_apart(backend, (linear_map.value, linear_map.aux), opener_of_objects(backend, opener_of(backend)))
+        linear_map.parts = shown.arrays, (source.without_arrays(), shown.skeleton())
+    arrays, rest = linear_map.parts
+    return (source.linear_map, [*source.primals], [*source.outputs], arrays), rest
+
+
+def _put_together(cls: type[_LinearMap], rest: Rest, children: Sequence[Any]) -> _LinearMap:
+    """Return a linear map of other arrays, or of whatever a framework puts in their place."""
+    bare, shown = rest
+    product, primals, outputs, arrays = children
+    value, aux = shown.combine(arrays)
+    made = cls(bare.with_arrays(product, primals, outputs, value, aux))
+    made.parts = arrays, rest
+    return made
+
+
+def _introduce(backend: Backend) -> None:
+    for cls in (Pullback, Pushforward):
+        backend.adopt_linear_map(cls, _take_apart, partial(_put_together, cls))
+
+
+registry.subscribe(_introduce)
+
+
 def _arrays(arrays: Sequence[Array]) -> str:
     return "one array" if len(arrays) == 1 else f"{len(arrays)} arrays"
 
@@ -167,7 +212,13 @@ def tangent_tree(
 
 
 def _zero(backend: Backend, constant: Any) -> Array:
-    """Return the zero tangent of a number or a NumPy array that a function returned."""
+    """Return the zero tangent of a number or an array that a function returned: a trivial one for integers."""
+    if isinstance(constant, bool):
+        return np.zeros((), float0)
     if not hasattr(constant, "dtype"):
-        return backend.asarray(0.0)
-    return constant if constant.dtype == float0 else backend.import_array(constant * 0)
+        return backend.asarray(0j if isinstance(constant, complex) else 0.0)
+    if is_trivial(constant):
+        return constant
+    array = constant if backend.is_array(constant) else backend.import_array(constant)
+    shape = tuple(array.shape)
+    return backend.zeros(shape, array) if is_differentiable(backend, array) else np.zeros(shape, float0)

@@ -6,6 +6,7 @@ nothing of the use of the products.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import threading
@@ -26,7 +27,7 @@ from ..calls.packing import pack_gradient
 from ..calls.run import FlatRun
 from ..calls.settings import Settings
 from ..state.scope import Scope
-from ..trees.partition import Partition
+from ..trees.partition import GAP, Partition
 from ..trees.structure import TreeDef
 
 Product = TypeVar("Product")
@@ -105,6 +106,26 @@ class Linearisation:
         self.settings = settings
         self._inputs = inputs
         self.lock = threading.Lock()  # a backend need not let its pullbacks run side by side
+
+    def without_arrays(self) -> Linearisation:
+        """Return what remains without the arrays and the call around, for `with_arrays`."""
+        bare = copy.copy(self)
+        bare.primals, bare.outputs, bare.linear_map, bare.value, bare.aux = (), (), _nothing, None, None
+        bare.output = _without_arrays(self.backend, self.output)
+        bare._inputs = self._inputs.without_arrays()
+        bare.enclosing = None
+        return bare
+
+    def with_arrays(
+        self, linear_map: LinearMap, primals: Sequence[Array], outputs: Sequence[Array], value: Any, aux: Any
+    ) -> Linearisation:
+        """Return the linearisation that belongs to these arrays."""
+        whole = copy.copy(self)
+        whole.primals, whole.outputs, whole.linear_map, whole.value, whole.aux = (
+            primals, outputs, linear_map, value, aux
+        )  # fmt: skip
+        whole.lock = threading.Lock()
+        return whole
 
     @functools.cached_property
     def paths(self) -> Sequence[str]:
@@ -216,10 +237,12 @@ def linearise(
         outputs, product, carried = (
             getattr(backend, run_with)(run, primals) if primals else _without_primals(run, run_with)
         )
+        kept = [backend.copy(array) for array in carried]
+        output = run.settle_output(kept)
         if settings.debug_nan:
             Look(scope, settings, inputs, run).at_outputs(outputs)
-        aux = run.untraced_aux([backend.copy(array) for array in carried])
-        return make(Linearisation(settings, scope, inputs, run.output, primals, outputs, product, aux)), carried
+        aux = run.untraced_aux(kept)
+        return make(Linearisation(settings, scope, inputs, output, primals, outputs, product, aux)), carried
 
     return call(func, settings, args, kwargs, compute)
 
@@ -227,6 +250,20 @@ def linearise(
 def _without_primals(run: FlatRun, run_with: str) -> tuple[Sequence[Array], LinearMap, Sequence[Array]]:
     outputs, aux = run()
     return outputs, lambda vectors: [None] * (len(outputs) if run_with == "linearize" else 0), aux
+
+
+def _nothing(vectors: Sequence[Array | None]) -> Sequence[Array | None]:
+    """Stand for a linear map that was taken out."""
+    raise AssertionError("the linear map was taken out")
+
+
+def _without_arrays(backend: Backend, output: Partition) -> Partition:
+    """Return an output without arrays: `GAP` for those that are differentiated, flags in the shape of integers."""
+    leaves = [
+        GAP if is_array else np.zeros(tuple(leaf.shape), np.bool_) if backend.is_array(leaf) else leaf
+        for leaf, is_array in zip(output.leaves, output.is_array, strict=True)
+    ]
+    return Partition(None, output.tree, leaves, output.is_array, [GAP] * len(output.arrays))
 
 
 def _output_leaves(output: Partition, outputs: Sequence[Array]) -> list[OutputLeaf]:

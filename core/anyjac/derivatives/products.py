@@ -10,6 +10,7 @@ from anyjac_plugins import FORWARD, Array, Backend, FlatFunction
 from anyjac_plugins.errors import InputTypeError
 
 from ..calls.call import call
+from ..calls.dtypes import OutputRule
 from ..calls.inputs import Inputs
 from ..calls.nonfinite import Look
 from ..calls.packing import PACKING, pack_gradient
@@ -74,14 +75,17 @@ def push_direction(request: Request, push: Push = _push) -> Any:
         else:
             outputs, aux = map(list, run())
             pushed = [None for _ in outputs]
+        output = run.settle_output(aux)
         if settings.debug_nan:
             Look(scope, settings, inputs, run).at_tangents(outputs, pushed, tangents)
-        g = tangent_tree(backend, run.output, outputs, backend.unshared(pushed, [*tangents, *inputs.primals]))
+        g = tangent_tree(backend, output, outputs, backend.unshared(pushed, [*tangents, *inputs.primals]))
         value = run.untraced_output(outputs) if settings.return_value else None
         return PACKING[settings.has_aux, settings.return_value](g, value, run.untraced_aux(aux)), aux
 
     return call(func, settings, tuple(args), kwargs, compute)
 
+
+ANY_OUTPUTS: Final = OutputRule(complex_of_real=True, integers=True)
 
 VJP: Final = Derivative("vjp", partial(_linearised, make=Pullback, run_with="vjp"))
 LINEARIZE: Final = Derivative("linearize", partial(_linearised, make=Pushforward, run_with="linearize"))
@@ -126,6 +130,10 @@ def vjp(
 
     Notes
     -----
+    An output may be complex where all inputs are real, without ``holomorphic``: its tangents and cotangents are complex
+    then, and gradients are the real part of cotangent times derivative. Integers and bools among the outputs have
+    trivial tangents and cotangents, zeros of dtype `float0`.
+
     As in `jacrev`.
 
     References
@@ -151,6 +159,7 @@ def vjp(
         device=device,
         debug_nan=debug_nan,
         strict=strict,
+        outputs=ANY_OUTPUTS,
     )
     return make_transform(VJP, settings, func)
 
@@ -195,6 +204,10 @@ def linearize(
 
     Notes
     -----
+    An output may be complex where all inputs are real, without ``holomorphic``: its tangents and cotangents are complex
+    then, and gradients are the real part of cotangent times derivative. Integers and bools among the outputs have
+    trivial tangents and cotangents, zeros of dtype `float0`.
+
     As in `jacrev`.
 
     Examples
@@ -216,6 +229,7 @@ def linearize(
         device=device,
         debug_nan=debug_nan,
         strict=strict,
+        outputs=ANY_OUTPUTS,
     )
     return make_transform(LINEARIZE, settings, func)
 
@@ -264,6 +278,10 @@ def jvp(
 
     Notes
     -----
+    An output may be complex where all inputs are real, without ``holomorphic``: its tangents and cotangents are complex
+    then, and gradients are the real part of cotangent times derivative. Integers and bools among the outputs have
+    trivial tangents and cotangents, zeros of dtype `float0`.
+
     As in `jacrev`.
 
     References
@@ -291,5 +309,6 @@ def jvp(
         device=device,
         debug_nan=debug_nan,
         strict=strict,
+        outputs=ANY_OUTPUTS,
     )
     return make_transform(JVP, settings, func)

@@ -5,7 +5,7 @@ What counts as an array is told from outside; knows no backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -127,6 +127,18 @@ def partition(value: Any, leaves: list[Any], tree: TreeDef, is_array: list[bool]
     """
     arrays = [leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes]
     return Partition(value, tree, leaves, is_array, arrays)
+
+
+def without_arrays(parts: Partition, indices: Sequence[int]) -> Partition:
+    """Return a partition in which some of the arrays, by their numbers among the leaves, count as the rest."""
+    is_array = [yes and index not in indices for index, yes in enumerate(parts.is_array)]
+    return partition(parts.original, parts.leaves, parts.tree, is_array)
+
+
+def with_leaves(parts: Partition, leaves: Mapping[int, Any]) -> Partition:
+    """Return a partition with others in the place of some leaves, by their numbers, that are none of its arrays."""
+    every = [leaves.get(index, leaf) for index, leaf in enumerate(parts.leaves)]
+    return Partition(parts.tree.unflatten(every), parts.tree, every, parts.is_array, parts.arrays)
 
 
 def hold_back(opened: OpenedNode, held: Callable[[Any], bool]) -> PartlyOpened:

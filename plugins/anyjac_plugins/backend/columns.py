@@ -92,10 +92,11 @@ def _is_complex(backend: RowMembers, array: Array) -> bool:
 
 
 def _beside(backend: RowMembers, parts: Sequence[Array], output: Array, primal: Array) -> Array:
-    """Join the chunks of columns of one block, in the primal's dtype."""
+    """Join the chunks of columns of one block, in the primal's dtype; in the output's, for a complex one of a real."""
     xp = backend.namespace
     shape = (*output.shape, *primal.shape)
+    like = output if _is_complex(backend, output) and not _is_complex(backend, primal) else primal
     if not parts or not math.prod(shape):
-        return backend.zeros(shape, primal)
+        return backend.zeros(shape, like)
     columns = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
-    return xp.astype(xp.reshape(xp.moveaxis(columns, 0, -1), shape), primal.dtype)
+    return xp.astype(xp.reshape(xp.moveaxis(columns, 0, -1), shape), like.dtype)
