@@ -25,6 +25,8 @@ BACKEND_KEYS = {
     "capabilities": list,
     "summary": str,
     "error": type(None),
+    "requires": list,
+    "array_modules": list,
     "devices": list,
     "jit": str,
 }

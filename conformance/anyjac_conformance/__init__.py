@@ -14,7 +14,7 @@ from anyjac.lazy import lazily as _lazily
 if TYPE_CHECKING:
     from anyjac_plugins.errors import ConformanceError
 
-    from .answers import Array, Raises
+    from .answers import Array, Either, Raises
     from .catalogue import all_scenarios, select
     from .clauses import CLAUSES
     from .engine import check_backend, run_scenario
@@ -31,6 +31,7 @@ _HOMES = {
     "anyjac_plugins.errors": ("ConformanceError",),
     "anyjac_conformance.answers": (
         "Array",
+        "Either",
         "Raises",
     ),
     "anyjac_conformance.catalogue": (
@@ -86,6 +87,7 @@ __all__ = [
     "Change",
     "Collection",
     "ConformanceError",
+    "Either",
     "Expectation",
     "Lab",
     "Raises",

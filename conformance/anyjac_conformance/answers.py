@@ -1,7 +1,9 @@
 """The answers of scenarios (arrays with dtypes, plain values, errors), and the comparison of a result with its answer.
 
 An answer is a tree of containers whose leaves are NumPy arrays (the observed leaf must be an array of the backend,
-without a trace, of that shape, dtype and value), `Array` for dtypes that NumPy lacks, or plain Python values.
+without a trace, of that shape, dtype and value), `Array` for dtypes that NumPy lacks, or plain Python values. Truth
+values stand in dicts, whose keys name them in a report. In the place of the tree there may be an error, by `Raises`, or
+both, by `Either`.
 """
 
 from __future__ import annotations
@@ -53,6 +55,14 @@ class Raises:
         if not isinstance(error, self.kind):
             return [f"{type(error).__name__} was raised, {wanted} was expected: {error}"]
         return [f"the message lacks {part!r}: {error}" for part in self.fragments if part not in str(error)]
+
+
+@dataclass(frozen=True)
+class Either:
+    """The scenario must raise as `refusal` says, or else give `result`: where frameworks differ in what they can."""
+
+    refusal: Raises
+    result: Any
 
 
 def faults(

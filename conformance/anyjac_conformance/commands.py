@@ -128,6 +128,7 @@ def _print_results(console: Console, report: dict[str, Any], results: Sequence[R
     for expectation in report["expected_failures"]:
         print(f"expected to fail on {expectation['backend']}: {expectation['scenario']}: {expectation['reason']}")
     _print_bad(console, [result for result in results if result.bad])
+    _print_leftovers(console, [backend["name"] for backend in report["backends"]])
     for backend in report["backends"]:
         own = [result for result in results if result.backend == backend["name"]]
         counts = Counter(result.status for result in own)
@@ -168,6 +169,15 @@ def _print_bad(console: Console, bad: Sequence[Result]) -> None:
         console.print(f"[red]{status}[/] {backend}: {shown}", soft_wrap=True)
         for fault in faults:
             console.print(f"    {fault}", markup=False, soft_wrap=True)
+
+
+def _print_leftovers(console: Console, names: Sequence[str]) -> None:
+    from .leftovers import leftovers
+
+    for name in names:
+        for sentence in leftovers(anyjac.get_backend(name)):
+            console.print(f"[yellow]left over from the skeleton[/] of {name}: ", end="")
+            console.print(sentence, markup=False, soft_wrap=True)
 
 
 # ---- compare ---------------------------------------------------------------------------------------------------------

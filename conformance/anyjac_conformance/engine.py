@@ -12,7 +12,7 @@ import anyjac
 from anyjac import Backend, NotSupportedError
 from anyjac_plugins.errors import ConformanceError
 
-from .answers import Raises, faults
+from .answers import Either, Raises, faults
 from .catalogue import all_scenarios
 from .expectations import Expectation
 from .lab import Lab
@@ -97,7 +97,7 @@ def run_scenario(
         reason, unmet = expectation.reason, expectation.faults_of(error, found)
         status, found = (FAILED, unmet) if unmet else (EXPECTED_FAILURE, found)
     elif found:
-        status = FAILED if error is None or isinstance(answer, Raises) else ERROR
+        status = FAILED if error is None or isinstance(answer, Either | Raises) else ERROR
     return Result(
         scenario=scenario,
         backend=backend.name,
@@ -135,6 +135,8 @@ def _observe(scenario: Scenario, lab: Lab) -> tuple[Any, BaseException | None]:
 def _faults(
     answer: Any, backend: Backend, observed: Any, error: BaseException | None, errors: list[float]
 ) -> list[str]:
+    if isinstance(answer, Either):
+        answer = answer.refusal if error is not None else answer.result
     if isinstance(answer, Raises):
         return answer.faults_of(error)
     if error is not None:

@@ -24,8 +24,8 @@ class Scenario:
     observe
         Does the work, and returns the observed result.
     answer
-        The right result: a tree as `answers` describes, known analytically; `Raises`; or a function of the lab that
-        returns one of these, where the answer depends on the backend (its devices, its name).
+        The right result: a tree as `answers` describes, known analytically; `Raises`, `Either`; or a function of the
+        lab that returns one of these, where the answer depends on the backend (its devices, its name).
     requires
         Capabilities that a backend must declare; a backend without them must refuse the scenario.
     """

@@ -17,6 +17,7 @@ from anyjac_conformance import (
     NOT_DECLARED,
     PASSED,
     ConformanceError,
+    Either,
     Expectation,
     Lab,
     Raises,
@@ -49,6 +50,8 @@ def refuse(lab: Lab) -> Any:
     raise NotSupportedError("no")
 
 
+EITHER = Either(Raises(ZeroDivisionError, "zero"), SIX)
+
 CASES = {
     # what happens                    scenario                                          status
     "the right answer": (scenario(slope), PASSED),
@@ -57,6 +60,10 @@ CASES = {
     "an exception that is the answer": (scenario(divide, Raises(ZeroDivisionError, "zero")), PASSED),
     "another message than the answer's": (scenario(divide, Raises(ZeroDivisionError, "naught")), FAILED),
     "no exception where one is the answer": (scenario(slope, Raises(ZeroDivisionError)), FAILED),
+    "the right answer where an error may come": (scenario(slope, EITHER), PASSED),
+    "the error in the place of an answer": (scenario(divide, EITHER), PASSED),
+    "a wrong answer in the place of an error": (scenario(slope, Either(EITHER.refusal, np.array(5.0))), FAILED),
+    "another error in the place of an answer": (scenario(refuse, EITHER), FAILED),
     "a refusal of what is not declared": (scenario(refuse, requires=("jit",)), NOT_DECLARED),
     "a number for what is not declared": (scenario(slope, requires=("jit",)), FAILED),
     "another error for what is not declared": (scenario(divide, requires=("jit",)), ERROR),

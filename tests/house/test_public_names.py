@@ -66,6 +66,7 @@ INNER: dict[str, tuple[str, str]] = {
     ),
     "tests/backends/test_torch_paths.py": ("anyjac_torch.backend anyjac_torch.writes", BACKEND),
     "tests/conformance/test_commands.py": ("anyjac.cli.main", COMMANDS),
+    "tests/conformance/test_leftovers.py": ("anyjac.cli.main anyjac_conformance.leftovers", COMMANDS),
     "tests/conformance/test_page.py": ("anyjac_conformance.reports.page", "the page, of a report made up for it"),
     "tests/conformance/test_singularities.py": ("anyjac_conformance.singularities", TABLE),
     "tests/conformance/test_page_in_a_browser.py": ("anyjac_conformance.reports.page", "the page, shown by a browser"),

@@ -320,6 +320,16 @@ def test_the_functions_of_the_namespace_that_anyjac_calls_are_told_to_authors_of
     assert re.findall(r"``(\w+)``", told) == sorted(called)
 
 
+def test_the_functions_of_the_namespace_that_scenarios_call_are_told_to_authors_of_backends() -> None:
+    text = (ROOT / "docs" / "write-a-backend.rst").read_text()
+    known, _, _ = text.split("with the defaults of the other members, needs ")[1].partition(", the dtypes")
+    told, _, _ = text.split("Beside these and the operators they call ")[1].partition(", and index")
+    files = (ROOT / "conformance" / "anyjac_conformance" / "scenarios").rglob("*.py")
+    called = {name for path in files for name in names_taken_from_namespaces(path.read_text())}
+    dtypes = {name for name in called if name.startswith(("float", "int", "complex"))}
+    assert re.findall(r"``(\w+)``", told) == sorted(called - dtypes - set(re.findall(r"``(\w+)``", known)))
+
+
 def names_taken_from_namespaces(source: str) -> set[str]:
     """Return the attributes of ``xp`` and of whatever is called a namespace."""
     attributes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]

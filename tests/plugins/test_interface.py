@@ -332,3 +332,19 @@ def test_the_page_has_a_table_of_all_that_has_moved() -> None:
     section = page.split("Coming from version 1\n---")[1]
     assert INTERFACE_VERSION == 2
     assert [name for name in (*OVERRIDES, "Noted") if f"``{name}``" not in section] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("float32", None), ("framework.float32", None), ("<dtype: 'float32'>", "float32"), ("<float32>", None)],
+)
+def test_the_name_of_a_dtype_is_the_end_of_its_text_or_its_own(text: str, name: str | None) -> None:
+    class Dtype:
+        def __str__(self) -> str:
+            return text
+
+    dtype = Dtype()
+    if name is not None:
+        dtype.name = name  # type: ignore[attr-defined]
+    expected = "<float32>" if name is None and "<" in text else "float32"
+    assert Backend.dtype_name(anyjac.get_backend("numpy"), dtype) == expected

@@ -69,19 +69,22 @@ def text_in_a_differentiated_argument_is_refused_with_its_path(lab: Lab) -> Any:
 # ---- the others ----------------------------------------------------------------------------------------------------
 
 
-@scenario("arguments/untouched", answer=(np.array([[1.0, 0.0], [0.0, 1.0]]), [True] * 6))
+GIVEN = {"text": "text", "None": None, "function": len, "int": 2, "bool": True, "object": object()}
+
+
+@scenario("arguments/untouched", answer=(np.eye(2), dict.fromkeys(GIVEN, True)))
 def positional_ones_are_the_very_objects(lab: Lab) -> Any:
-    given = ("text", None, len, 2, True, object())
-    seen: list[bool] = []
+    given = tuple(GIVEN.values())
+    seen: dict[str, bool] = {}
 
     def f(x: Any, *others: Any) -> Any:
-        seen.extend(mine is theirs for mine, theirs in zip(others, given, strict=True))
+        seen.update({name: mine is theirs for (name, theirs), mine in zip(GIVEN.items(), others, strict=True)})
         return lab.xp.reshape(x, (others[3],)) if others[4] else x
 
     return jacrev(f)(lab.array([1.0, 2.0]), *given), seen
 
 
-@scenario("arguments/untouched", answer=(np.array(3.0), True))
+@scenario("arguments/untouched", answer={"jacobian": np.array(3.0), "the very array": True})
 def keywords_are_not_differentiated(lab: Lab) -> Any:
     scale = lab.array(3.0)
     seen: list[Any] = []
@@ -90,7 +93,8 @@ def keywords_are_not_differentiated(lab: Lab) -> Any:
         seen.append(scale)
         return x * scale if on and mode == "linear" else x
 
-    return jacrev(f)(lab.array(1.0), scale=scale, mode="linear", on=True), seen[0] is scale
+    jacobian = jacrev(f)(lab.array(1.0), scale=scale, mode="linear", on=True)
+    return {"jacobian": jacobian, "the very array": seen[0] is scale}
 
 
 # the sum of w * x for x = (1, 2), wherever x stands; of w and 2 w as a mask says; of the first element of w twice
@@ -107,24 +111,26 @@ def numpy_arrays_of_numbers_become_the_backends(lab: Lab) -> Any:
     ]
 
 
-@scenario("arguments/numpy", answer=(np.array([1.0, 1.0]), [True] * 7))
+OF_NUMPY: dict[str, Any] = {
+    "number": np.float64(2.0),
+    "texts": np.array(["a", "b"]),
+    "objects": np.array([None, {}]),
+    "date": np.array("2026-01-01", "datetime64[D]"),
+    "generator": np.random.default_rng(0),
+    "dict": {"rng": np.random.default_rng(0), "names": np.array(["a"])},
+    "list": [1.0, "text"],
+}
+
+
+@scenario("arguments/numpy", answer=(np.array([1.0, 1.0]), dict.fromkeys(OF_NUMPY, True)))
 def others_of_numpy_stay_the_very_objects(lab: Lab) -> Any:
-    given: tuple[Any, ...] = (
-        np.float64(2.0),
-        np.array(["a", "b"]),
-        np.array([None, {}]),
-        np.array("2026-01-01", "datetime64[D]"),
-        np.random.default_rng(0),
-        {"rng": np.random.default_rng(0), "names": np.array(["a"])},
-        [1.0, "text"],
-    )
-    seen: list[bool] = []
+    seen: dict[str, bool] = {}
 
     def f(x: Any, *others: Any) -> Any:
-        seen.extend(mine is theirs for mine, theirs in zip(others, given, strict=True))
+        seen.update({name: mine is theirs for (name, theirs), mine in zip(OF_NUMPY.items(), others, strict=True)})
         return lab.xp.sum(x)
 
-    return grad(f)(lab.array([1.0, 2.0]), *given), seen
+    return grad(f)(lab.array([1.0, 2.0]), *OF_NUMPY.values()), seen
 
 
 @scenario("arguments/numpy", answer=np.array([[2.0, 6.0], [4.0, 12.0]]))

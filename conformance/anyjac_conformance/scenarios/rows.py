@@ -63,7 +63,15 @@ def within_another_transform(lab: Lab) -> Any:
 # ---- the run -------------------------------------------------------------------------------------------------------
 
 
-@scenario("rows/run", answer=(1, np.array([1.0, 4.0]), [np.array([[6.0, 0.0]]), np.array([[0.0, 12.0]])], True))
+@scenario(
+    "rows/run",
+    answer={
+        "runs": 1,
+        "value": np.array([1.0, 4.0]),
+        "rows": [np.array([[6.0, 0.0]]), np.array([[0.0, 12.0]])],
+        "released": True,
+    },
+)
 def once_with_its_writes_stored_before_the_first_row(lab: Lab) -> Any:
     v, runs = Variable(lab.array([1.0, 2.0])), []
 
@@ -74,7 +82,8 @@ def once_with_its_writes_stored_before_the_first_row(lab: Lab) -> Any:
 
     rows = jacrev(f, v, chunk_size=1).rows()
     stored = v.value
-    return len(runs), stored, [each.block for each in rows], _is_free(v, lab)
+    blocks = [each.block for each in rows]
+    return {"runs": len(runs), "value": stored, "rows": blocks, "released": _is_free(v, lab)}
 
 
 def _is_free(v: Variable, lab: Lab) -> bool:

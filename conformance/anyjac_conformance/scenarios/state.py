@@ -22,7 +22,7 @@ from anyjac import (
     jacrev,
 )
 
-from ..answers import Raises
+from ..answers import Either, Raises
 from ..lab import Lab
 from ..scenario import Collection, Scenario
 
@@ -120,7 +120,12 @@ def through_two_levels(lab: Lab) -> Any:
     return jacrev(outer)(lab.array(3.0)), of_inner.value, of_outer.value
 
 
-@scenario("variables/no-tracer", answer=Raises(TracerLeakError, "'state'", "trace"), requires=("grad",))
+# d(sum of d(2 x)/dx)/dx = 0. A tape that was closed leaves plain arrays behind; a tracer must not be stored.
+@scenario(
+    "variables/no-tracer",
+    answer=Either(Raises(TracerLeakError, "'state'", "trace"), (np.array(0.0), np.array(2.0))),
+    requires=("grad",),
+)
 def a_write_that_would_commit_one_is_refused_by_name(lab: Lab) -> Any:
     state = Variable(lab.array(0.0), name="state")
 
@@ -128,7 +133,7 @@ def a_write_that_would_commit_one_is_refused_by_name(lab: Lab) -> Any:
         state.value = x * 2
         return lab.xp.sum(jacrev(lambda y: y * y)(x))
 
-    return lab.native_grad(lambda x: lab.xp.sum(jacrev(f)(x)))(lab.array(1.0))
+    return lab.native_grad(lambda x: lab.xp.sum(jacrev(f)(x)))(lab.array(1.0)), state.value
 
 
 def _write_inside(lab: Lab, transform: Callable[[Any], Any], x: Any) -> Any:
@@ -138,10 +143,14 @@ def _write_inside(lab: Lab, transform: Callable[[Any], Any], x: Any) -> Any:
         state.value = x * 2
         return x * x
 
-    return jacrev(lambda x: transform(f)(x))(x)
+    return jacrev(lambda x: transform(f)(x))(x), state.value
 
 
-@scenario("variables/no-tracer", answer=Raises(TracerLeakError, "'state'"), requires=("grad",))
+@scenario(
+    "variables/no-tracer",
+    answer=Either(Raises(TracerLeakError, "'state'"), (np.array(2.0), np.array(6.0))),
+    requires=("grad",),
+)
 def a_write_inside_the_framework_s_own_gradient_is_refused_by_name(lab: Lab) -> Any:
     return _write_inside(lab, lab.native_grad, lab.array(3.0))
 
@@ -284,7 +293,7 @@ def _after_failure(f: Any, kind: type[Exception], settings: dict[str, Any], lab:
     except kind:
         raised = True
     usable = jacrev(lambda: v * 2.0, v)()
-    return raised, v.value, usable
+    return {"raised": raised, "value": v.value, "next jacobian": usable}
 
 
 for _name, (_f, _kind, _settings) in FAILURES.items():
@@ -293,7 +302,7 @@ for _name, (_f, _kind, _settings) in FAILURES.items():
             f"after {_name}",
             "variables/restored",
             functools.partial(_after_failure, _f, _kind, _settings),
-            (True, np.array([1.0, 2.0]), np.diag([2.0, 2.0])),
+            {"raised": True, "value": np.array([1.0, 2.0]), "next jacobian": np.diag([2.0, 2.0])},
             frozenset({"nested"} if _f is _inner_raises else {"complex"} if "holomorphic" in _settings else ()),
         )
     )
@@ -459,7 +468,8 @@ def _replaced(replace: Callable[[Any, Any], None], lab: Lab) -> Any:
         jacrev(model)(lab.array(3.0))
     except VariableWriteError as error:
         there = model.v is v and model.items[0] is v and model.part.v is v
-        return ".value = ..." in str(error) and "'v'" in str(error), there, v.value
+        told = ".value = ..." in str(error) and "'v'" in str(error)
+        return {"named with the mend": told, "put back": there, "value": v.value}
     raise AssertionError("a Variable was replaced by an array, and nothing was said")
 
 
@@ -469,7 +479,7 @@ for _name, _replace in REPLACEMENTS.items():
             f"{_name}_is_refused_and_put_back",
             "variables/replaced",
             functools.partial(_replaced, _replace),
-            (True, True, np.array(1.0)),
+            {"named with the mend": True, "put back": True, "value": np.array(1.0)},
         )
     )
 

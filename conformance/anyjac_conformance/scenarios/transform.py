@@ -82,10 +82,18 @@ def bare_it_decorates_too(lab: Lab) -> Any:
     return f(lab.array([1.0, 2.0]))
 
 
-@scenario("transform/object", answer=(True, "square", "Square; a function of a module, so that it can be pickled."))
+@scenario(
+    "transform/object",
+    answer={
+        "wraps it": True,
+        "__name__": "square",
+        "__doc__": "Square; a function of a module, so that it can be pickled.",
+    },
+)
 def it_looks_like_its_function(lab: Lab) -> Any:
     transform = jacrev(square)
-    return transform.__wrapped__ is square, transform.__name__, transform.__doc__
+    wraps = transform.__wrapped__ is square
+    return {"wraps it": wraps, "__name__": transform.__name__, "__doc__": transform.__doc__}
 
 
 @scenario(

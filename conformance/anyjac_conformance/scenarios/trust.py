@@ -38,7 +38,8 @@ def _observe(lab: Lab, function: Function, order: int) -> Any:
         order=order,
         directions=1,
     )
-    return sorted({order for order, _ in check.deviations}), max(check.used.values()) <= 1
+    orders = sorted({order for order, _ in check.deviations})
+    return {"orders": orders, "within tolerance": max(check.used.values()) <= 1}
 
 
 for _function in (each for each in FUNCTIONS if each.name in CHOSEN):
@@ -48,7 +49,7 @@ for _function in (each for each in FUNCTIONS if each.name in CHOSEN):
                 f"the {_function.name} to order {_order}",
                 "trust/finite-differences",
                 lambda lab, function=_function, order=_order: _observe(lab, function, order),  # type: ignore[misc]
-                (list(range(1, _order + 1)), True),
+                {"orders": list(range(1, _order + 1)), "within tolerance": True},
                 _requires,
             )
         )

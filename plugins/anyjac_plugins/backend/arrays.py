@@ -17,7 +17,7 @@ member                override it where
 ``to_numpy``          ``numpy.asarray`` does not read an array
 ``stop_gradient``     the backend declares ``stop_gradient``
 ``dtype_kind``        the namespace has no ``isdtype``, or there is a faster way
-``dtype_name``        the last part of ``str(dtype)`` is no name such as ``float32``
+``dtype_name``        neither the last part of ``str(dtype)`` nor ``dtype.name`` is a name such as ``float32``
 ====================  =============================================================================================
 """
 
@@ -137,5 +137,9 @@ class ArrayMembers(RequiredMembers):
         raise DtypeError(f"dtype {self.dtype_name(dtype)} is not a numeric dtype of backend {self.name!r}")
 
     def dtype_name(self, dtype: Any) -> str:
-        """Return the dtype's bare name, such as ``"float32"``."""
-        return str(dtype).rpartition(".")[2]
+        """Return the dtype's bare name, such as ``"float32"``.
+
+        By this name anyjac compares dtypes, and asks the namespace for them.
+        """
+        text = str(dtype).rpartition(".")[2]
+        return text if text.isidentifier() else str(getattr(dtype, "name", text))

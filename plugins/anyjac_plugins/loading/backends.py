@@ -58,6 +58,8 @@ class BackendInfo:
         One line on the framework.
     error
         Why the backend cannot be used, with the mend; None where it can.
+    requires, array_modules
+        The modules that the hook names: those that must be importable, and those of the framework's array types.
 
     Examples
     --------
@@ -76,6 +78,8 @@ class BackendInfo:
     capabilities: tuple[str, ...] = ()
     summary: str = ""
     error: str | None = None
+    requires: tuple[str, ...] = ()
+    array_modules: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -156,6 +160,7 @@ class BackendRegistry:
             state = DISABLED if entry.is_disabled() else BROKEN
             return replace(shown, state=state, error=str(error))
         shown = replace(shown, aliases=spec.aliases, summary=spec.summary)
+        shown = replace(shown, requires=spec.requires, array_modules=spec.array_modules)
         if entry.error is not None:
             return replace(shown, state=BROKEN, error=str(entry.error))
         if entry.backend is not None:
