@@ -6,12 +6,46 @@ in and gradients on their way out; for real tensors that does nothing. Sparse gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import torch
 
 from anyjac_plugins import Array
+from anyjac_plugins.errors import NotSupportedError
+
+from .private import run_backward
+
+_WITHOUT: Final = re.compile(r"derivative for '?(?:aten::)?(\w+?)'? is not implemented")
+
+
+class NoDerivativeError(NotSupportedError):
+    """PyTorch has no derivative of an operator, most often one of a backward pass."""
+
+
+def gradients(
+    outputs: Sequence[Array], cotangents: Sequence[Array], roots: Sequence[Array], *, differentiable: bool
+) -> tuple[Array | None, ...]:
+    """Return the gradients of roots, None for zeros.
+
+    Raises
+    ------
+    NoDerivativeError
+        Naming the operator.
+    """
+    try:
+        return run_backward(outputs, cotangents, roots, differentiable=differentiable)
+    except RuntimeError as error:
+        found = _WITHOUT.search(str(error))
+        if found is None or isinstance(error, NotSupportedError):
+            raise
+        name = found[1]
+        of = f"the backward pass of {name.removesuffix('_backward').strip('_')}" if "_backward" in name else name
+        raise NoDerivativeError(
+            f"PyTorch has no derivative of {of} ({name}), which this computation needs; write this step with other "
+            f"operators, or ask for first derivatives alone"
+        ) from error
 
 
 def nodes_behind(tensors: Iterable[Array]) -> Iterator[Any]:

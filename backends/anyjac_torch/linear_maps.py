@@ -14,8 +14,9 @@ from anyjac_plugins import Array, FlatFunction, Pullback
 from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import setting
 
-from .graphs import conjugated, nodes_behind
-from .private import AccumulateGrad, is_wrapped, run_backward
+from .backward_mends import MENDS, mend_graph, mend_node, mend_second_derivatives
+from .graphs import conjugated, gradients, nodes_behind
+from .private import AccumulateGrad, is_wrapped
 from .torch_func import LevelPullback, is_transformed, mapped, vjp_at_a_level
 
 _UserFunction: Any = torch.autograd.function.BackwardCFunction
@@ -25,7 +26,9 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
     """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
     # In inference mode torch.autograd records nothing, without a word; torch.func does.
     if is_transformed() or torch.is_inference_mode_enabled():
-        return vjp_at_a_level(fun, primals)
+        outputs, pullback, aux = vjp_at_a_level(fun, primals)
+        mend_graph(pullback.recorded())
+        return outputs, pullback, aux
     return _vjp_on_graph(fun, primals)
 
 
@@ -111,7 +114,8 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
         roots = [_root(primal, depth, outside) for primal in primals]
         outputs, aux = fun(*roots)
         traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
-    graph = _OuterGraph(depth) if outside and _leads_outside((*traced, *roots, *aux), depth) else None
+    leads_outside = _look_through((*traced, *roots, *aux), depth)
+    graph = _OuterGraph(depth) if outside and leads_outside else None
     pullback = GraphPullback(roots, traced, graph is not None and any(map(graph.reaches, (*traced, *roots))))
     return [_untraced(t, graph) for t in traced], pullback, [_untraced(t, graph) for t in aux]
 
@@ -149,16 +153,20 @@ def _outlives(leaf: Array, depth: int) -> bool:
     return own_depth < depth
 
 
-def _leads_outside(tensors: Iterable[Array], depth: int) -> bool:
-    """Return whether any of the tensors depends on a leaf that outlives the differentiation at `depth`.
+def _look_through(tensors: Iterable[Array], depth: int) -> bool:
+    """Mend the graph behind tensors, and return whether any leaf there outlives the differentiation at `depth`.
 
-    Most often none does; this walk, which does not find out which, is faster than `_OuterGraph`.
+    Most often none does; this walk, which does not find out which tensors depend on one, is faster than `_OuterGraph`.
     """
     attached = [tensor for tensor in tensors if tensor.requires_grad]
-    if any(tensor.grad_fn is None and _outlives(tensor, depth) for tensor in attached):
-        return True
-    leaves = (node.variable for node in nodes_behind(attached) if isinstance(node, AccumulateGrad))
-    return any(_outlives(leaf, depth) for leaf in leaves)
+    outlives = any(tensor.grad_fn is None and _outlives(tensor, depth) for tensor in attached)
+    for node in nodes_behind(attached):
+        kind = type(node)
+        if kind is AccumulateGrad:
+            outlives = outlives or _outlives(node.variable, depth)
+        elif kind.__name__ in MENDS:
+            mend_node(node)
+    return outlives
 
 
 class _OuterGraph:
@@ -243,10 +251,12 @@ class GraphPullback:
 
     def _gradients(self, outputs: Sequence[Array], seeds: Sequence[Array]) -> tuple[Array | None, ...]:
         traced = self.differentiable or any(seed.requires_grad for seed in seeds)
-        gradients = run_backward(tuple(outputs), tuple(seeds), self._roots, differentiable=traced)
-        if self.differentiable and not all(g is None or g.requires_grad for g in gradients):
+        if traced:
+            mend_second_derivatives(outputs)
+        found = gradients(tuple(outputs), tuple(seeds), self._roots, differentiable=traced)
+        if self.differentiable and not all(g is None or g.requires_grad for g in found):
             self._refuse_hidden()
-        return gradients
+        return found
 
     def _refuse_hidden(self) -> None:
         """Refuse a gradient without a graph that a user's own backward has computed from tensors with a graph.

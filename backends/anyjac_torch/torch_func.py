@@ -19,7 +19,7 @@ from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import run_and_end
 
-from .graphs import conjugated
+from .graphs import conjugated, gradients
 from .modes import outside_inference_mode
 from .private import (
     batch_from_map,
@@ -35,7 +35,6 @@ from .private import (
     outside_transforms,
     require_gradients,
     row_of_map,
-    run_backward,
     unwrap_from_gradient,
     unwrapped,
     wrap_in_gradient,
@@ -151,6 +150,10 @@ class LevelPullback(ABC):
         self._outputs = outputs
         self.refuses_batches = False
 
+    def recorded(self) -> Sequence[Array]:
+        """Return the outputs with the graph that was recorded at the level; none where Dynamo follows."""
+        return self._outputs if isinstance(self, _RecordedPullback) else ()
+
     @abstractmethod
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
         """Return a gradient for each primal, None for zeros."""
@@ -187,8 +190,8 @@ class _RecordedPullback(LevelPullback):
         if not begins:
             return [None] * len(self._roots)
         outputs, seeds = zip(*begins, strict=True)
-        gradients = run_backward(outputs, seeds, self._roots, differentiable=torch.is_grad_enabled())
-        return [conjugated(gradient) for gradient in gradients]
+        found = gradients(outputs, seeds, self._roots, differentiable=torch.is_grad_enabled())
+        return [conjugated(gradient) for gradient in found]
 
 
 class _DynamoPullback(LevelPullback):

@@ -49,6 +49,8 @@ INNER: dict[str, tuple[str, str]] = {
     ),
     "tests/backends/test_jax_compiled.py": ("anyjac_jax.backend anyjac_jax.jacobians", BACKEND),
     "tests/backends/test_standard.py": ("anyjac_conformance.array_api", TABLE),
+    "tests/backends/test_torch_backward_mends.py": ("anyjac_torch.backend", BACKEND),
+    "tests/backends/test_torch_operators.py": ("anyjac_torch.backend", BACKEND),
     "tests/backends/test_torch_paths.py": ("anyjac_torch.backend anyjac_torch.writes", BACKEND),
     "tests/conformance/test_commands.py": ("anyjac.cli.main", COMMANDS),
     "tests/conformance/test_page.py": ("anyjac_conformance.reports.page", "the page, of a report made up for it"),
