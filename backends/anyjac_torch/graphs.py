@@ -19,6 +19,11 @@ from .private import run_backward
 
 _WITHOUT: Final = re.compile(r"derivative for '?(?:aten::)?(\w+?)'? is not implemented")
 
+_IN_PLACE_OF_ATTENTION: Final = (
+    "compute attention within `with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):`, by single "
+    "operators"
+)
+
 
 class NoDerivativeError(NotSupportedError):
     """PyTorch has no derivative of an operator, most often one of a backward pass."""
@@ -42,9 +47,10 @@ def gradients(
             raise
         name = found[1]
         of = f"the backward pass of {name.removesuffix('_backward').strip('_')}" if "_backward" in name else name
+        other = _IN_PLACE_OF_ATTENTION if "scaled_dot_product" in name else "write this step with other operators"
         raise NoDerivativeError(
-            f"PyTorch has no derivative of {of} ({name}), which this computation needs; write this step with other "
-            f"operators, or ask for first derivatives alone"
+            f"PyTorch has no derivative of {of} ({name}), which this computation needs; {other}, or ask for first "
+            f"derivatives alone"
         ) from error
 
 

@@ -296,5 +296,27 @@ def test_second_derivatives_are_refused_by_name_where_there_are_none(way: str, n
         SECOND[way](lambda b: torch.cos(f(b)).sum(), POINT)
 
 
+def attention(x: torch.Tensor) -> torch.Tensor:
+    query = x[None, None, :, None] * torch.ones(2, dtype=x.dtype)
+    return functional.scaled_dot_product_attention(query, 2.0 * query, query**2)
+
+
+@pytest.mark.parametrize("way", ways(FIRST, "rows", "columns"))
+def test_attention_has_first_derivatives(way: str) -> None:
+    if not way.startswith("mapped"):
+        assert_close(FIRST[way](attention, POINT), differences(attention, POINT, 1e-4))
+
+
+@pytest.mark.parametrize("way", ways(SECOND, "hessian", "rows of rows", "products"))
+def test_second_derivatives_of_attention_name_the_kernel_that_has_them(way: str) -> None:
+    total = lambda x: torch.cos(attention(x)).sum()  # noqa: E731
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        found = SECOND[way](total, POINT)
+    torch.testing.assert_close(found, differences(anyjac.grad(total), POINT, 1e-4), rtol=1e-5, atol=1e-6)
+    if way != "mapped":  # PyTorch maps over attention by single operators
+        with pytest.raises(anyjac.NotSupportedError, match=r"sdpa_kernel\(torch\.nn\.attention\.SDPBackend\.MATH\)"):
+            SECOND[way](total, POINT)
+
+
 def test_a_loss_of_no_outputs_is_pushed_forward() -> None:
     assert anyjac.jacfwd(lambda b: functional.pdist(b[None]))(POINT).shape == (0, 4)
