@@ -40,6 +40,7 @@ from anyjac_plugins.errors import DtypeError
 from anyjac_plugins.failed_functions import FailedFunctions
 
 from . import code_generation, errors, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
+from .graphs import NoDerivativeError
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
@@ -213,8 +214,10 @@ class TorchBackend(Backend):
         NotSupportedError
             If such a backward hides from PyTorch what it computes, as one in NumPy does.
         """
-        transposed = super().transpose(pullback, outputs, primals)
-        linear_maps.check_transpose(pullback, transposed, outputs, primals)
+        transposed: Pullback | None = None
+        with contextlib.suppress(NoDerivativeError):
+            transposed = super().transpose(pullback, outputs, primals)
+            linear_maps.check_transpose(pullback, transposed, outputs, primals)
         return Transposed(transposed, pullback, outputs, primals)
 
     def find_nonfinite(
@@ -311,7 +314,7 @@ def _compile_graph(graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
 
 
 def _find_in_map(call: LinearMapCall, number: int, index: tuple[int, ...], nan: bool) -> str | None:
-    linear_map = call.linear_map
+    linear_map: LinearMap | None = call.linear_map
     if isinstance(linear_map, Transposed):  # which is the pullback of a pullback
         linear_map = linear_map.transposed
     if not isinstance(linear_map, linear_maps.GraphPullback):

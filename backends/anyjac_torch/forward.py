@@ -92,12 +92,14 @@ def _pushed(fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Arra
 
 _SCATTERING: Final = frozenset({torch.scatter_reduce, torch.Tensor.scatter_reduce, torch.Tensor.scatter_reduce_})
 
+_DETERMINANTS: Final = frozenset({torch.det, torch.linalg.det, torch.Tensor.det})
+
 
 class _TangentMends(TorchFunctionMode):
     """A mode in which PyTorch's tangents agree with its reverse mode.
 
     Without gradients, as under `torch.no_grad`, there are no tangents either. A product that is scattered is refused,
-    since PyTorch's tangents of it are zeros.
+    since PyTorch's tangents of it are zeros, and a determinant, since those of a singular matrix are.
     """
 
     def __torch_function__(
@@ -109,4 +111,6 @@ class _TangentMends(TorchFunctionMode):
             private.set_tangents_enabled(args[0])
         elif func in _SCATTERING and "prod" in (*args[4:], given.get("reduce")):
             raise RuntimeError("scatter_reduce has no rule for the tangents of a product")
+        elif func in _DETERMINANTS:
+            raise RuntimeError("det has no rule for the tangents of a singular matrix")
         return func(*args, **given)

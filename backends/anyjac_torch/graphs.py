@@ -6,12 +6,52 @@ in and gradients on their way out; for real tensors that does nothing. Sparse gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import torch
 
 from anyjac_plugins import Array
+from anyjac_plugins.errors import NotSupportedError
+
+from .private import run_backward
+
+_WITHOUT: Final = re.compile(r"derivative for '?(?:aten::)?(\w+?)'? is not implemented")
+
+_IN_PLACE_OF_ATTENTION: Final = (
+    "compute attention within `with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):`, by single "
+    "operators"
+)
+
+
+class NoDerivativeError(NotSupportedError):
+    """PyTorch has no derivative of an operator, most often one of a backward pass."""
+
+
+def gradients(
+    outputs: Sequence[Array], cotangents: Sequence[Array], roots: Sequence[Array], *, differentiable: bool
+) -> tuple[Array | None, ...]:
+    """Return the gradients of roots, None for zeros.
+
+    Raises
+    ------
+    NoDerivativeError
+        Naming the operator.
+    """
+    try:
+        return run_backward(outputs, cotangents, roots, differentiable=differentiable)
+    except RuntimeError as error:
+        found = _WITHOUT.search(str(error))
+        if found is None or isinstance(error, NotSupportedError):
+            raise
+        name = found[1]
+        of = f"the backward pass of {name.removesuffix('_backward').strip('_')}" if "_backward" in name else name
+        other = _IN_PLACE_OF_ATTENTION if "scaled_dot_product" in name else "write this step with other operators"
+        raise NoDerivativeError(
+            f"PyTorch has no derivative of {of} ({name}), which this computation needs; {other}, or ask for first "
+            f"derivatives alone"
+        ) from error
 
 
 def nodes_behind(tensors: Iterable[Array]) -> Iterator[Any]:

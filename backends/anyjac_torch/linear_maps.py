@@ -19,11 +19,12 @@ from anyjac_plugins.failed_functions import origin_of
 from anyjac_plugins.interrupts import setting
 
 from . import private
+from .backward_mends import MENDS, mend_graph, mend_node, mend_second_derivatives
 from .captured import attached_tensors
-from .graphs import conjugated, nodes_behind
+from .graphs import conjugated, gradients, nodes_behind
 from .lost_derivatives import AtLevel, OnGraph, run_watched
 from .modes import is_recording
-from .private import AccumulateGrad, is_wrapped, run_backward
+from .private import AccumulateGrad, is_wrapped
 from .torch_func import LevelPullback, innermost, is_transformed, mapped, only_maps_run, vjp_at_a_level
 
 _UserFunction: Any = torch.autograd.function.BackwardCFunction
@@ -40,6 +41,7 @@ def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullb
 def _vjp_at_a_level(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
     """Run `fun` within a level of `torch.func`; within maps alone its results belong to no graph of a module's."""
     outputs, pullback, aux = vjp_at_a_level(_watched(fun), primals)
+    mend_graph(pullback.recorded())
     if torch.compiler.is_compiling() or not only_maps_run():
         return outputs, pullback, aux
     outside = _Outside(_depth.get() + 1, any(innermost(primal).requires_grad for primal in primals))
@@ -159,7 +161,8 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
         outputs, aux = run_watched(partial(OnGraph, roots), partial(fun, *roots))
         traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
     outer = _Outside(depth, parameters=outside and any(primal.requires_grad for primal in primals))
-    graph = _OuterGraph(outer) if outside and _leads_outside((*traced, *roots, *aux), outer) else None
+    leads_outside = _look_through((*traced, *roots, *aux), outer)
+    graph = _OuterGraph(outer) if outside and leads_outside else None
     pullback = GraphPullback(
         roots,
         traced,
@@ -231,15 +234,28 @@ class _Outside:
 
 
 def _leads_outside(tensors: Iterable[Array], outside: _Outside) -> bool:
-    """Return whether any of the tensors depends on a leaf that outlives a differentiation.
-
-    Most often none does; this walk, which does not find out which, is faster than `_OuterGraph`.
-    """
+    """Return whether any of the tensors depends on a leaf that outlives a differentiation."""
     attached = [tensor for tensor in tensors if tensor.requires_grad]
     if any(tensor.grad_fn is None and outside.has(tensor) for tensor in attached):
         return True
     leaves = (node.variable for node in nodes_behind(attached) if isinstance(node, AccumulateGrad))
     return any(map(outside.has, leaves))
+
+
+def _look_through(tensors: Iterable[Array], outside: _Outside) -> bool:
+    """Mend the graph behind tensors, and return whether any leaf there outlives a differentiation.
+
+    Most often none does; this walk, which does not find out which tensors depend on one, is faster than `_OuterGraph`.
+    """
+    attached = [tensor for tensor in tensors if tensor.requires_grad]
+    outlives = any(tensor.grad_fn is None and outside.has(tensor) for tensor in attached)
+    for node in nodes_behind(attached):
+        kind = type(node)
+        if kind is AccumulateGrad:
+            outlives = outlives or outside.has(node.variable)
+        elif kind.__name__ in MENDS:
+            mend_node(node)
+    return outlives
 
 
 class _OuterGraph:
@@ -334,13 +350,15 @@ class GraphPullback:
 
     def _gradients(self, outputs: Sequence[Array], seeds: Sequence[Array]) -> tuple[Array | None, ...]:
         traced = torch.is_grad_enabled() and (self.differentiable or any(seed.requires_grad for seed in seeds))
-        backward = partial(run_backward, tuple(outputs), tuple(seeds), self._roots, differentiable=traced)
-        gradients = backward() if self._resumption is None else self._resumption.run(backward)
-        if traced and self.differentiable and not all(g is None or g.requires_grad for g in gradients):
+        if traced:
+            mend_second_derivatives(outputs)
+        backward = partial(gradients, tuple(outputs), tuple(seeds), self._roots, differentiable=traced)
+        found = backward() if self._resumption is None else self._resumption.run(backward)
+        if traced and self.differentiable and not all(g is None or g.requires_grad for g in found):
             self._refuse_hidden()
         if not traced and is_recording():  # a step of the graph, which may run where gradients are recorded
-            return tuple(None if gradient is None else gradient.detach() for gradient in gradients)
-        return gradients
+            return tuple(None if gradient is None else gradient.detach() for gradient in found)
+        return found
 
     def _refuse_hidden(self) -> None:
         """Refuse a gradient without a graph that a user's own backward has computed from tensors with a graph.

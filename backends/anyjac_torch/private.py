@@ -45,6 +45,11 @@ set_tangents_enabled: Final[Callable[[bool], None]] = _C._set_fwd_grad_enabled
 """Switches tangents of dual tensors on or off, as `set_grad_enabled` does graphs."""
 
 
+def saved(node: Any, name: str) -> Any:
+    """Return what a node has saved of its run for its backward pass, under the name of a parameter or a result."""
+    return getattr(node, f"_saved_{name}")
+
+
 def run_backward(
     outputs: Sequence[Array], cotangents: Sequence[Array], roots: Sequence[Array], *, differentiable: bool
 ) -> tuple[Array | None, ...]:

@@ -19,7 +19,7 @@ from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.interrupts import run_and_end
 
-from .graphs import conjugated
+from .graphs import conjugated, gradients
 from .modes import outside_inference_mode
 from .private import (
     VMAP,
@@ -36,7 +36,6 @@ from .private import (
     outside_transforms,
     require_gradients,
     row_of_map,
-    run_backward,
     running_transforms,
     unwrap_from_gradient,
     unwrapped,
@@ -174,6 +173,10 @@ class LevelPullback(ABC):
         self.differentiable = True
         self.refuses_batches = False
 
+    def recorded(self) -> Sequence[Array]:
+        """Return the outputs with the graph that was recorded at the level; none where Dynamo follows."""
+        return self._outputs if isinstance(self, _RecordedPullback) else ()
+
     @abstractmethod
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
         """Return a gradient for each primal, None for zeros."""
@@ -209,10 +212,10 @@ class _RecordedPullback(LevelPullback):
         if not begins:
             return [None] * len(self.roots)
         outputs, seeds = zip(*begins, strict=True)
-        gradients = run_backward(
+        found = gradients(
             outputs, seeds, self.roots, differentiable=torch.is_grad_enabled() and self._is_part_of_graph(seeds)
         )
-        return [conjugated(gradient) for gradient in gradients]
+        return [conjugated(gradient) for gradient in found]
 
     def _is_part_of_graph(self, seeds: Sequence[Array]) -> bool:
         """Return whether the gradients have derivatives: by what outlives the run, or by the cotangents."""

@@ -2,19 +2,21 @@
 
 A formula of a backward pass is linear in its gradient, but not always written so: where it divides by the gradient,
 takes the logarithm or masks it, the derivative of the formula is NaN although the row is finite. Then the rows of the
-elements in question are pulled back, and multiplied by the tangents.
+elements in question are pulled back, and multiplied by the tangents. So are all rows where PyTorch has no derivative of
+a backward pass, by which it could be transposed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import torch
 
 from anyjac_plugins import Array, Pullback
 
+from .graphs import NoDerivativeError
 from .linear_maps import batched_rows
 from .modes import is_recording
 from .torch_func import is_transformed
@@ -28,7 +30,9 @@ PRODUCTS: Final = 2**22
 class Transposed:
     """The pushforward of a run, by the transpose of its pullback; `pullback_rows` maps it over rows like a pullback."""
 
-    def __init__(self, transposed: Pullback, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]):
+    def __init__(
+        self, transposed: Pullback | None, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]
+    ):
         self.transposed = transposed
         self.refuses_batches = False
         self._pullback = pullback
@@ -36,21 +40,47 @@ class Transposed:
         self._primals = primals
 
     def __call__(self, tangents: Sequence[Array | None]) -> list[Array | None]:
-        found = self.transposed(tangents)
+        given = [None if tangent is None else tangent[None] for tangent in tangents]
+        found = self._attempt(lambda transposed: transposed(tangents))
+        if found is None:
+            return [part[0] for part in self._all_by_rows(given)]
         if not self._are_suspect(found):
             return list(found)
-        given = [None if tangent is None else tangent[None] for tangent in tangents]
         mended = [None if part is None else self._mended(index, part[None], given) for index, part in enumerate(found)]
         return [None if part is None else part[0] for part in mended]
 
     def batch(self, tangents: Sequence[Array | None]) -> list[Array | None]:
         """Push a batch of tangents forward; None and errors as in `linear_maps.batched_rows`."""
-        found = batched_rows(self.transposed, tangents)
+        found = self._attempt(lambda transposed: transposed.batch(tangents))
         if found is None:
-            raise RuntimeError("an operator cannot be batched")
+            return list(self._all_by_rows(tangents))
         if not self._are_suspect(found):
             return found
         return [None if part is None else self._mended(index, part, tangents) for index, part in enumerate(found)]
+
+    def _attempt(self, push: Callable[[Any], list[Array | None]]) -> list[Array | None] | None:
+        """Push by the transpose; None, now and ever after, where PyTorch has no derivative by which to transpose."""
+        if self.transposed is None:
+            return None
+        try:
+            return push(self.transposed)
+        except NoDerivativeError:
+            if any(output.is_complex() for output in self._outputs):  # whose rows are not all of a derivative
+                raise
+            self.transposed = None
+            return None
+
+    def _all_by_rows(self, tangents: Sequence[Array | None]) -> list[Array]:
+        """Push a batch of tangents forward by the rows of the Jacobian."""
+        count = next(len(tangent) for tangent in tangents if tangent is not None)
+        found = []
+        for index, output in enumerate(self._outputs):
+            elements = torch.arange(output.numel(), device=output.device)
+            parts = [elements[start : start + ROWS] for start in range(0, len(elements), ROWS)]
+            none = torch.zeros((0, count), dtype=output.dtype, device=output.device)
+            products = torch.cat([none, *(self._by_rows(index, part, tangents, count) for part in parts)])
+            found.append(products.to(output.dtype).T.reshape(count, *output.shape))
+        return found
 
     def _are_suspect(self, found: Sequence[Array | None]) -> bool:
         """Return whether any tangent is not finite, where there are numbers to look at."""
@@ -69,13 +99,11 @@ class Transposed:
             if len(wrong) > ROWS:
                 return batch
         products = self._by_rows(index, wrong, tangents, len(batch))
-        if products is None:
-            return batch
         columns = products.to(flat.dtype).T
         mended = columns if len(wrong) == flat.shape[1] else flat.index_copy(1, wrong, columns)
         return mended.reshape(batch.shape)
 
-    def _by_rows(self, index: int, elements: Array, tangents: Sequence[Array | None], count: int) -> Array | None:
+    def _by_rows(self, index: int, elements: Array, tangents: Sequence[Array | None], count: int) -> Array:
         """Return, for some elements of an output, the products of their rows with each tangent of a batch."""
         output = self._outputs[index]
         seeds = torch.zeros((len(elements), output.numel()), dtype=output.dtype, device=output.device)
@@ -96,6 +124,8 @@ class Transposed:
 
 def _product(rows: Array, tangents: Array) -> Array:
     """Return rows times tangents; an infinite element counts nothing where its tangent is zero."""
+    if is_recording() or is_transformed():  # where nobody can look at numbers
+        return rows @ tangents.T
     finite = torch.isfinite(rows.detach())
     if bool(finite.all()):
         return rows @ tangents.T

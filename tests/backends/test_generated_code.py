@@ -48,7 +48,6 @@ SCATTERED: dict[str, Function] = {
     "unfold": lambda x: (x * x).unfold(0, 2, 1),
     "as_strided": lambda x: torch.as_strided(x * x, (2, 2), (1, 1)),
     "embedding": lambda x: torch.nn.functional.embedding(ROWS, torch.outer(x, x)),
-    "embedding_bag": lambda x: torch.nn.functional.embedding_bag(PAIRS, torch.outer(x, x)),
     "max_pool1d": lambda x: torch.nn.functional.max_pool1d((x * x)[None, None], 2, 1),
     "reflection": lambda x: torch.nn.functional.pad((x * x)[None], (1, 1), mode="reflect"),
     "interpolate": lambda x: torch.nn.functional.interpolate((x * x)[None, None], 5, mode="linear"),
@@ -74,7 +73,9 @@ TRANSFORMS: dict[str, Callable[[Function], Function]] = {
 }
 
 
-def assert_same_compiled(functions: Sequence[Function], points: Sequence[torch.Tensor], transform: str) -> None:
+def assert_same_compiled(
+    functions: Sequence[Function], points: Sequence[torch.Tensor], transform: str, *, compiles: bool = True
+) -> None:
     """Compare generated code with operators, at the points for which it was generated and at others."""
     transformed = [TRANSFORMS[transform](function) for function in functions]
 
@@ -85,16 +86,24 @@ def assert_same_compiled(functions: Sequence[Function], points: Sequence[torch.T
     for scale, shift in ((1.0, 0.0), (0.9, 0.01)):
         moved = [scale * x + shift for x in points]
         arguments = [torch.stack([x, 1.1 * x]) for x in moved] if transform == "vmap" else moved
-        with without_remarks():
+        with without_remarks(compiles=compiles):
             torch.testing.assert_close(fast(*arguments), plain(*arguments), rtol=1e-9, atol=1e-11, equal_nan=True)
 
 
 @contextlib.contextmanager
-def without_remarks() -> Iterator[None]:
-    """Pass over what PyTorch says of its own code; that generated code is not used is an error."""
+def without_remarks(*, compiles: bool = True) -> Iterator[None]:
+    """Pass over what PyTorch says of its own code; that generated code is not used is an error.
+
+    Parameters
+    ----------
+    compiles
+        Whether it is an error that PyTorch generates no code.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", anyjac.UncompiledWarning)
+        if not compiles:
+            warnings.filterwarnings("ignore", "PyTorch fails to compile", anyjac.UncompiledWarning)
         yield
 
 
@@ -112,8 +121,17 @@ def test_scattered_rows_are_apart_in_generated_code(name: str, transform: str) -
     assert_same_compiled([SCATTERED[name]], [POINT], transform)
 
 
+COMPLEX = frozenset({"astype", "fft.ihfft", "fft.rfft", "fft.rfftn"})
+"""Functions of real numbers with complex results."""
+
+OF_VALUES = frozenset({"repeat", "sign", "unique_all", "unique_counts", "unique_inverse", "unique_values"})
+"""Functions for which PyTorch generates no code, since shapes within depend on values: a warning says so."""
+
+UNMAPPED = OF_VALUES | {"linalg.vecdot", "unstack"}
+"""Functions that PyTorch maps over no axis."""
+
 REAL_BODIES = {
-    name: [body for body in bodies if body.point.dtype.kind == "f"]
+    name: [body for body in bodies if body.point.dtype.kind == "f" and name not in COMPLEX]
     for name, bodies in {**TABLE, **{name: [body] for name, body in CONSTANT.items()}}.items()
 }
 """Bodies without complex numbers, for which PyTorch generates no code."""
@@ -124,9 +142,12 @@ REAL_BODIES = {
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("name", [name for name, bodies in REAL_BODIES.items() if bodies])
 def test_generated_code_of_functions_of_the_standard_gives_what_operators_give(name: str, transform: str) -> None:
+    if transform == "vmap" and name in UNMAPPED:
+        return
     xp = anyjac.get_backend("torch").namespace
     functions = [lambda x, of=body.function: of(xp, x) for body in REAL_BODIES[name]]
-    assert_same_compiled(functions, [torch.as_tensor(body.point) for body in REAL_BODIES[name]], transform)
+    points = [torch.as_tensor(body.point) for body in REAL_BODIES[name]]
+    assert_same_compiled(functions, points, transform, compiles=name not in OF_VALUES)
 
 
 # ---- a compiler that is wrong --------------------------------------------------------------------------------------

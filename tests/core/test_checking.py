@@ -184,6 +184,21 @@ def test_a_value_that_changes_when_it_is_differentiated_is_reported() -> None:
     assert caught.value.order == 0
 
 
+@pytest.mark.parametrize("name", ["autograd", "jax", "torch"])
+def test_rows_that_are_mixed_up_in_a_batch_are_reported(name: str) -> None:
+    whole = anyjac.get_backend(name)
+
+    class MixedUp(type(whole)):  # type: ignore[misc]
+        def pullback_rows(self, linear_map: Any, vectors: Any) -> Any:
+            rows = super().pullback_rows(linear_map, vectors)
+            return [None if batch is None else whole.namespace.flip(batch, axis=0) for batch in rows]
+
+    point = made(whole, POINT)
+    check_derivative(lambda x: x**2, point, order=1)
+    with pytest.raises(DerivativeMismatchError, match=r"depends on how many rows.*in row 0 of a batch.*chunk_size=1"):
+        check_derivative(lambda x: x**2, point, order=1, backend=MixedUp())
+
+
 @pytest.mark.parametrize("mode", ["rev", "fwd"])
 def test_one_wrong_element_among_many_is_found(mode: str) -> None:
     point = np.linspace(1.0, 2.0, 3000)

@@ -64,6 +64,8 @@ INNER: dict[str, tuple[str, str]] = {
         "anyjac_conformance.array_api anyjac_conformance.array_api_points anyjac_conformance.verdicts",
         TABLE,
     ),
+    "tests/backends/test_torch_backward_mends.py": ("anyjac_torch.backend", BACKEND),
+    "tests/backends/test_torch_operators.py": ("anyjac_torch.backend", BACKEND),
     "tests/backends/test_torch_paths.py": ("anyjac_torch.backend anyjac_torch.writes", BACKEND),
     "tests/conformance/test_commands.py": ("anyjac.cli.main", COMMANDS),
     "tests/conformance/test_leftovers.py": ("anyjac.cli.main anyjac_conformance.leftovers", COMMANDS),

@@ -180,7 +180,8 @@ def check_derivative(
     right; everything else is inconclusive. For orders above 1 the derivatives before are multiplied by random numbers,
     where there is more than one, so that there is a function to differentiate; both numbers in a message are of that.
 
-    In reverse mode the product of both sides with a random cotangent is compared, so that a single wrong element of a
+    In reverse mode rows that are computed in a batch, as those of Jacobians are, are compared with rows one by one, and
+    the product of both sides with a random cotangent is compared, so that a single wrong element of a
     large Jacobian shows if it is more than `rtol` of the norm; in forward mode each element of the output is. The real
     and imaginary parts of complex numbers move independently, and with ``holomorphic=True`` a function that is not
     holomorphic is found out.

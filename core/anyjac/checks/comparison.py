@@ -26,6 +26,7 @@ from .point import (
     pairing,
     pairing_norm,
     restricted,
+    shown,
     unit_vector,
 )
 
@@ -106,9 +107,35 @@ class Comparison:
 
     def _pull(self, cotangents: Vector) -> Vector:
         if self._pullback is None:
-            outputs, self._pullback = self.function.pull()
+            outputs, self._pullback, together = self.function.pull()
             self._compare_values(REV, outputs)
+            self._compare_rows(together, cotangents)
         return self._complex_linear(self._pullback, cotangents)
+
+    def _compare_rows(self, pull_together: Callable[[Sequence[Vector]], list[Vector]], cotangents: Vector) -> None:
+        """Refuse rows that depend on how many are computed at once, as in Jacobians they are."""
+        assert self._pullback is not None
+        faded = [each * np.cos(np.arange(each.size)).reshape(each.shape) for each in cotangents]
+        rows = [cotangents, faded, [-each for each in cotangents]]
+        for number, (row, found) in enumerate(zip(rows, pull_together(rows), strict=True)):
+            for label, mine, alone in zip(self._point.labels, found, self._pullback(row), strict=True):
+                bound = self._atol + self._rtol * float(np.max(abs(alone), initial=0.0))
+                with np.errstate(all="ignore"):
+                    near = (abs(mine - alone) <= bound) | (mine == alone) | (np.isnan(mine) & np.isnan(alone))
+                wrong = np.argwhere(~near)
+                if len(wrong):
+                    where = tuple(int(i) for i in wrong[0])
+                    raise DerivativeMismatchError(
+                        f"derivative {self.function.order + 1} in mode {self.name(REV)!r} depends on how many rows are "
+                        f"computed at once: by {element_label(label, where)} it is {shown(mine[where])} in row "
+                        f"{number} of a batch, and {shown(alone[where])} alone; chunk_size=1 computes rows alone",
+                        order=self.function.order + 1,
+                        mode=self.name(REV),
+                        input_path=label,
+                        input_index=where,
+                        found=_scalar(mine[where]),
+                        expected=_scalar(alone[where]),
+                    )
 
     def _push(self, tangents: Vector) -> Vector:
         def push(real: Vector) -> Vector:

@@ -265,8 +265,14 @@ class Function:
                         f"the seed inside of it, or keep the state in a Variable"
                     )
 
-    def pull(self) -> tuple[list[Array], Callable[[Vector], Vector]]:
-        """Return its outputs as they are when it is differentiated by rows, and the pullback, on the host."""
+    def pull(self) -> tuple[list[Array], Callable[[Vector], Vector], Callable[[Sequence[Vector]], list[Vector]]]:
+        """Return its outputs as they are when it is differentiated by rows, and the pullback, on the host.
+
+        Returns
+        -------
+        outputs, pull, pull_together
+            The last pulls several cotangents back at once, as Jacobians are computed.
+        """
         point = self.point
         outputs, pullback, _ = point.backend.vjp(self.flat, [point.backend.copy(p) for p in point.primals])
 
@@ -274,7 +280,14 @@ class Function:
             found = pullback(point.device(cotangents, self.outputs))
             return [point.host(array) for array in filled(found, point.primals, point.backend.zeros)]
 
-        return outputs, pull
+        def pull_together(cotangents: Sequence[Vector]) -> list[Vector]:
+            count = len(cotangents)
+            batch = point.device([np.stack(rows) for rows in zip(*cotangents, strict=True)], self.outputs)
+            found = filled(point.backend.pullback_rows(pullback, batch), point.primals, point.backend.zeros, (count,))
+            arrays = [point.host(array) for array in found]
+            return [[array[row] for array in arrays] for row in range(count)]
+
+        return outputs, pull, pull_together
 
     def push(self, tangents: Vector) -> tuple[list[Array], Vector]:
         """Return its outputs as they are when it is differentiated by columns, and their tangents, on the host."""
