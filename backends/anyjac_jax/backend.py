@@ -46,12 +46,13 @@ from anyjac_plugins.errors import DtypeError
 from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
 from .faithful import UnfaithfulError
-from .jacobians import CompiledJacobians, may_compile, record_jacobian
+from .jacobians import CompiledJacobians, RecordedJacobian, may_compile, record_jacobian
 from .keys import UnkeyableError
 from .lost_derivatives import watch_items
 from .namespace import build_namespace
 from .own_code import ForeignCodeError
 from .programs import Program, may_differ, trace
+from .watching import Watch
 
 
 class JaxBackend(Backend):
@@ -152,8 +153,8 @@ class JaxBackend(Backend):
         """Record the computation of `fun`, and use a compiled Jacobian where the computation has come several times.
 
         A function cannot be recorded if it needs values of its arrays, for a branch, say, moves arrays to another
-        device or enters a context of JAX's: then it runs again from its beginning, and is not recorded from then on. A
-        function with code that is not JAX's own runs again too, and from then on is differentiated while it runs.
+        device or enters a context of JAX's: then it runs again from its beginning, and is not recorded from then on. In
+        its first call a function is differentiated while it runs, and so is one with code that is not JAX's own in all.
         """
         if self.paths.forced == "native" or not self._compiled.serves(fun):
             return self._jacobian_as_it_is(fun, primals, chunk_size, mode)
@@ -167,12 +168,19 @@ class JaxBackend(Backend):
         return found
 
     def _recorded(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str) -> Jacobian:
-        if not self._compiled.runs_foreign_code(fun):
+        foreign = self._compiled.runs_foreign_code(fun)
+        if foreign is None:
+            watch = Watch()
+            recorded = record_jacobian(self, watch.watched(fun), primals, chunk_size, mode)
+            self._compiled.note_foreign_code(fun, watch.foreign)
+            return self._jacobian_of_recorded(fun, recorded, primals, keep=watch.foreign)
+        if not foreign:
             try:
-                return self._jacobian_of_program(trace(fun, primals), primals, chunk_size, mode)
-            except ForeignCodeError:
-                self._compiled.note_foreign_code(fun)
-        return self._recorded_jacobian(fun, primals, chunk_size, mode)
+                return self._jacobian_of_program(fun, trace(fun, primals), primals, chunk_size, mode)
+            except ForeignCodeError:  # on another way through the function than before
+                self._compiled.note_foreign_code(fun, True)
+        recorded = record_jacobian(self, fun, primals, chunk_size, mode)
+        return self._jacobian_of_recorded(fun, recorded, primals, keep=True)
 
     def _jacobian_as_it_is(
         self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
@@ -187,15 +195,15 @@ class JaxBackend(Backend):
         return jacobian_by_pushing_columns(fun, primals)
 
     def _jacobian_of_program(
-        self, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
+        self, fun: FlatFunction, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
     ) -> Jacobian:
         if mode == AUTO_MODE:
             if cheaper_mode(self, program.output_shapes(), primals) == FORWARD_MODE:
                 # A rule for rows need not be one for columns; other errors come again with rows, or are real.
                 with contextlib.suppress(NotImplementedError, TypeError):
-                    return self._jacobian_of_program(program, primals, chunk_size, FORWARD_MODE)
+                    return self._jacobian_of_program(fun, program, primals, chunk_size, FORWARD_MODE)
             mode = REVERSE_MODE
-        compiled = self._compiled.find(self, program, chunk_size, mode, at_once=self.paths.forced == "compiled")
+        compiled = self._compiled.find(self, fun, program, chunk_size, mode, at_once=self.paths.forced == "compiled")
         if compiled is not None:
             # JAX and XLA raise many kinds of errors where a program does not compile, or not for these devices. No code
             # of the user's runs here; what follows is complete.
@@ -204,21 +212,31 @@ class JaxBackend(Backend):
             compiled.refuse()
         return self._jacobian_as_it_is(program.function(program.constants), primals, chunk_size, mode)
 
-    def _recorded_jacobian(
-        self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str
+    def _jacobian_of_recorded(
+        self, fun: FlatFunction, recorded: RecordedJacobian, primals: Sequence[Array], *, keep: bool
     ) -> Jacobian:
-        recorded = record_jacobian(self, fun, primals, chunk_size, mode)
         program = recorded.program
         try:
-            compiled = self._compiled.find_recorded(recorded, at_once=self.paths.forced == "compiled")
-        except (UnkeyableError, ForeignCodeError):  # recorded in vain, and so would it be the next time
-            self._compiled.leave_out(fun)
+            at_once = self.paths.forced == "compiled"
+            compiled = self._compiled.find_recorded(fun, recorded, keep=keep, at_once=at_once)
+        except (UnkeyableError, ForeignCodeError):
+            if keep:  # recorded in vain, and so would it be the next time
+                self._compiled.leave_out(fun)
             compiled = None
         if compiled is not None:
             with contextlib.suppress(Exception):  # as above; no code of the user's runs here, nor in what follows
                 return recorded.assembled(*compiled(program.constants, primals))
             compiled.refuse()
-        return recorded.assembled(*program.function(program.constants)(*primals))
+        found = recorded.assembled(*program.function(program.constants)(*primals))
+        pairs = zip(found.blocks, found.outputs, strict=True)
+        return found._replace(blocks=[[self._placed_like(block, output) for block in row] for row, output in pairs])
+
+    def _placed_like(self, block: Array, output: Array) -> Array:
+        """Return a block on the device of its output if it is made of numbers alone, which are on no certain device."""
+        if isinstance(block, jax.core.Tracer) or block.committed:
+            return block
+        device = self.device_of(output)
+        return jax.device_put(block, device) if isinstance(device, jax.Device) and block.device != device else block
 
     def cache_info(self) -> CacheInfo:
         return self._compiled.info()

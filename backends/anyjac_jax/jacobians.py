@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from anyjac_plugins import Array, Backend, CacheInfo, FlatFunction, Jacobian, environment
 from anyjac_plugins.backend.types import REVERSE_MODE
-from anyjac_plugins.failed_functions import FailedFunctions
+from anyjac_plugins.failed_functions import FailedFunctions, code_of
 from anyjac_plugins.locking import SafeLock
 
 from .blocks import recorded_jacobian
@@ -108,6 +108,8 @@ class CompiledJacobians:
         self._hits = self._misses = self._uncached = 0
         self._left_out = FailedFunctions()
         self._foreign = FailedFunctions()
+        self._plain = FailedFunctions()
+        self._begun: set[Hashable] = set()  # the codes of functions whose first program has no entry yet
 
     def serves(self, fun: FlatFunction) -> bool:
         """Return whether calls of `fun` are to be recorded: not where JAX itself records already."""
@@ -117,21 +119,30 @@ class CompiledJacobians:
         """Remember that `fun`, and whatever function has the same code, cannot be recorded."""
         self._left_out.add(fun)
 
-    def runs_foreign_code(self, fun: FlatFunction) -> bool:
-        """Return whether a function with the code of `fun` had rules of its own, say, that are run as it runs."""
-        return fun in self._foreign
+    def runs_foreign_code(self, fun: FlatFunction) -> bool | None:
+        """Return whether a function with the code of `fun` had rules of its own, say; None where nothing is known."""
+        return True if fun in self._foreign else False if fun in self._plain else None
 
-    def note_foreign_code(self, fun: FlatFunction) -> None:
-        """Remember that `fun`, and whatever function has the same code, runs code that is not JAX's own."""
-        self._foreign.add(fun)
+    def note_foreign_code(self, fun: FlatFunction, found: bool) -> None:
+        """Remember whether `fun`, and whatever function has the same code, runs code that is not JAX's own."""
+        (self._foreign if found else self._plain).add(fun)
 
     def find(
-        self, backend: Backend, program: Program, chunk_size: int | None, mode: str, *, at_once: bool
+        self,
+        backend: Backend,
+        fun: FlatFunction,
+        program: Program,
+        chunk_size: int | None,
+        mode: str,
+        *,
+        at_once: bool,
     ) -> _CachedJacobian | None:
         """Return the compiled Jacobian of a program; None while it is not compiled, or cannot be.
 
         Parameters
         ----------
+        fun
+            The function that the program was recorded from.
         chunk_size
             How many rows or columns to compute at once; None for a size that keeps memory within bounds.
         mode
@@ -150,12 +161,28 @@ class CompiledJacobians:
             self._lock.run(self._count_uncached)
             return None
         at_once = at_once or _is_large(program.input_shapes(), program.output_shapes(), mode)
-        entry = self._lock.run(lambda: self._entry(key, lambda: _compile(backend, program, chunk_size, mode), at_once))
+        code = code_of(fun)
+
+        def look_up() -> _Entry:
+            known = key in self._entries
+            entry = self._entry(key, lambda: _compile(backend, program, chunk_size, mode), at_once, code in self._begun)
+            if not known:
+                self._begun.discard(code)
+            return entry
+
+        entry = self._lock.run(look_up)
         compiled = entry.compiled
         return None if compiled is None else _CachedJacobian(entry, compiled, program, mode)
 
-    def find_recorded(self, recorded: RecordedJacobian, *, at_once: bool) -> _CachedProgram | None:
+    def find_recorded(
+        self, fun: FlatFunction, recorded: RecordedJacobian, *, keep: bool, at_once: bool
+    ) -> _CachedProgram | None:
         """Return the compiled program of a recorded Jacobian; None while it is not compiled.
+
+        Parameters
+        ----------
+        keep
+            Whether later calls of the function are recorded in this way too.
 
         Raises
         ------
@@ -172,15 +199,24 @@ class CompiledJacobians:
             raise
         outputs = program.output_shapes()[: recorded.outputs]
         at_once = at_once or _is_large(program.input_shapes(), outputs, recorded.mode)
-        entry = self._lock.run(lambda: self._entry(key, lambda: _compile_as_it_is(program), at_once))
+        if not (keep or at_once):
+            self._lock.run(lambda: self._count_first(code_of(fun)))
+            return None
+        entry = self._lock.run(lambda: self._entry(key, lambda: _compile_as_it_is(program), at_once, False))
         return None if entry.compiled is None else _CachedProgram(entry, entry.compiled, program)
 
     def _count_uncached(self) -> None:
         self._uncached += 1
 
-    def _entry(self, key: Hashable, compile: Callable[[], Compiled], at_once: bool) -> _Entry:
-        """Return what is known of a program, compiled if it is due."""
-        entry = self._entries.setdefault(key, _Entry())
+    def _count_first(self, code: Hashable) -> None:
+        self._misses += 1
+        if len(self._begun) >= MAXIMUM:
+            self._begun.clear()
+        self._begun.add(code)
+
+    def _entry(self, key: Hashable, compile: Callable[[], Compiled], at_once: bool, seen: bool) -> _Entry:
+        """Return what is known of a program, compiled if it is due; `seen` whether it may have come before."""
+        entry = self._entries.setdefault(key, _Entry(int(seen)))
         self._entries.move_to_end(key)
         if len(self._entries) > MAXIMUM:
             self._entries.popitem(last=False)
@@ -196,7 +232,11 @@ class CompiledJacobians:
 
     def info(self) -> CacheInfo:
         """Return how often the cache was of use."""
-        return self._lock.run(lambda: CacheInfo(self._hits, self._misses, self._uncached, MAXIMUM, len(self._entries)))
+        return self._lock.run(self._info)
+
+    def _info(self) -> CacheInfo:
+        known = min(MAXIMUM, len(self._entries) + len(self._begun))
+        return CacheInfo(self._hits, self._misses, self._uncached, MAXIMUM, known)
 
     def clear(self) -> None:
         """Forget all programs, and the counts."""
@@ -206,6 +246,8 @@ class CompiledJacobians:
         self._entries.clear()
         self._left_out.clear()
         self._foreign.clear()
+        self._plain.clear()
+        self._begun.clear()
         self._hits = self._misses = self._uncached = 0
 
 

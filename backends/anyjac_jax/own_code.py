@@ -76,7 +76,8 @@ def refuse_foreign(equation: JaxprEqn) -> None:
     """
     primitive: Any = equation.primitive
     if primitive in CUSTOM_CALLS:
-        if not _has_own_rule(equation):
+        called, rule = equation.params["call_jaxpr"].jaxpr, equation.params.get("jvp_jaxpr_fun")
+        if not has_own_rule(called, rule) or (_is_put_together(rule) and any(_custom_calls(called))):
             raise ForeignCodeError(f"a rule of {primitive.name!r}")
     elif primitive.name not in CALLBACKS:
         if not (primitive in _PRIMITIVES or primitive.name in _MORE_PRIMITIVES):
@@ -100,11 +101,19 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, np.dtype, np.ndarra
 """Types of most parameters; of programs among them each equation is looked at by itself."""
 
 
-def _has_own_rule(equation: JaxprEqn) -> bool:
-    """Return whether a function with a derivative rule is one of JAX's libraries, as `jax.nn.relu` is."""
-    file, _ = _source(equation.params["call_jaxpr"].jaxpr)
-    rule, _ = _source(equation.params.get("jvp_jaxpr_fun"))
-    return file.startswith(_LIBRARIES) and (rule.startswith(_LIBRARIES) or name_of_own_rule(equation) is not None)
+def has_own_rule(called: Any, rule: Any) -> bool:
+    """Return whether a function with a derivative rule is one of JAX's libraries, as `jax.nn.relu` is.
+
+    Whoever gives such a function another rule by `defjvps` has it called within a function of its name.
+
+    Parameters
+    ----------
+    called, rule
+        The function and its rule, traced or to be traced.
+    """
+    (file, name), (file_of_rule, _) = _source(called), _source(rule)
+    named = _is_put_together(rule) and name in _OF_SEVERAL_RULES
+    return file.startswith(_LIBRARIES) and (file_of_rule.startswith(_LIBRARIES) or named)
 
 
 def name_of_own_rule(equation: JaxprEqn) -> str | None:
@@ -112,12 +121,12 @@ def name_of_own_rule(equation: JaxprEqn) -> str | None:
 
     A function whose rule is put together has no arguments on which the rule could depend but arrays.
     """
-    called: Jaxpr = equation.params["call_jaxpr"].jaxpr
-    file, name = _source(called)
-    rule, _ = _source(equation.params.get("jvp_jaxpr_fun"))
-    # Whoever gives JAX's function a rule by `defjvps` has this function called within another one of its name.
-    known = file.startswith(_LIBRARIES) and rule == _DECORATORS and name in _OF_SEVERAL_RULES
-    return name if known and not any(_custom_calls(called)) else None
+    _, name = _source(equation.params["call_jaxpr"].jaxpr)
+    return name if _is_put_together(equation.params["jvp_jaxpr_fun"]) else None
+
+
+def _is_put_together(rule: Any) -> bool:
+    return _source(rule)[0] == _DECORATORS
 
 
 def _source(traced: Any) -> tuple[str, str]:

@@ -465,7 +465,7 @@ def test_functions_with_rules_are_compiled_for_all_that() -> None:
     assert anyjac.cache_info("jax").hits == CALLS - CALLS_TO_COMPILE + 1
 
 
-def test_the_first_call_alone_of_a_function_with_rules_is_begun_again() -> None:
+def test_a_function_with_rules_runs_once_in_each_call() -> None:
     runs = []
 
     def function(x: Any) -> Any:
@@ -474,7 +474,19 @@ def test_the_first_call_alone_of_a_function_with_rules_is_begun_again() -> None:
 
     for made in range(1, CALLS + 1):
         jacrev(function)(X)
-        assert len(runs) == made + 1
+        assert len(runs) == made
+
+
+def test_a_function_that_comes_to_a_rule_in_a_later_call_is_begun_again_once() -> None:
+    runs = []
+
+    def function(x: Any, rule: bool) -> Any:
+        runs.append(0)
+        return pushed(x) if rule else jnp.sin(x)
+
+    for number, rule in enumerate([False, False, True, True, False], 1):
+        np.testing.assert_allclose(jacrev(function)(X, rule), jax.jacrev(function)(X, rule))
+        assert len(runs) == 2 * number + (number > 2)
 
 
 def test_libraries_of_jax_are_kept_by_what_they_compute() -> None:
