@@ -18,7 +18,7 @@ from .containers import opener_of
 from .dtypes import OutputRule, is_complex
 from .inputs import Inputs
 from .labels import argument_label
-from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
+from .outputs import check_outputs, refuse_coroutine, refuse_traced_objects, split_aux, take_apart
 from .replaced import held_variables, put_back, refuse_replaced
 from .settings import Settings
 
@@ -150,7 +150,9 @@ class FlatRun:
         scope.check_outputs(output.arrays)
         if not settings.has_aux:
             return output, NO_TREE
-        return output, take_apart(backend, aux, opener_of_objects(backend, opener))
+        carried = take_apart(backend, aux, opener_of_objects(backend, opener))
+        refuse_traced_objects(backend, carried, "the aux data")
+        return output, carried
 
     def undifferentiated(self) -> Iterator[tuple[str, Any]]:
         """Yield the arguments that are not differentiated, and how messages call them."""

@@ -34,7 +34,24 @@ _PYTHON_KINDS = {
 }
 """For each Python number, the kinds of dtype that can hold it without loss of kind."""
 
+_STATE = "state"
+"""The kind of a dtype without numbers, as of keys of random numbers."""
+
 _HOLDS = "and a Variable holds numbers and arrays"
+
+_GENERATORS = {"Generator": ("numpy", "torch"), "RandomState": ("numpy",), "Random": ("random",)}
+"""Types of generators of random numbers, by name, and the packages that have one of that name."""
+
+_CHANGES_IN_PLACE = (
+    "a generator of random numbers, which changes in place with each number, so that no call could take its numbers "
+    "back; keep it beside the Variables, and hand its numbers to the function, or seed it there"
+)
+
+
+def _why_not(leaf: Any) -> str:
+    """Return why a leaf that is no array cannot be held."""
+    packages = _GENERATORS.get(type(leaf).__name__, ())
+    return _CHANGES_IN_PLACE if type(leaf).__module__.partition(".")[0] in packages else _HOLDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +161,7 @@ class Variable(ArrayOperators):
         self.allow_reshape = allow_reshape
         device = select_device(chosen, device)
         arrays = [
-            to_array(chosen, leaf, partial("value{}".format, path), device=device, why=_HOLDS)
+            to_array(chosen, leaf, partial("value{}".format, path), device=device, why=_why_not(leaf))
             for leaf, path in zip(leaves, tree.paths(), strict=True)
         ]
         self._fix(arrays, tree)
@@ -222,7 +239,8 @@ class Variable(ArrayOperators):
 
     @staticmethod
     def _type_of(array: Any, backend: Backend) -> LeafType:
-        return LeafType(tuple(array.shape), backend.dtype_name(array.dtype), backend.dtype_kind(array.dtype))
+        kind = _STATE if backend.is_state_dtype(array.dtype) else backend.dtype_kind(array.dtype)
+        return LeafType(tuple(array.shape), backend.dtype_name(array.dtype), kind)
 
     def _refuse_traced(self, leaves: list[Any]) -> None:
         if any(self.backend.is_array(leaf) and self.backend.is_traced(leaf) for leaf in leaves):
@@ -272,7 +290,11 @@ class Variable(ArrayOperators):
 
     def _to_array(self, leaf: Any, path: str, backend: Backend) -> Any:
         return to_array(
-            backend, leaf, lambda: f"the new value of {self.label()}{path}", error=VariableWriteError, why=_HOLDS
+            backend,
+            leaf,
+            lambda: f"the new value of {self.label()}{path}",
+            error=VariableWriteError,
+            why=_why_not(leaf),
         )
 
     def _wrong_type(self, given: str, fixed: LeafType, path: str) -> VariableWriteError:

@@ -4,6 +4,7 @@
 member                override it where
 ====================  =============================================================================================
 ``is_traced``         arrays can belong to a trace or a graph; by default none does
+``is_traced_object``  a trace makes objects that are no arrays, such as references to mutable ones
 ``concrete``          a traced array has numbers all the same; by default it has none
 ``copy``              arrays can be written in place; by default they cannot
 ``constant``          a copy stays linked to the trace, the graph or the thread that made it; by default `copy`
@@ -13,6 +14,7 @@ member                override it where
 ``seeds``             there is a faster way to rows of an identity
 ``to_numpy``          ``numpy.asarray`` does not read an array
 ``stop_gradient``     the backend declares ``stop_gradient``
+``is_state_dtype``    there are arrays that are no numbers, such as keys of random numbers, for Variables to hold
 ``dtype_kind``        the namespace has no ``isdtype``, or there is a faster way
 ``dtype_name``        the last part of ``str(dtype)`` is no name such as ``float32``
 ====================  =============================================================================================
@@ -40,6 +42,13 @@ class ArrayMembers(RequiredMembers):
 
     def is_traced(self, value: Array) -> bool:
         """Return whether `value` belongs to a trace or graph and so must not be stored in a Variable."""
+        return False
+
+    def is_traced_object(self, value: object) -> bool:
+        """Return whether an object that is no array belongs to a trace, so that it must not leave the function.
+
+        The default knows no such object.
+        """
         return False
 
     def concrete(self, value: Array) -> Array | None:
@@ -96,6 +105,13 @@ class ArrayMembers(RequiredMembers):
         raise self.unsupported(STOP_GRADIENT)
 
     # ---- dtypes ----------------------------------------------------------------------------------------------------
+
+    def is_state_dtype(self, dtype: Any) -> bool:
+        """Return whether arrays of a dtype are no numbers and yet state, for Variables to hold and nobody to derive by.
+
+        Such arrays are copied, carried beside outputs and compiled as others are. The default knows none.
+        """
+        return False
 
     def dtype_kind(self, dtype: Any) -> str:
         """Return ``"bool"``, ``"integral"``, ``"real floating"`` or ``"complex floating"``.
