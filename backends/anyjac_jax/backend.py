@@ -85,6 +85,9 @@ class JaxBackend(Backend):
     def is_traced(self, value: Array) -> bool:
         return isinstance(value, jax.core.Tracer)
 
+    def is_deleted(self, array: Array) -> bool:
+        return not isinstance(array, jax.core.Tracer) and array.is_deleted()
+
     def is_traced_object(self, value: object) -> bool:
         return isinstance(value, jax.core.Tracer)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from anyjac_plugins import Backend
-from anyjac_plugins.errors import TracerLeakError, VariableWriteError
+from anyjac_plugins.errors import DeletedArrayError, TracerLeakError, VariableWriteError
 
 from ..pickles import blank
 from ..selection.choice import kind_of, select, select_device
@@ -64,6 +64,16 @@ class LeafType:
 
     def __str__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    """Stands in a repr for an array whose numbers are gone."""
+
+    type: str
+
+    def __repr__(self) -> str:
+        return f"<deleted {self.type}>"
 
 
 class Variable(ArrayOperators):
@@ -202,6 +212,8 @@ class Variable(ArrayOperators):
         ------
         TracerLeakError
             If the Variable was made inside a call that has failed or was traced, and so never got one.
+        DeletedArrayError
+            If its array was donated to a compiled function.
         """
         value = self._value
         if is_expired(value):
@@ -209,7 +221,20 @@ class Variable(ArrayOperators):
                 f"{self.label()} was made inside a call that failed, or that the framework was tracing; it has no "
                 f"value outside that call"
             )
+        self._refuse_deleted(value)
         return value
+
+    def _refuse_deleted(self, value: Any) -> None:
+        backend = self.backend
+        if backend.is_array(value):
+            deleted = backend.is_deleted(value)
+        else:
+            deleted = any(backend.is_array(leaf) and backend.is_deleted(leaf) for leaf in flatten(value)[0])
+        if deleted:
+            raise DeletedArrayError(
+                f"the array of {self.label()} was deleted: it, or the array that the Variable was made of, was donated "
+                f"to a compiled function, as by donate_argnums of jax.jit; donate a copy, or write the Variable anew"
+            )
 
     def _keep(self) -> Any:
         """Return the present value in a form by which `store` brings it back."""
@@ -347,7 +372,12 @@ class Variable(ArrayOperators):
 
     def _shown(self) -> Any:
         scope = current_scope()
-        return self._value if scope is None else scope.peek(self, self._value)
+        value = self._value if scope is None else scope.peek(self, self._value)
+        backend = self._backend_here()
+        leaves, tree = flatten(value)
+        if any(backend.is_array(leaf) and backend.is_deleted(leaf) for leaf in leaves):  # whose numbers are gone
+            return tree.unflatten([_Deleted(str(fixed)) for fixed in self._leaf_types])
+        return value
 
     # ---- copying and pickling --------------------------------------------------------------------------------------
 

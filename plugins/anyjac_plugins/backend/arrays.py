@@ -5,6 +5,7 @@ member                override it where
 ====================  =============================================================================================
 ``is_traced``         arrays can belong to a trace or a graph; by default none does
 ``is_traced_object``  a trace makes objects that are no arrays, such as references to mutable ones
+``is_deleted``        the framework can take the memory of an array away; by default it cannot
 ``concrete``          a traced array has numbers all the same; by default it has none
 ``copy``              arrays can be written in place; by default they cannot
 ``constant``          a copy stays linked to the trace, the graph or the thread that made it; by default `copy`
@@ -45,9 +46,16 @@ class ArrayMembers(RequiredMembers):
         return False
 
     def is_traced_object(self, value: object) -> bool:
-        """Return whether an object that is no array belongs to a trace, so that it must not leave the function.
+        """Return whether an object besides arrays belongs to a trace, and must not leave the function.
 
         The default knows no such object.
+        """
+        return False
+
+    def is_deleted(self, array: Array) -> bool:
+        """Return whether an array has lost its memory, so that nothing can be computed of it any more.
+
+        The default knows no such array.
         """
         return False
 
