@@ -98,6 +98,12 @@ class JaxBackend(Backend):
     def is_traced(self, value: Array) -> bool:
         return isinstance(value, jax.core.Tracer)
 
+    def is_deleted(self, array: Array) -> bool:
+        return not isinstance(array, jax.core.Tracer) and array.is_deleted()
+
+    def is_traced_object(self, value: object) -> bool:
+        return isinstance(value, jax.core.Tracer)
+
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         return elements.assign(super().set_index, array, index, value)
 
@@ -109,6 +115,9 @@ class JaxBackend(Backend):
 
     def stop_gradient(self, array: Array) -> Array:
         return jax.lax.stop_gradient(array)
+
+    def is_state_dtype(self, dtype: Any) -> bool:
+        return not isinstance(dtype, np.dtype) and bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
 
     def dtype_kind(self, dtype: Any) -> str:
         if jnp.issubdtype(dtype, jax.dtypes.extended):  # as keys of random numbers have
@@ -198,7 +207,8 @@ class JaxBackend(Backend):
         self, fun: FlatFunction, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
     ) -> Jacobian:
         if mode == AUTO_MODE:
-            if cheaper_mode(self, program.output_shapes(), primals) == FORWARD_MODE:
+            may_run_again = not program.has_references  # what a run has written to them stays there
+            if may_run_again and cheaper_mode(self, program.output_shapes(), primals) == FORWARD_MODE:
                 # A rule for rows need not be one for columns; other errors come again with rows, or are real.
                 with contextlib.suppress(NotImplementedError, TypeError):
                     return self._jacobian_of_program(fun, program, primals, chunk_size, FORWARD_MODE)

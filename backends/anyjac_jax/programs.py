@@ -67,6 +67,11 @@ class Program(NamedTuple):
         """Return shapes and dtypes of the inputs."""
         return [variable.aval for variable in self.jaxpr.invars]
 
+    @property
+    def has_references(self) -> bool:
+        """Whether the function found mutable arrays elsewhere, as `jax.new_ref` makes them."""
+        return any(hasattr(variable.aval, "inner_aval") for variable in self.jaxpr.constvars)
+
     def output_shapes(self) -> list[Any]:
         """Return shapes and dtypes of the outputs."""
         return [atom.aval for atom in self.jaxpr.outvars[: self.outputs]]

@@ -8,6 +8,7 @@ from anyjac_plugins import BackendSpec as BackendSpec
 from anyjac_plugins.errors import AnyjacError as AnyjacError
 from anyjac_plugins.errors import BackendUnavailableError as BackendUnavailableError
 from anyjac_plugins.errors import ConcurrencyError as ConcurrencyError
+from anyjac_plugins.errors import DeletedArrayError as DeletedArrayError
 from anyjac_plugins.errors import DerivativeMismatchError as DerivativeMismatchError
 from anyjac_plugins.errors import DeviceError as DeviceError
 from anyjac_plugins.errors import DtypeError as DtypeError

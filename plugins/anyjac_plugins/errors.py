@@ -68,6 +68,10 @@ class TracerLeakError(AnyjacError, RuntimeError):
     """A value that belongs to a trace still being made would have been stored in a Variable."""
 
 
+class DeletedArrayError(AnyjacError, RuntimeError):
+    """A Variable holds an array without memory, which was donated to a compiled function."""
+
+
 class ConcurrencyError(AnyjacError, RuntimeError):
     """Two calls wait for each other's Variables, and the second was refused so that the first can finish."""
 

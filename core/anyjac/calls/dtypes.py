@@ -18,6 +18,8 @@ from anyjac_plugins.errors import DtypeError
 float0: Final = np.dtype([("float0", np.void, 0)])
 """Dtype of the trivial derivative with respect to an integer or bool, as JAX documents it."""
 
+_LEAVE_OUT: Final = "; leave it out of grad_vars and argnums, where it is read and written as other state"
+
 COMPLEX_MEND: Final = (
     "for a holomorphic function pass holomorphic=True, for one of real inputs take jacfwd, jvp, vjp or linearize, else "
     "return real and imaginary parts"
@@ -65,7 +67,8 @@ def check_input(backend: Backend, dtype: Any, where: Callable[[], str], *, holom
     try:
         kind, name = _kind_and_name(backend, dtype)
     except DtypeError as error:
-        raise DtypeError(f"{where()} cannot be differentiated: {error}") from error
+        mend = _LEAVE_OUT if backend.is_state_dtype(dtype) else ""
+        raise DtypeError(f"{where()} cannot be differentiated: {error}{mend}") from error
     if holomorphic and kind != COMPLEX_KIND:
         raise DtypeError(
             f"holomorphic=True needs complex inputs, and {where()} is {name}; make it complex or leave holomorphic out"
@@ -94,7 +97,10 @@ def check_output(
     NotSupportedError
         If the backend does not declare this kind of output.
     """
-    kind, name = _kind_and_name(backend, dtype)
+    try:
+        kind, name = _kind_and_name(backend, dtype)
+    except DtypeError as error:
+        raise DtypeError(f"{where()} has no derivative: {error}; return it as aux data") from error
     if kind not in (REAL, COMPLEX_KIND):
         if rule.integers:
             return False

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anyjac_plugins import COMPLEX, Backend
-from anyjac_plugins.errors import OutputError
+from anyjac_plugins.errors import OutputError, TracerLeakError
 
 from ..selection.choice import NUMPY, is_array_of_any, kind_of
 from ..selection.conversion import Label
@@ -62,6 +62,22 @@ def split_aux(result: Any) -> tuple[Any, Any]:
     else:
         got = f"a {type(result).__qualname__}" + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
     raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned {got}")
+
+
+def refuse_traced_objects(backend: Backend, parts: Partition, where: str) -> None:
+    """Refuse objects that are no arrays and belong to the trace of a call, such as JAX's mutable arrays.
+
+    Raises
+    ------
+    TracerLeakError
+        Naming the object, and where it was returned.
+    """
+    for index, (leaf, is_array) in enumerate(zip(parts.leaves, parts.is_array, strict=True)):
+        if not is_array and backend.is_traced_object(leaf):
+            raise TracerLeakError(
+                f"{where}{parts.tree.paths()[index]} is {leaf!r}, which is no array and ends with this call; return an "
+                f"array that it holds, such as ref[...] of a mutable one"
+            )
 
 
 def check_outputs(backend: Backend, outputs: Partition, *, holomorphic: bool, rule: OutputRule) -> list[int]:

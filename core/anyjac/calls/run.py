@@ -21,7 +21,7 @@ from .dtypes import OutputRule, is_complex
 from .holders import Holder, holders_in
 from .inputs import Inputs
 from .labels import argument_label
-from .outputs import check_outputs, refuse_coroutine, split_aux, take_apart
+from .outputs import check_outputs, refuse_coroutine, refuse_traced_objects, split_aux, take_apart
 from .replaced import lost_variable, take_back_replaced
 from .settings import Settings
 
@@ -170,7 +170,9 @@ class FlatRun:
         scope.check_outputs(output.arrays)
         if not settings.has_aux:
             return output, NO_TREE
-        return output, take_apart(backend, aux, opener_of_objects(backend, opener))
+        carried = take_apart(backend, aux, opener_of_objects(backend, opener))
+        refuse_traced_objects(backend, carried, "the aux data")
+        return output, carried
 
     @property
     def resumption(self) -> Resumption | None:

@@ -247,8 +247,8 @@ def hvp(
     -----
     The product is that of the gradient's Jacobian with the vector, in forward mode; for a function with a rule for its
     pullback alone, as of ``jax.custom_vjp``, in reverse mode, which the symmetry of the Hessian allows. Such a function
-    is run twice by its first call, and what it wrote to Variables at first is dropped. ``repr`` of the transform says
-    which mode was taken last.
+    is run twice by its first call: what the first run wrote to Variables is dropped, what it changed elsewhere stays.
+    ``repr`` of the transform says which mode was taken last.
 
     As in `jacrev`.
 

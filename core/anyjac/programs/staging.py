@@ -18,7 +18,7 @@ from anyjac_plugins.loading.models import libraries
 
 from ..calls.containers import opener_of
 from ..calls.opening import open_scope
-from ..calls.outputs import take_apart
+from ..calls.outputs import refuse_traced_objects, take_apart
 from ..calls.run import run_in_scope
 from ..derivatives.linearisation import LinearisationView
 from ..selection.choice import is_array_of_any
@@ -350,6 +350,7 @@ def _run(func: Callable[..., Any], scope: Scope, arrays: Sequence[Array], static
     def take(result: Any) -> Partition:
         output = take_apart(backend, without_variables(result), opener_of_objects(backend, opener_of(backend)))
         _refuse_linear_maps(output)
+        refuse_traced_objects(backend, output, "the result")
         return output
 
     output, writes = run_in_scope(scope, func, args, kwargs, take, values)

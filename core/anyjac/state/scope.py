@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from anyjac_plugins import NESTED, Backend
-from anyjac_plugins.errors import VariableWriteError
+from anyjac_plugins.errors import MixedBackendsError, VariableWriteError
 from anyjac_plugins.loading.models import libraries
 
 from ..selection.conversion import to_array
@@ -324,6 +324,8 @@ class Scope:
         """Turn the value of a Variable into arrays of this call, on its device."""
 
         def bring(leaf: Any) -> Any:
+            if variable.backend.is_array(leaf) and self.backend is not variable.backend:
+                _refuse_state(variable, leaf, self.backend)
             return to_array(
                 self.backend,
                 leaf,
@@ -343,6 +345,17 @@ class Scope:
             return function(value)
         leaves, tree = flatten(value)
         return tree.unflatten([function(leaf) for leaf in leaves])
+
+
+def _refuse_state(variable: Variable, leaf: Any, backend: Backend) -> None:
+    """Refuse an array that is no numbers where another framework than its own would have to take it."""
+    own = variable.backend
+    if own.is_state_dtype(leaf.dtype):
+        raise MixedBackendsError(
+            f"the value of {variable.label()} is {own.dtype_name(leaf.dtype)}, which {own.name} alone knows, and this "
+            f"call runs on {backend.name}; read it in calls that run on {own.name}",
+            variable,
+        )
 
 
 def _mapped_write(variable: Variable) -> VariableWriteError:

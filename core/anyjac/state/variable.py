@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from anyjac_plugins import Backend
-from anyjac_plugins.errors import TracerLeakError, VariableWriteError
+from anyjac_plugins.errors import DeletedArrayError, TracerLeakError, VariableWriteError
 
 from ..pickles import blank
 from ..selection.choice import kind_of, select, select_device
@@ -34,7 +34,24 @@ _PYTHON_KINDS = {
 }
 """For each Python number, the kinds of dtype that can hold it without loss of kind."""
 
+_STATE = "state"
+"""The kind of a dtype without numbers, as of keys of random numbers."""
+
 _HOLDS = "and a Variable holds numbers and arrays"
+
+_GENERATORS = {"Generator": ("numpy", "torch"), "RandomState": ("numpy",), "Random": ("random",)}
+"""Types of generators of random numbers, by name, and the packages that have one of that name."""
+
+_CHANGES_IN_PLACE = (
+    "a generator of random numbers, which changes in place with each number, so that no call could take its numbers "
+    "back; keep it beside the Variables, and hand its numbers to the function, or seed it there"
+)
+
+
+def _why_not(leaf: Any) -> str:
+    """Return why a leaf that is no array cannot be held."""
+    packages = _GENERATORS.get(type(leaf).__name__, ())
+    return _CHANGES_IN_PLACE if type(leaf).__module__.partition(".")[0] in packages else _HOLDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,16 @@ class LeafType:
 
     def __str__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    """Stands in a repr for an array whose numbers are gone."""
+
+    type: str
+
+    def __repr__(self) -> str:
+        return f"<deleted {self.type}>"
 
 
 class Variable(ArrayOperators):
@@ -144,7 +171,7 @@ class Variable(ArrayOperators):
         self.allow_reshape = allow_reshape
         device = select_device(chosen, device)
         arrays = [
-            to_array(chosen, leaf, partial("value{}".format, path), device=device, why=_HOLDS)
+            to_array(chosen, leaf, partial("value{}".format, path), device=device, why=_why_not(leaf))
             for leaf, path in zip(leaves, tree.paths(), strict=True)
         ]
         self._fix(arrays, tree)
@@ -204,6 +231,8 @@ class Variable(ArrayOperators):
         ------
         TracerLeakError
             If the Variable was made inside a call that has failed or was traced, and so never got one.
+        DeletedArrayError
+            If its array was donated to a compiled function.
         """
         value = self._value
         if is_expired(value):
@@ -211,7 +240,20 @@ class Variable(ArrayOperators):
                 f"{self.label()} was made inside a call that failed, or that the framework was tracing; it has no "
                 f"value outside that call"
             )
+        self._refuse_deleted(value)
         return value
+
+    def _refuse_deleted(self, value: Any) -> None:
+        backend = self.backend
+        if backend.is_array(value):
+            deleted = backend.is_deleted(value)
+        else:
+            deleted = any(backend.is_array(leaf) and backend.is_deleted(leaf) for leaf in flatten(value)[0])
+        if deleted:
+            raise DeletedArrayError(
+                f"the array of {self.label()} was deleted: it, or the array that the Variable was made of, was donated "
+                f"to a compiled function, as by donate_argnums of jax.jit; donate a copy, or write the Variable anew"
+            )
 
     def _keep(self) -> Any:
         """Return the present value in a form by which `store` brings it back."""
@@ -241,7 +283,8 @@ class Variable(ArrayOperators):
 
     @staticmethod
     def _type_of(array: Any, backend: Backend) -> LeafType:
-        return LeafType(tuple(array.shape), backend.dtype_name(array.dtype), backend.dtype_kind(array.dtype))
+        kind = _STATE if backend.is_state_dtype(array.dtype) else backend.dtype_kind(array.dtype)
+        return LeafType(tuple(array.shape), backend.dtype_name(array.dtype), kind)
 
     def _refuse_traced(self, leaves: list[Any]) -> None:
         if any(self.backend.is_array(leaf) and self.backend.is_traced(leaf) for leaf in leaves):
@@ -291,7 +334,11 @@ class Variable(ArrayOperators):
 
     def _to_array(self, leaf: Any, path: str, backend: Backend) -> Any:
         return to_array(
-            backend, leaf, lambda: f"the new value of {self.label()}{path}", error=VariableWriteError, why=_HOLDS
+            backend,
+            leaf,
+            lambda: f"the new value of {self.label()}{path}",
+            error=VariableWriteError,
+            why=_why_not(leaf),
         )
 
     def _wrong_type(self, given: str, fixed: LeafType, path: str) -> VariableWriteError:
@@ -344,7 +391,12 @@ class Variable(ArrayOperators):
 
     def _shown(self) -> Any:
         scope = current_scope()
-        return self._value if scope is None else scope.peek(self, self._value)
+        value = self._value if scope is None else scope.peek(self, self._value)
+        backend = self._backend_here()
+        leaves, tree = flatten(value)
+        if any(backend.is_array(leaf) and backend.is_deleted(leaf) for leaf in leaves):  # whose numbers are gone
+            return tree.unflatten([_Deleted(str(fixed)) for fixed in self._leaf_types])
+        return value
 
     # ---- copying and pickling --------------------------------------------------------------------------------------
 

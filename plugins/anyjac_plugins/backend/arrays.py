@@ -7,6 +7,8 @@ member                override it where
 ``explained``         the framework's errors hide their cause where its traced arrays meet other code
 ``refuses``           the framework's functions have words for an argument which is none of its arrays
 ``is_traced``         arrays can belong to a trace or a graph; by default none does
+``is_traced_object``  a trace makes objects that are no arrays, such as references to mutable ones
+``is_deleted``        the framework can take the memory of an array away; by default it cannot
 ``concrete``          a traced array has numbers all the same; by default it has none
 ``copy``              arrays can be written in place; by default they cannot
 ``constant``          a copy stays linked to the trace, the graph or the thread that made it; by default `copy`
@@ -16,6 +18,7 @@ member                override it where
 ``seeds``             there is a faster way to rows of an identity
 ``to_numpy``          ``numpy.asarray`` does not read an array
 ``stop_gradient``     the backend declares ``stop_gradient``
+``is_state_dtype``    there are arrays that are no numbers, such as keys of random numbers, for Variables to hold
 ``dtype_kind``        the namespace has no ``isdtype``, or there is a faster way
 ``dtype_name``        neither the last part of ``str(dtype)`` nor ``dtype.name`` is a name such as ``float32``
 ====================  =============================================================================================
@@ -65,6 +68,20 @@ class ArrayMembers(RequiredMembers):
 
     def is_traced(self, value: Array) -> bool:
         """Return whether `value` belongs to a trace or graph and so must not be stored in a Variable."""
+        return False
+
+    def is_traced_object(self, value: object) -> bool:
+        """Return whether an object besides arrays belongs to a trace, and must not leave the function.
+
+        The default knows no such object.
+        """
+        return False
+
+    def is_deleted(self, array: Array) -> bool:
+        """Return whether an array has lost its memory, so that nothing can be computed of it any more.
+
+        The default knows no such array.
+        """
         return False
 
     def concrete(self, value: Array) -> Array | None:
@@ -121,6 +138,13 @@ class ArrayMembers(RequiredMembers):
         raise self.unsupported(STOP_GRADIENT)
 
     # ---- dtypes ----------------------------------------------------------------------------------------------------
+
+    def is_state_dtype(self, dtype: Any) -> bool:
+        """Return whether arrays of a dtype are no numbers and yet state, for Variables to hold and nobody to derive by.
+
+        Such arrays are copied, carried beside outputs and compiled as others are. The default knows none.
+        """
+        return False
 
     def dtype_kind(self, dtype: Any) -> str:
         """Return ``"bool"``, ``"integral"``, ``"real floating"`` or ``"complex floating"``.
