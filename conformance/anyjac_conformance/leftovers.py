@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,8 +28,10 @@ def leftovers(backend: Backend) -> Iterator[str]:
     >>> list(leftovers(anyjac.get_backend("numpy")))
     []
     """
-    framework = type(backend.asarray(0.0)).__module__.partition(".")[0]
-    if framework == "numpy":
+    framework = ""
+    with contextlib.suppress(Exception):  # of a backend that is not finished, which the scenarios tell
+        framework = type(backend.asarray(0.0)).__module__.partition(".")[0]
+    if framework in ("", "numpy"):
         return
     if backend.version == np.__version__:
         yield f"version is that of NumPy, {np.__version__}; give the version of {framework}"

@@ -61,6 +61,14 @@ def test_what_was_changed_is_not(kept: Backend, monkeypatch: pytest.MonkeyPatch)
     assert list(leftovers(kept)) == []
 
 
+def test_a_backend_that_is_not_finished_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(self: Backend, value: Any, **options: Any) -> Any:
+        raise NotImplementedError
+
+    monkeypatch.setattr(Kept, "asarray", missing)
+    assert list(leftovers(Kept())) == []
+
+
 def test_backends_of_anyjac_have_none(backend: Backend) -> None:
     assert list(leftovers(backend)) == []
 
