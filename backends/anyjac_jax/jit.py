@@ -33,7 +33,7 @@ jax.tree_util.register_pytree_node(_Results, lambda found: (found.arrays, weakre
 
 
 class _Staged:
-    """A function that JAX compiles for each kind of arguments, with care from the first kind on that needs it.
+    """A function compiled for each kind of arguments, with care from the first kind on that needs any.
 
     JAX compiles and runs in one call; so the program is looked at after its first call, and what a careless compiler
     has made of it is thrown away.

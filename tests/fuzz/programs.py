@@ -39,7 +39,7 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One line: a function, the registers that it reads, and an integer that it may use."""
+    """A line of a program: a function, the registers with its arguments, and an integer."""
 
     function: str
     registers: tuple[int, ...]
