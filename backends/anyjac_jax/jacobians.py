@@ -214,7 +214,7 @@ class CompiledJacobians:
         self._begun.add(code)
 
     def _entry(self, key: Hashable, compile: Callable[[], Compiled], at_once: bool, seen: bool) -> _Entry:
-        """Return what is known of a program, compiled if it is due; `seen` whether it may have come before."""
+        """Return the entry of a program, compiled if it is due; `seen` whether the program may have come before."""
         entry = self._entries.setdefault(key, _Entry(int(seen)))
         self._entries.move_to_end(key)
         if len(self._entries) > MAXIMUM:

@@ -36,7 +36,7 @@ def _package(name: str) -> Tool:
     )
 
 
-PACKAGES = ("brainpy", "brainstate", "equinox", "flax", "matplotlib", "mypy", "numpydoc")
+PACKAGES = ("brainpy", "brainstate", "diffrax", "equinox", "flax", "matplotlib", "mypy", "numpydoc")
 
 TOOLS = {
     "chromium": Tool(
