@@ -23,6 +23,7 @@ EXHAUSTIVE: dict[str, tuple[str, ...]] = {
     "docs/brainstate.rst": ("brainstate",),
     "docs/equinox.rst": ("equinox",),
     "docs/flax.rst": ("flax",),
+    "tests/backends/test_jax_solvers.py": ("diffrax",),
     "tests/backends/test_torch_operators.py": ("expecttest",),
     "tests/models/test_brainpy.py": ("brainpy",),
     "tests/models/test_brainstate.py": ("brainstate",),

@@ -36,7 +36,7 @@ def _package(name: str) -> Tool:
     )
 
 
-PACKAGES = ("brainpy", "brainstate", "equinox", "expecttest", "flax", "matplotlib", "mypy", "numpydoc")
+PACKAGES = ("brainpy", "brainstate", "diffrax", "equinox", "expecttest", "flax", "matplotlib", "mypy", "numpydoc")
 
 TOOLS = {
     "chromium": Tool(
