@@ -6,6 +6,7 @@ constants of the graph.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
@@ -22,6 +23,7 @@ from . import code_generation, private
 from .first_runs import RecordedRun, Run, first_results, twin_of
 from .modes import is_recording
 from .past_operators import PastOperators
+from .python_numbers import DOUBLE, PythonNumbers
 from .random_states import RandomStates
 from .torch_func import is_transformed
 from .writes import Writes, same
@@ -34,8 +36,6 @@ _RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
 
 _CASTING = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia")
 """Kinds of devices that have an autocast of their own."""
-
-_DOUBLE = (torch.float64, torch.complex128)
 
 
 def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[..., Any]) -> Any:
@@ -91,38 +91,42 @@ class CompiledFunction:
         self._compiled: dict[Hashable, tuple[_Graph, Any]] = {}
 
     def __call__(self, *arrays: Any) -> StagedResult:
-        tensors = arrays if all(isinstance(array, torch.Tensor) for array in arrays) else _tensors(arrays)
+        numbers: tuple[int, ...] = ()
+        if not all(isinstance(array, torch.Tensor) for array in arrays):
+            numbers = tuple(index for index, array in enumerate(arrays) if not isinstance(array, torch.Tensor))
+        tensors = list(map(_in_full, arrays)) if numbers else arrays
         if _belongs_to_a_trace(tensors):
-            return self._as_it_is(*tensors)
+            return self._as_it_is(*_as_seen(tensors, numbers))
         kind = (
             torch.is_grad_enabled(),
             torch.get_default_dtype(),
             _casts() if private.autocast_is_on() else None,
+            numbers,
             *[(type(t), t.shape, t.stride(), t.dtype, t.device, t.is_conj(), t.is_neg()) for t in tensors],
         )
         found = self._compiled.get(kind)
         if found is None:
-            return self._first_call(kind, tensors)
+            return self._first_call(kind, tensors, numbers)
         graph, note = found
         return StagedResult(note, graph(*tensors))
 
-    def _first_call(self, kind: Hashable, tensors: Sequence[Array]) -> StagedResult:
+    def _first_call(self, kind: Hashable, tensors: Sequence[Array], numbers: tuple[int, ...]) -> StagedResult:
         """Compile and run; run uncompiled while another thread compiles, since PyTorch compiles in one at a time.
 
         Waiting for that thread may last for ever: it may itself wait for a Variable that this call owns.
         """
         lock = private.compile_lock()
         if lock._is_owned():  # by a call around this one, which releases it
-            return self._as_it_is(*tensors)
+            return self._as_it_is(*_as_seen(tensors, numbers))
 
         def compiled() -> StagedResult:
             if not lock.acquire(blocking=False):
-                return self._as_it_is(*tensors)
-            return self._recorded_call(kind, tensors)
+                return self._as_it_is(*_as_seen(tensors, numbers))
+            return self._recorded_call(kind, tensors, numbers)
 
         return run_and_end(compiled, partial(release, lock))
 
-    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> StagedResult:
+    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array], numbers: tuple[int, ...]) -> StagedResult:
         """Make a call and keep its compiled graph; after an error, restore the tensors that were found elsewhere.
 
         The error may be the core's: Variables were read that have to be inputs, so that the run was for nothing.
@@ -132,7 +136,7 @@ class CompiledFunction:
         writes = Writes(twins, random)
 
         def recorded() -> StagedResult:
-            graph, returned = self._record(twins, tensors, writes)
+            graph, returned = self._record(twins, tensors, writes, numbers)
             run = RecordedRun(graph.module, graph.recorded, twins, returned.arrays, writes, random)
             results = _first_results(graph, run, tensors)
             self._compiled[kind] = graph, returned.note
@@ -141,12 +145,16 @@ class CompiledFunction:
 
         return run_and_end(recorded, writes.undo)
 
-    def _record(self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes) -> tuple[_Graph, StagedResult]:
+    def _record(
+        self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes, numbers: tuple[int, ...]
+    ) -> tuple[_Graph, StagedResult]:
         runs: list[StagedResult] = []
 
         def flat(*tensors: Array) -> Sequence[Array]:
-            with PastOperators(twins, writes):
-                runs.append(self._fun(*tensors))
+            seen = _as_seen(tensors, numbers)
+            with_digits = PythonNumbers([seen[n] for n in numbers], [tensors[n] for n in numbers])
+            with with_digits if numbers else contextlib.nullcontext(), PastOperators(twins, writes):
+                runs.append(self._fun(*seen))
             return list(runs[-1].arrays)
 
         with writes:
@@ -219,14 +227,20 @@ def _casts() -> Hashable:
     return tuple((kind, torch.get_autocast_dtype(kind)) for kind in _CASTING if torch.is_autocast_enabled(kind))
 
 
-def _tensors(arrays: Sequence[Any]) -> list[Array]:
-    """Turn numbers among tensors into tensors, no more precise than the others."""
-    double = any(isinstance(array, torch.Tensor) and array.dtype in _DOUBLE for array in arrays)
-    wide = {float: torch.float64, complex: torch.complex128} if double else {}
-    return [
-        array if isinstance(array, torch.Tensor) else torch.as_tensor(array, dtype=wide.get(type(array)))
-        for array in arrays
-    ]
+def _in_full(array: Any) -> Array:
+    """Return a number as a tensor with all its digits; a tensor as it is."""
+    if isinstance(array, torch.Tensor):
+        return array
+    return torch.as_tensor(array, dtype={float: torch.float64, complex: torch.complex128}.get(type(array)))
+
+
+def _as_seen(tensors: Sequence[Array], numbers: Sequence[int]) -> Sequence[Array]:
+    """Return tensors as a function sees them: those of numbers no more precise than the others."""
+    if not numbers or any(t.dtype in DOUBLE for index, t in enumerate(tensors) if index not in numbers):
+        return tensors
+    default = torch.get_default_dtype()
+    dtypes = {torch.float64: default, torch.complex128: default.to_complex()}
+    return [t.to(dtypes.get(t.dtype, t.dtype)) if index in numbers else t for index, t in enumerate(tensors)]
 
 
 def _belongs_to_a_trace(tensors: Sequence[Array]) -> bool:
