@@ -6,6 +6,7 @@ constants of the graph.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
@@ -22,8 +23,10 @@ from . import code_generation, private
 from .first_runs import RecordedRun, Run, first_results, twin_of
 from .modes import is_recording
 from .past_operators import PastOperators
+from .python_numbers import DOUBLE, PythonNumbers
 from .random_states import RandomStates
 from .torch_func import is_transformed
+from .varying_shapes import operator_with_varying_shape
 from .writes import Writes, same
 
 Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
@@ -34,8 +37,6 @@ _RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
 
 _CASTING = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia")
 """Kinds of devices that have an autocast of their own."""
-
-_DOUBLE = (torch.float64, torch.complex128)
 
 
 def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[..., Any]) -> Any:
@@ -89,40 +90,47 @@ class CompiledFunction:
         self._as_it_is: StagedFunction = getattr(fun, "as_it_is", fun)
         self._compile = compile
         self._compiled: dict[Hashable, tuple[_Graph, Any]] = {}
+        self._varying: set[Hashable] = set()
 
     def __call__(self, *arrays: Any) -> StagedResult:
-        tensors = arrays if all(isinstance(array, torch.Tensor) for array in arrays) else _tensors(arrays)
+        numbers: tuple[int, ...] = ()
+        if not all(isinstance(array, torch.Tensor) for array in arrays):
+            numbers = tuple(index for index, array in enumerate(arrays) if not isinstance(array, torch.Tensor))
+        tensors = list(map(_in_full, arrays)) if numbers else arrays
         if _belongs_to_a_trace(tensors):
-            return self._as_it_is(*tensors)
+            return self._as_it_is(*_as_seen(tensors, numbers))
         kind = (
             torch.is_grad_enabled(),
             torch.get_default_dtype(),
             _casts() if private.autocast_is_on() else None,
+            numbers,
             *[(type(t), t.shape, t.stride(), t.dtype, t.device, t.is_conj(), t.is_neg()) for t in tensors],
         )
         found = self._compiled.get(kind)
         if found is None:
-            return self._first_call(kind, tensors)
+            if kind in self._varying:
+                return self._as_it_is(*_as_seen(tensors, numbers))
+            return self._first_call(kind, tensors, numbers)
         graph, note = found
         return StagedResult(note, graph(*tensors))
 
-    def _first_call(self, kind: Hashable, tensors: Sequence[Array]) -> StagedResult:
+    def _first_call(self, kind: Hashable, tensors: Sequence[Array], numbers: tuple[int, ...]) -> StagedResult:
         """Compile and run; run uncompiled while another thread compiles, since PyTorch compiles in one at a time.
 
         Waiting for that thread may last for ever: it may itself wait for a Variable that this call owns.
         """
         lock = private.compile_lock()
         if lock._is_owned():  # by a call around this one, which releases it
-            return self._as_it_is(*tensors)
+            return self._as_it_is(*_as_seen(tensors, numbers))
 
         def compiled() -> StagedResult:
             if not lock.acquire(blocking=False):
-                return self._as_it_is(*tensors)
-            return self._recorded_call(kind, tensors)
+                return self._as_it_is(*_as_seen(tensors, numbers))
+            return self._recorded_call(kind, tensors, numbers)
 
         return run_and_end(compiled, partial(release, lock))
 
-    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array]) -> StagedResult:
+    def _recorded_call(self, kind: Hashable, tensors: Sequence[Array], numbers: tuple[int, ...]) -> StagedResult:
         """Make a call and keep its compiled graph; after an error, restore the tensors that were found elsewhere.
 
         The error may be the core's: Variables were read that have to be inputs, so that the run was for nothing.
@@ -132,28 +140,49 @@ class CompiledFunction:
         writes = Writes(twins, random)
 
         def recorded() -> StagedResult:
-            graph, returned = self._record(twins, tensors, writes)
+            graph, returned = self._record(twins, tensors, writes, numbers)
             run = RecordedRun(graph.module, graph.recorded, twins, returned.arrays, writes, random)
             results = _first_results(graph, run, tensors)
-            self._compiled[kind] = graph, returned.note
+            if graph.holds_once:
+                self._varying.add(kind)
+            else:
+                self._compiled[kind] = graph, returned.note
             writes.keep()
             return StagedResult(returned.note, results)
 
         return run_and_end(recorded, writes.undo)
 
-    def _record(self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes) -> tuple[_Graph, StagedResult]:
+    def _record(
+        self, twins: Sequence[Array], tensors: Sequence[Array], writes: Writes, numbers: tuple[int, ...]
+    ) -> tuple[_Graph, StagedResult]:
         runs: list[StagedResult] = []
 
         def flat(*tensors: Array) -> Sequence[Array]:
-            with PastOperators(twins, writes):
-                runs.append(self._fun(*tensors))
+            seen = _as_seen(tensors, numbers)
+            with_digits = PythonNumbers([seen[n] for n in numbers], [tensors[n] for n in numbers])
+            with with_digits if numbers else contextlib.nullcontext(), PastOperators(twins, writes):
+                runs.append(self._fun(*seen))
             return list(runs[-1].arrays)
 
         with writes:
             recorded: Any = private.make_fx(flat, decomposition_table=private.DRAWN_ALIKE)(*twins)
+        varying = operator_with_varying_shape(recorded)
+        if varying is not None:
+            _say_uncompiled(varying)
+            return _Graph(recorded, recorded.forward, holds_once=True), runs[0]
         with private.autocast_off():  # the casts of autocast are steps of the graph
             compiled = self._compile(recorded, tensors)
         return _Graph(recorded, compiled), runs[0]
+
+
+def _say_uncompiled(operator: str) -> None:
+    warnings.warn(
+        f"anyjac.jit runs a function uncompiled on PyTorch, since the shape of what {operator} returns depends on "
+        f"values, and a compiled function has the same shapes in every call; write it with torch.where and sums of "
+        f"fixed shapes to have it compiled",
+        UncompiledWarning,
+        stacklevel=2,
+    )
 
 
 def _first_results(graph: _Graph, run: RecordedRun, tensors: Sequence[Array]) -> Sequence[Array]:
@@ -183,9 +212,12 @@ class _Graph:
         Runs it as it was recorded.
     is_compiled
         Whether it runs compiled.
+    holds_once
+        Whether it is right for the call alone that was recorded.
     """
 
-    def __init__(self, module: Any, compiled: Run):
+    def __init__(self, module: Any, compiled: Run, *, holds_once: bool = False):
+        self.holds_once = holds_once
         casts = private.autocast_is_on()
         self.module = module
         self.is_compiled = compiled != module.forward
@@ -219,14 +251,20 @@ def _casts() -> Hashable:
     return tuple((kind, torch.get_autocast_dtype(kind)) for kind in _CASTING if torch.is_autocast_enabled(kind))
 
 
-def _tensors(arrays: Sequence[Any]) -> list[Array]:
-    """Turn numbers among tensors into tensors, no more precise than the others."""
-    double = any(isinstance(array, torch.Tensor) and array.dtype in _DOUBLE for array in arrays)
-    wide = {float: torch.float64, complex: torch.complex128} if double else {}
-    return [
-        array if isinstance(array, torch.Tensor) else torch.as_tensor(array, dtype=wide.get(type(array)))
-        for array in arrays
-    ]
+def _in_full(array: Any) -> Array:
+    """Return a number as a tensor with all its digits; a tensor as it is."""
+    if isinstance(array, torch.Tensor):
+        return array
+    return torch.as_tensor(array, dtype={float: torch.float64, complex: torch.complex128}.get(type(array)))
+
+
+def _as_seen(tensors: Sequence[Array], numbers: Sequence[int]) -> Sequence[Array]:
+    """Return tensors as a function sees them: those of numbers no more precise than the others."""
+    if not numbers or any(t.dtype in DOUBLE for index, t in enumerate(tensors) if index not in numbers):
+        return tensors
+    default = torch.get_default_dtype()
+    dtypes = {torch.float64: default, torch.complex128: default.to_complex()}
+    return [t.to(dtypes.get(t.dtype, t.dtype)) if index in numbers else t for index, t in enumerate(tensors)]
 
 
 def _belongs_to_a_trace(tensors: Sequence[Array]) -> bool:

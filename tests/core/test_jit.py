@@ -1594,3 +1594,32 @@ def test_what_cannot_be_static_is_refused_by_name(case: str) -> None:
     options, args, error, said = STATIC_REFUSED[case]
     with pytest.raises(error, match=re.escape(said)):
         jit(power, **options)(*args)
+
+
+VARYING: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "unique": lambda x: x.sum() * torch.unique(x).shape[0],
+    "nonzero": lambda x: x.sum() * torch.nonzero(x).shape[0],
+    "where of one": lambda x: x.sum() * len(torch.where(x > 1)[0]),
+    "a mask": lambda x: x[x > 1].sum() * len(x[x > 1]),
+    "masked_select": lambda x: torch.masked_select(x, x > 1).sum() * len(torch.masked_select(x, x > 1)),
+    "repeat_interleave": lambda x: x.sum() * len(torch.repeat_interleave(x, x.long())),
+    "bincount": lambda x: x.sum() * len(torch.bincount(x.long())),
+    "unique_consecutive": lambda x: x.sum() * len(torch.unique_consecutive(x)),
+}
+"""Functions that use shapes which depend on values."""
+
+
+@pytest.mark.parametrize("name", VARYING)
+def test_a_function_of_torch_with_shapes_that_depend_on_values_runs_uncompiled(name: str) -> None:
+    points = [torch.tensor(values) for values in ([1.0, 1.0, 2.0], [1.0, 2.0, 3.0], [3.0, 3.0, 0.0])]
+    for transform in (lambda f: f, jacrev):
+        with pytest.warns(anyjac.UncompiledWarning, match="depends on values"):
+            compiled = jit(transform(VARYING[name]))
+            found = [compiled(point).tolist() for point in points]
+        assert found == [transform(VARYING[name])(point).tolist() for point in points]
+
+
+@pytest.mark.parametrize("f", [lambda x: x if x[0] > 0 else -x, lambda x: x * float(x[0]), lambda x: x[: int(x[0])]])
+def test_a_number_of_a_tensor_in_a_compiled_function_is_refused_in_our_words(f: Any) -> None:
+    with pytest.raises(anyjac.AnyjacError, match=r"compiled function"):
+        jit(f)(torch.tensor([1.0, 2.0]))
