@@ -16,8 +16,8 @@ def explained(error: Exception) -> str | None:
     """Return what is meant by an error; None where there is nothing to say."""
     if _NUMBER in str(error):
         return (
-            f"a compiled function asks a tensor for its number, for a branch, a shape or an index perhaps, which differs "
-            f"from call to call: write torch.where, or name the argument in static_argnums ({error})"
+            f"a compiled function asks a tensor for its number, for a branch, a shape or an index perhaps, which "
+            f"differs from call to call: write torch.where, or name the argument in static_argnums ({error})"
         )
     if _NUMPY.search(str(error)) is None:
         return None
