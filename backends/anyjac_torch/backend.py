@@ -44,16 +44,21 @@ from .graphs import NoDerivativeError
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .transposing import Transposed
+from .uncompiled import compiled_functions_as_they_are
 from .writes import was_written
 
 
 def _compile(fun: Callable[..., Any]) -> Callable[..., Any]:
     """Return `fun` compiled by `torch.compile`; without code generation where no C++ compiler is installed."""
-    compiled: Callable[..., Any]
-    if code_generation.is_possible():
-        compiled = torch.compile(fun, backend="inductor", options=code_generation.options())
-    else:
-        compiled = torch.compile(fun, backend="aot_eager")
+    compiled: Callable[..., Any] = torch.compile(
+        fun, backend="inductor" if code_generation.is_possible() else "aot_eager"
+    )
+    return compiled
+
+
+def _compile_with_guards(graph: Any) -> Callable[..., Any]:
+    """Return a recorded graph compiled by `torch.compile`, with the options of the graphs that are compiled as such."""
+    compiled: Callable[..., Any] = torch.compile(graph, backend="inductor", options=code_generation.options())
     return compiled
 
 
@@ -171,6 +176,10 @@ class TorchBackend(Backend):
 
     def vjp(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
         return linear_maps.vjp(fun, primals)
+
+    def linearize(self, fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pushforward, list[Array]]:
+        with compiled_functions_as_they_are():  # the transpose of a pullback is a derivative of the backward pass
+            return super().linearize(fun, primals)
 
     def jvp(
         self, fun: FlatFunction, primals: Sequence[Array], tangents: Sequence[Array | None]
@@ -309,7 +318,7 @@ class TorchBackend(Backend):
 
 
 def _compile_graph(graph: Any, example: Sequence[Array]) -> Callable[..., Any]:
-    compiled: Callable[..., Any] = jit.compile_graph(graph, example, _compile)
+    compiled: Callable[..., Any] = jit.compile_graph(graph, example, _compile_with_guards)
     return compiled
 
 

@@ -26,6 +26,7 @@ from .past_operators import PastOperators
 from .python_numbers import DOUBLE, PythonNumbers
 from .random_states import RandomStates
 from .torch_func import is_transformed
+from .uncompiled import compiled_functions_as_they_are
 from .varying_shapes import operator_with_varying_shape
 from .writes import Writes, same
 
@@ -164,7 +165,7 @@ class CompiledFunction:
                 runs.append(self._fun(*seen))
             return list(runs[-1].arrays)
 
-        with writes:
+        with writes, compiled_functions_as_they_are():
             recorded: Any = private.make_fx(flat, decomposition_table=private.DRAWN_ALIKE)(*twins)
         varying = operator_with_varying_shape(recorded)
         if varying is not None:

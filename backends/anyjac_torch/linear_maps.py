@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import weakref
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ from .lost_derivatives import AtLevel, OnGraph, run_watched
 from .modes import is_recording
 from .private import AccumulateGrad, is_wrapped
 from .torch_func import LevelPullback, innermost, is_transformed, mapped, only_maps_run, vjp_at_a_level
+from .uncompiled import compiled_functions_as_they_are, refuse_compiled_passes
 
 _UserFunction: Any = torch.autograd.function.BackwardCFunction
 
@@ -158,9 +160,13 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
     depth = _depth.get() + 1
     with setting(_depth, depth), torch.enable_grad():
         roots = [_root(primal, depth, outside) for primal in primals]
-        outputs, aux = run_watched(partial(OnGraph, roots), partial(fun, *roots))
+        nested = outside and any(primal.requires_grad for primal in primals)
+        with compiled_functions_as_they_are() if nested else contextlib.nullcontext():
+            outputs, aux = run_watched(partial(OnGraph, roots), partial(fun, *roots))
+        if nested:
+            refuse_compiled_passes(outputs)
         traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
-    outer = _Outside(depth, parameters=outside and any(primal.requires_grad for primal in primals))
+    outer = _Outside(depth, parameters=nested)
     leads_outside = _look_through((*traced, *roots, *aux), outer)
     graph = _OuterGraph(outer) if outside and leads_outside else None
     pullback = GraphPullback(

@@ -8,6 +8,7 @@ Knows nothing of derivatives.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -202,6 +203,11 @@ def generator_options(change: Callable[[Any], None], version: str) -> dict[str, 
 
     passes = Change() if of_user is None else [*(of_user if isinstance(of_user, list | tuple) else [of_user]), Change()]
     return {"post_grad_custom_post_pass": passes, "fallback_random": True}
+
+
+def compiler_is_loaded() -> bool:
+    """Return whether any function can have been compiled by `torch.compile`; its import takes seconds."""
+    return "torch._dynamo.eval_frame" in sys.modules
 
 
 def cuda_is_in_use() -> bool:

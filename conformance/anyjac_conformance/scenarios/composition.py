@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anyjac import InputTypeError, InputValueError, Variable, jacrev
+from anyjac import InputTypeError, InputValueError, Variable, hessian, hvp, jacfwd, jacrev, jvp
 
 from ..answers import Raises
 from ..lab import Lab
@@ -250,6 +250,25 @@ def a_compiled_function_that_reads_a_differentiated_variable(lab: Lab) -> Any:
     w = Variable(lab.array(3.0))
     compiled = lab.native_jit(lambda x: w.value * x)
     return jacrev(compiled, w, 0)(lab.array([1.0, 2.0]))
+
+
+# by rows of rows, by the Hessian, by columns of rows, and by a product with (1, 1)
+@scenario(
+    "composition/native-jit",
+    answer=[np.diag([6.0, 12.0])] * 3 + [np.array([6.0, 12.0])],
+    requires=("jit", "nested", "forward"),
+)
+def second_derivatives_of_a_compiled_function(lab: Lab) -> Any:
+    x, ones = lab.array([1.0, 2.0]), lab.array([1.0, 1.0])
+    cubes = lab.native_jit(lambda x: lab.xp.sum(x**3))
+    return [jacrev(jacrev(cubes))(x), hessian(cubes)(x), jacfwd(jacrev(cubes))(x), hvp(cubes)(ones, x)]
+
+
+@scenario("composition/native-jit", answer=[np.diag([3.0, 12.0]), np.array([3.0, 12.0])], requires=("jit", "forward"))
+def columns_of_a_compiled_function(lab: Lab) -> Any:
+    x, ones = lab.array([1.0, 2.0]), lab.array([1.0, 1.0])
+    cubes = lab.native_jit(lambda x: x**3)
+    return [jacfwd(cubes)(x), jvp(cubes)(ones, x)]
 
 
 @scenario("composition/native-jit", answer=np.diag([6.0, 12.0]), requires=("jit", "nested"))
