@@ -372,7 +372,7 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     ForgetsTheOuterLevel: ("jax", "composition/nested"),
     RunsTwice: ("torch", "composition/once"),
     DropsAux: ("autograd", "packing/aux-untouched"),
-    LeavesTracers: ("torch", "packing/aux-untouched"),
+    LeavesTracers: ("autograd", "packing/aux-untouched"),
     Transparent: ("torch", "variables/no-tracer"),
     IgnoresDevices: ("jax", "devices/argument"),
     KeepsTheFirstNote: ("torch", "jit/variables"),

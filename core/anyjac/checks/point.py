@@ -12,7 +12,13 @@ import numpy as np
 from anyjac_plugins import Array, Backend, FlatFunction
 from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.backend.types import FORWARD_MODE, REVERSE_MODE
-from anyjac_plugins.errors import AnyjacError, DerivativeMismatchError, InconclusiveCheckError, TracerLeakError
+from anyjac_plugins.errors import (
+    AnyjacError,
+    DerivativeMismatchError,
+    ForwardRuleError,
+    InconclusiveCheckError,
+    TracerLeakError,
+)
 
 from ..calls.dtypes import COMPLEX_KIND
 from ..calls.labels import element_label, leaf_labels
@@ -327,9 +333,9 @@ def blaming(order: int, mode: str) -> Iterator[None]:
     """Say of an error of the framework where in the check it was raised."""
     try:
         yield
-    except AnyjacError:
-        raise
     except Exception as error:
+        if isinstance(error, AnyjacError) and not isinstance(error, ForwardRuleError):
+            raise
         error.add_note(
             f"raised while anyjac.check_derivative computed derivative {order} in mode {mode!r}; modes= and order= say "
             f"which are computed"
