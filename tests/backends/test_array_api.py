@@ -250,7 +250,7 @@ def _in_reals(xp: Any, body: Body, parts: Any) -> Any:
     return xp.stack([xp.real(result), xp.imag(result)]) if xp.isdtype(result.dtype, "complex floating") else result
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore")  # of deviations of nothing, and of division by zero
 @pytest.mark.parametrize("name", sorted({*TABLE, *CONSTANT}))
 def test_jacobians_of_few_elements_have_the_right_shape_and_numbers(backend: anyjac.Backend, name: str) -> None:
@@ -325,7 +325,7 @@ def _by_way(backend: anyjac.Backend, name: str, calls: list[Call], way: str) -> 
     return [optree.tree_unflatten(found[0], leaves) for leaves in results]
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore")  # of graphs that PyTorch cannot compile or map at once
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", OF_ARRAYS)

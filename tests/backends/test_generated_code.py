@@ -113,7 +113,7 @@ def test_rows_that_are_added_to_the_same_zeros_are_apart_in_generated_code(name:
     assert_same_compiled([SCATTERED[name]], [POINT], "jacrev")
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @pytest.mark.needs("compiler")
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("name", SCATTERED)
@@ -137,7 +137,7 @@ REAL_BODIES = {
 """Bodies without complex numbers, for which PyTorch generates no code."""
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @pytest.mark.needs("compiler")
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("name", [name for name, bodies in REAL_BODIES.items() if bodies])

@@ -95,7 +95,7 @@ def test_rows_and_columns_on_each_device_by_itself(name: str) -> None:
     np.testing.assert_allclose(found, np.concatenate(blocks))
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @MESHES
 @PATHS
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -108,7 +108,7 @@ def test_of_a_sharded_array_on_the_mesh_that_is_set(name: str, function: str, pa
         _equal(ours(FUNCTIONS[function], **options)(x), theirs(FUNCTIONS[function])(x))
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @MESHES
 @pytest.mark.parametrize("name", JACOBIANS)
 def test_of_a_sharded_array_where_no_mesh_is_set(name: str, mesh: Any) -> None:
@@ -116,7 +116,7 @@ def test_of_a_sharded_array_where_no_mesh_is_set(name: str, mesh: Any) -> None:
     _equal(ours(jnp.sin)(_sharded(mesh)), theirs(jnp.sin)(_sharded(mesh)))
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @pytest.mark.parametrize("axes", [("i", "j"), ("i", None), (None, "j"), (("i", "j"), None)], ids=str)
 @pytest.mark.parametrize("name", JACOBIANS)
 def test_of_a_matrix_on_a_mesh_of_two_axes(name: str, axes: tuple[Any, ...]) -> None:
@@ -127,7 +127,7 @@ def test_of_a_matrix_on_a_mesh_of_two_axes(name: str, axes: tuple[Any, ...]) -> 
             _equal(ours(f)(x), theirs(f)(x))
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @MESHES
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_products_on_a_mesh(name: str, mesh: Any) -> None:
@@ -146,7 +146,7 @@ BODIES: dict[str, Callable[[Callable[..., Any], Any, Any], Any]] = {
 }
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @MESHES
 @pytest.mark.parametrize("checks", [True, False])
 @pytest.mark.parametrize("body", BODIES)
@@ -173,7 +173,7 @@ def test_by_an_equal_input_of_unequal_outputs_a_jacobian_is_one_by_rows_whatever
         _equal(mapped(anyjac.jacobian, columns), mapped(jax.jacrev, columns))
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", JACOBIANS)
 def test_around_a_function_that_is_mapped_over_devices(name: str) -> None:
     ours, theirs = JACOBIANS[name]

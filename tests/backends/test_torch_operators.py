@@ -16,6 +16,8 @@ from torch.testing._internal.common_methods_invocations import op_db
 import anyjac
 from anyjac_torch.backend import TorchBackend
 
+pytestmark = pytest.mark.sweep
+
 F64 = torch.float64
 ONE_BY_ONE, DUALS = forced(TorchBackend, "rows"), forced(TorchBackend, "forward")
 SAMPLES = 10

@@ -1,12 +1,14 @@
 """The two lanes of tests: those of anyjac, and long ones that go through the frameworks' own functions.
 
 ``python -m pytest`` runs the quick lane, ``python -m pytest -m "exhaustive or needs"`` the other. A file that is named
-on the command line runs whole. The marker `needs` names the tools of a test (see `tools`). A test without its tools is
+on the command line runs whole. Of the cases of a sweep, by its marker, one in eight runs, and all of them with
+``--whole-sweeps``. The marker `needs` names the tools of a test (see `tools`). A test without its tools is
 skipped and counted in the last lines, and fails the run with ``--nothing-left-out``.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +36,11 @@ EXHAUSTIVE: dict[str, tuple[str, ...]] = {
     "tests/typing": ("mypy",),
 }
 
+SWEEPS = "--whole-sweeps"
+"""The option by which every case of a sweep runs, which takes some hours."""
+SHARE = 8
+"""The exhaustive lane runs one in so many cases of a sweep, always the same."""
+
 EXPRESSION = "exhaustive"
 OPTION = "--nothing-left-out"
 LEFT_OUT = "not on this machine: "
@@ -44,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the option by which a run fails if it has left tests out."""
     help = "fail where a test was not run for want of a browser, a compiler or a library"
     parser.addoption(OPTION, action="store_true", help=help)
+    parser.addoption(SWEEPS, action="store_true", help=f"run every case of a sweep, and not one in {SHARE}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "exhaustive: tests the frameworks' own functions, or takes long; left out where no expression is given",
         "exhaustive_on(*backends): so on these backends",
+        f"sweep: exhaustive, and of so many cases that the lane runs one in {SHARE}; all of them with {SWEEPS}",
         "needs(*tools): needs a browser, a compiler or a library, by its name in tests/setup/tools.py",
     ):
         config.addinivalue_line("markers", line)
@@ -102,14 +111,28 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the items of the exhaustive lane, and leave them out of the quick one."""
     for item in items:
-        if _entry(item.path) is not None or _is_exhaustive_on_its_backend(item):
+        sweep = item.get_closest_marker("sweep") is not None
+        if sweep or _entry(item.path) is not None or _is_exhaustive_on_its_backend(item):
             item.add_marker(pytest.mark.exhaustive)
+    if not config.getoption(SWEEPS):
+        _leave_out(config, items, [item for item in items if _is_rest_of_sweep(config, item)])
     if is_quick(config):
         others = [item for item in items if item.get_closest_marker(EXPRESSION) and not _is_named(config, item.path)]
-        if others:
-            config.hook.pytest_deselected(items=others)
-            left = set(map(id, others))
-            items[:] = [item for item in items if id(item) not in left]
+        _leave_out(config, items, others)
+
+
+def _is_rest_of_sweep(config: pytest.Config, item: pytest.Item) -> bool:
+    """Return whether a case of a sweep is none of those that always run; a file that is named runs whole."""
+    if item.get_closest_marker("sweep") is None or _is_named(config, item.path):
+        return False
+    return zlib.crc32(item.nodeid.encode()) % SHARE != 0
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], others: list[pytest.Item]) -> None:
+    if others:
+        config.hook.pytest_deselected(items=others)
+        left = set(map(id, others))
+        items[:] = [item for item in items if id(item) not in left]
 
 
 def _is_exhaustive_on_its_backend(item: pytest.Item) -> bool:
