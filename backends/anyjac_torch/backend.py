@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -36,7 +37,7 @@ from anyjac_plugins import (
     StageableFunction,
     StagedFunction,
 )
-from anyjac_plugins.errors import DtypeError
+from anyjac_plugins.errors import DtypeError, UnmappedWarning
 from anyjac_plugins.failed_functions import FailedFunctions
 
 from . import code_generation, errors, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
@@ -74,6 +75,7 @@ class TorchBackend(Backend):
     def __init__(self) -> None:
         self.paths = Paths(self.name, "batched", "rows", "transposed", "forward")
         self._namespace = build_namespace()
+        self._unmappable = FailedFunctions()
         self._without_tangents = FailedFunctions()
 
     # ---- arrays ----------------------------------------------------------------------------------------------------
@@ -298,7 +300,24 @@ class TorchBackend(Backend):
         return jit.CompiledFunction(fun, _compile_graph)
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
-        return torch_func.map_rows(fun, arrays)
+        """Map at once, or by a loop where PyTorch refuses to; such a function is run again, and remembered."""
+        if fun not in self._unmappable:
+            try:
+                return torch_func.map_rows(fun, arrays)
+            except Exception as error:
+                if torch.compiler.is_compiling() or not torch_func.refuses_to_map(error):
+                    raise
+                self._note_unmappable(fun, error)
+        return super().map_rows(fun, arrays)
+
+    def _note_unmappable(self, fun: Callable[..., Any], error: Exception) -> None:
+        self._unmappable.add(fun)
+        warnings.warn(
+            f"PyTorch cannot map a function over all examples at once, so that anyjac.vmap takes them one by one, in "
+            f"more time; it says {type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            UnmappedWarning,
+            stacklevel=2,
+        )
 
     def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
         return torch_func.is_of_map(array, rows)

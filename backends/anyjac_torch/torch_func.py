@@ -6,17 +6,18 @@ function does.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch.autograd import forward_ad
 from torch.autograd import graph as autograd_graph
 
 from anyjac_plugins import Array, FlatFunction
-from anyjac_plugins.errors import NotSupportedError
+from anyjac_plugins.errors import AnyjacError, NotSupportedError
 from anyjac_plugins.interrupts import run_and_end
 
 from .graphs import conjugated, gradients
@@ -143,6 +144,20 @@ def map_rows(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> li
     if torch.compiler.is_compiling():
         return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness="different")(*arrays))
     return [row for row in mapped(fun, arrays, "different") if row is not None]
+
+
+_REFUSALS: Final = re.compile(
+    r"vmap\b|functorch|batching rule|torch\.func\b|setup_context|batched tensor|doesn't match the broadcast shape",
+    re.IGNORECASE,
+)
+"""What PyTorch says; the last of writes in place, by which an error of the function's own comes again from the loop."""
+
+
+def refuses_to_map(error: Exception) -> bool:
+    """Return whether an error says that PyTorch cannot map a function, and nothing of the function itself."""
+    if isinstance(error, AnyjacError) or not isinstance(error, (RuntimeError, NotImplementedError)):
+        return False
+    return _REFUSALS.search(str(error)) is not None
 
 
 def is_of_map(array: Array, rows: Sequence[Array]) -> bool | None:

@@ -29,6 +29,7 @@ from anyjac_plugins.errors import TracerLeakError as TracerLeakError
 from anyjac_plugins.errors import UncompiledWarning as UncompiledWarning
 from anyjac_plugins.errors import UnknownBackendError as UnknownBackendError
 from anyjac_plugins.errors import UnknownEnvironmentVariableWarning as UnknownEnvironmentVariableWarning
+from anyjac_plugins.errors import UnmappedWarning as UnmappedWarning
 from anyjac_plugins.errors import VariableWriteError as VariableWriteError
 
 from .arrays.elements import at as at

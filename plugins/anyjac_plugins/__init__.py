@@ -59,6 +59,7 @@ from .errors import (
     UncompiledWarning,
     UnknownBackendError,
     UnknownEnvironmentVariableWarning,
+    UnmappedWarning,
     VariableWriteError,
 )
 from .loading.backends import BackendInfo, BackendRegistry
@@ -127,6 +128,7 @@ __all__ = [
     "UncompiledWarning",
     "UnknownBackendError",
     "UnknownEnvironmentVariableWarning",
+    "UnmappedWarning",
     "VariableWriteError",
     "hookimpl",
     "lost_derivatives",

@@ -144,6 +144,10 @@ class UncompiledWarning(RuntimeWarning):
     """A function runs uncompiled, with the same results: a compiler is missing, or fails."""
 
 
+class UnmappedWarning(RuntimeWarning):
+    """A function is mapped by a loop over the examples, with the same results: the framework cannot map it at once."""
+
+
 class LostDerivativeWarning(UserWarning):
     """The numbers of a differentiated array go on as constants, as ``float(x)`` does, and their derivative is lost."""
 

@@ -141,7 +141,9 @@ def vmap(
     it as an argument.
 
     JAX and PyTorch compute all examples at once, by `jax.vmap` and `torch.func.vmap`, and `func` runs once, so that it
-    cannot branch on values; a backend without such a map runs it once for each example. Over an axis of no elements
+    cannot branch on values; a backend without such a map runs it once for each example. Where PyTorch refuses to map a
+    function, as for branches, writes in place and recurrent layers, the examples are taken one by one as well, with an
+    `UnmappedWarning`; the first call then begins `func` again. Over an axis of no elements
     `func` runs once, on ones, for the shapes of the results, which have no elements along the axis either.
 
     Examples
@@ -369,7 +371,7 @@ class _Run:
     def __init__(self, func: Callable[..., Any], scope: Scope, batch: _Batch, out_axes: Any):
         self._out_axes = out_axes
         self._axes: list[Any] | None = None
-        self._func = func
+        self.origin = func  # by which backends remember what they cannot map at once
         self._scope = scope
         self._batch = batch
         self._output: Partition | None = None
@@ -382,7 +384,7 @@ class _Run:
             return take_apart(backend, without_variables(result), opener_of(backend))
 
         args, kwargs = self._batch.example(rows)
-        output, _ = run_in_scope(self._scope, self._func, args, kwargs, take)
+        output, _ = run_in_scope(self._scope, self.origin, args, kwargs, take)
         if self._output is not None and self._output.tree != output.tree:
             raise OutputError(
                 f"the function returned {output.tree} for one example, and {self._output.tree} for another; it must "

@@ -157,7 +157,7 @@ def result_type(*arrays_and_dtypes: Any) -> mx.Dtype:
 
 
 def can_cast(from_: Any, to: mx.Dtype, /) -> bool:
-    """Tell whether promotion leads from one dtype, or that of an array, to another."""
+    """Return whether promotion leads from one dtype, or that of an array, to another."""
     return bool(mx.result_type(from_ if isinstance(from_, mx.Dtype) else from_.dtype, to) == to)
 
 

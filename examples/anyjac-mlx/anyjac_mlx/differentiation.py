@@ -22,7 +22,7 @@ _running: ContextVar[bool] = ContextVar("anyjac_mlx_running", default=False)
 
 
 def is_running() -> bool:
-    """Tell whether a function is being differentiated around the current code."""
+    """Return whether a function is being differentiated around the current code."""
     return _running.get()
 
 

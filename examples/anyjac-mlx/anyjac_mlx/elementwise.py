@@ -36,7 +36,7 @@ def clip(x: mx.array, /, min: Any = None, max: Any = None) -> mx.array:
 
 
 def signbit(x: mx.array, /) -> mx.array:
-    """Tell whether the sign is negative, that of zero too."""
+    """Return whether the sign is negative, that of zero too."""
     return mx.logical_or(x < 0, mx.logical_and(x == 0, mx.reciprocal(x) < 0))
 
 

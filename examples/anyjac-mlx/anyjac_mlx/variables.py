@@ -23,7 +23,7 @@ def _shown_to_mlx(variable: Any) -> Any:
 
 
 def is_variable(value: object) -> bool:
-    """Tell whether a value is a Variable."""
+    """Return whether a value is a Variable."""
     return isinstance(value, _adopted)
 
 
