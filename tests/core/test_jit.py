@@ -1617,9 +1617,3 @@ def test_a_function_of_torch_with_shapes_that_depend_on_values_runs_uncompiled(n
         with pytest.warns(anyjac.UncompiledWarning, match="depends on values"):
             found = [compiled(point).tolist() for point in points]
         assert found == [transform(VARYING[name])(point).tolist() for point in points]
-
-
-@pytest.mark.parametrize("f", [lambda x: x if x[0] > 0 else -x, lambda x: x * float(x[0]), lambda x: x[: int(x[0])]])
-def test_a_number_of_a_tensor_in_a_compiled_function_is_refused_in_our_words(f: Any) -> None:
-    with pytest.raises(anyjac.AnyjacError, match=r"compiled function"):
-        jit(f)(torch.tensor([1.0, 2.0]))

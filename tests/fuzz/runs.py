@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -47,7 +48,8 @@ class Problem:
 
 def problems(*, compiled: bool) -> st.SearchStrategy[Problem]:
     """Generate problems; compiled functions keep the numbers with which they were compiled."""
-    number = st.integers(-20, 20).map(lambda n: 0.09 * n + 0.0123)  # no two are equal, and none is at a kink
+    # No two are equal, no mean of three is one of them, and none stands at a kink.
+    number = st.integers(-20, 20).map(lambda n: 1.5 * math.sin(1.7 * n + 0.3))
     vector = st.lists(number, min_size=SIZE, max_size=SIZE, unique=True).map(tuple)
     numbers = st.tuples(number, number)
     calls = numbers.map(lambda same: (same, same)) if compiled else st.tuples(numbers, numbers)
