@@ -304,7 +304,7 @@ class TorchBackend(Backend):
         if fun not in self._unmappable:
             try:
                 return torch_func.map_rows(fun, arrays)
-            except Exception as error:
+            except Exception as error:  # of any kind: those that say nothing of maps go on
                 if torch.compiler.is_compiling() or not torch_func.refuses_to_map(error):
                     raise
                 self._note_unmappable(fun, error)

@@ -90,7 +90,9 @@ def _interrupt_everywhere(
     outcomes = set()
     for turn, point in enumerate(sample):
         model = Model(backend)
-        assert Interrupter(files, event, point).interrupts(lambda model=model: model.transform(x))
+        interrupted = Interrupter(files, event, point).interrupts(lambda model=model: model.transform(x))
+        # What the collector of garbage runs is counted too, so that a call may be over a few steps earlier.
+        assert interrupted or point >= total - last
         values = model.values()
         assert values in (BEFORE, AFTER), f"{event} {point} of {total}: {values}"
         assert_nothing_open(*model.variables())
