@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import mlx.core as mx
 
-from anyjac_plugins import InputTypeError, NotSupportedError
+from anyjac_plugins import InputTypeError, NotSupportedError, lost_derivatives
 
 from . import double
 from .lifting import lift
@@ -58,6 +58,9 @@ def complete(namespace: Any) -> None:
 # ---- traced arrays -------------------------------------------------------------------------------------------------
 
 
+_CONSTANT: Final = "take anyjac.stop_gradient(x) first, where a constant is meant"
+
+
 def _complete_traced(namespace: Any) -> None:
     table: dict[str, Any] = {
         **{f"__{name}__": _left(_operator(name)) for name in (*BINARY, *SHIFTS, *COMPARISONS)},
@@ -80,8 +83,8 @@ def _complete_traced(namespace: Any) -> None:
         "__array_ufunc__": None,  # NumPy's arrays leave operators to the traced one on their right
         "__array__": _refuse_numpy,
         "__mlx_array__": _refuse_mlx,
-        "item": lambda self: innermost(self).item(),
-        "tolist": lambda self: innermost(self).tolist(),
+        "item": _numbers_by("item"),
+        "tolist": _numbers_by("tolist"),
         "device": property(lambda self: CPU),
         "to_device": _to_device,
     }
@@ -104,12 +107,26 @@ def _right(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda self, other: lifted(other, self)
 
 
+def _numbers_by(name: str) -> Callable[[Traced], Any]:
+    """Return a method that hands out numbers, and reports that their derivative is lost."""
+
+    def numbers(self: Traced) -> Any:
+        array = innermost(self)
+        if lost_derivatives.is_watching() and mx.issubdtype(array.dtype, mx.inexact):
+            lost_derivatives.report(
+                f"x.{name}()", f"compute with the array itself, or {_CONSTANT}", ("anyjac_mlx", "mlx")
+            )
+        return getattr(array, name)()
+
+    return numbers
+
+
 def _refuse_number(name: str) -> Callable[[Any], Any]:
     """Return a conversion that raises an error: MLX's functions would take the number, without a word."""
 
     def convert(self: Traced) -> Any:
         raise InputTypeError(
-            f"{name} of a traced array loses its derivative; where that is meant, use x.item() or anyjac.stop_gradient"
+            f"{name} of a traced array loses its derivative; compute with the array itself, or {_CONSTANT}"
         )
 
     return convert
