@@ -92,6 +92,8 @@ def _vecmat(x1: Array, x2: Array) -> Array:
     return anp.matmul(anp.conj(x1)[..., None, :], x2)[..., 0, :]
 
 
+_SINCE_NUMPY_2_2: Final[dict[str, Function]] = {"matvec": _matvec, "vecmat": _vecmat}
+
 UFUNCS: Final[dict[np.ufunc, Function]] = {
     **{ufunc: trace_primitives_map[ufunc] for ufunc in _OF_AUTOGRAD},
     np.cbrt: _cbrt,
@@ -102,12 +104,11 @@ UFUNCS: Final[dict[np.ufunc, Function]] = {
     np.heaviside: _heaviside,
     np.hypot: elementwise.hypot,
     np.ldexp: lambda x1, x2: x1 * np.ldexp(np.ones((), x1.dtype), innermost(x2)),
-    np.matvec: _matvec,
     np.modf: _modf,
     np.positive: elementwise.positive,
     np.sign: elementwise.sign,
     np.vecdot: elementwise.vecdot,
-    np.vecmat: _vecmat,
+    **{getattr(np, name): rule for name, rule in _SINCE_NUMPY_2_2.items() if hasattr(np, name)},
 }
 """Differentiable functions, by ufunc."""
 
