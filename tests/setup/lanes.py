@@ -1,7 +1,7 @@
 """The two lanes of tests: those of anyjac, and long ones that go through the frameworks' own functions.
 
 ``python -m pytest`` runs the quick lane, ``python -m pytest -m "exhaustive or needs"`` the other. A file that is named
-on the command line runs whole. Of the cases of a sweep, by its marker, one in eight runs, and all of them with
+on the command line runs whole. Of the cases of a sweep, by its marker, one in 32 runs, and all of them with
 ``--whole-sweeps``. The marker `needs` names the tools of a test (see `tools`). A test without its tools is
 skipped and counted in the last lines, and fails the run with ``--nothing-left-out``.
 """
@@ -38,7 +38,7 @@ EXHAUSTIVE: dict[str, tuple[str, ...]] = {
 
 SWEEPS = "--whole-sweeps"
 """The option by which every case of a sweep runs, which takes some hours."""
-SHARE = 8
+SHARE = 32
 """The exhaustive lane runs one in so many cases of a sweep, always the same."""
 
 EXPRESSION = "exhaustive"
