@@ -87,7 +87,7 @@ def alike(found: Any, expected: Any) -> None:
 
 QUICK = ("sqrt", "by infinity", "sliced", "made safe", "matrix")
 
-IN_BOTH_LANES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in SINGULAR]
+IN_BOTH_LANES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.sweep) for name in SINGULAR]
 
 
 @pytest.mark.parametrize("name", IN_BOTH_LANES)

@@ -56,7 +56,7 @@ def test_a_function_of_numpy_keeps_the_dtype_that_it_gives_plain_arrays(name: st
     assert jacobian.dtype == np.float32
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CALLS)
 def test_a_function_of_numpy_is_differentiated_twice(name: str) -> None:
     jacobian = anyjac.jacrev(CALLS[name])

@@ -57,7 +57,7 @@ SECOND: dict[str, Callable[[Function, torch.Tensor], torch.Tensor]] = {
 
 def ways(table: dict[str, Any], *quick: str) -> list[Any]:
     """Return the ways to a derivative; all but a few are for the exhaustive lane."""
-    return [pytest.param(way, marks=() if way in quick else pytest.mark.exhaustive) for way in table]
+    return [pytest.param(way, marks=() if way in quick else pytest.mark.sweep) for way in table]
 
 
 def differences(f: Function, x: torch.Tensor, step: float = 1e-3) -> torch.Tensor:
