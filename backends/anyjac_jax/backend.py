@@ -46,13 +46,13 @@ from anyjac_plugins.errors import DtypeError
 from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
 from .faithful import UnfaithfulError
+from .foreign_code import Watch
 from .jacobians import CompiledJacobians, RecordedJacobian, may_compile, record_jacobian
 from .keys import UnkeyableError
 from .lost_derivatives import watch_items
 from .namespace import build_namespace
 from .own_code import ForeignCodeError
 from .programs import Program, may_differ, trace
-from .watching import Watch
 
 
 class JaxBackend(Backend):

@@ -6,7 +6,7 @@ it meets a tensor of double precision. So each has a companion of double precisi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from anyjac_plugins import Array
 
 from .private import is_wrapped
+from .writes import tensors_in
 
 DOUBLE: Final = (torch.float64, torch.complex128)
 
@@ -39,7 +40,7 @@ class PythonNumbers(TorchFunctionMode):
     ) -> Any:
         """Call an operator."""
         named = dict(kwargs or {})
-        tensors = list(_tensors_in((args, tuple(named.values()))))
+        tensors = list(tensors_in((args, tuple(named.values()))))
         if not any(id(tensor) in self._known for tensor in tensors):
             return func(*args, **named)
         others = [tensor for tensor in tensors if id(tensor) not in self._known]
@@ -83,14 +84,6 @@ _CONVERSIONS: Final = frozenset(
         torch.Tensor.requires_grad_,
     }
 )
-
-
-def _tensors_in(value: Any) -> Iterator[Array]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors_in(item)
 
 
 def _mapped(value: Any, change: Callable[[Array], Array]) -> Any:

@@ -2,30 +2,16 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.helpers.torch_functions import HiddenSquare
 
 import anyjac
 from anyjac import UnmappedWarning, Variable
 
 BATCH = torch.tensor([[1.0, 2.0], [-3.0, 4.0], [5.0, -6.0]], dtype=torch.float64)
-
-
-class WithoutMap(torch.autograd.Function):
-    """A function of the user's that PyTorch cannot map."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x)
-        return x**2
-
-    @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:
-        (x,) = ctx.saved_tensors
-        return 2 * x * g
 
 
 def in_place(x: torch.Tensor) -> torch.Tensor:
@@ -43,7 +29,7 @@ UNMAPPABLE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "a branch by a number": lambda x: x * 2 if float(x[0]) > 0 else x * 3,
     "a write in place": in_place,
     "a shape": lambda x: x * torch.ones(int(x[0].abs()), dtype=x.dtype).sum(),
-    "a function without a map": lambda x: WithoutMap.apply(x),
+    "a function without a map": HiddenSquare.apply,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.helpers.wrapped_backend import WrappedBackend
 
 import anyjac
 from anyjac import Backend, BackendSpec
@@ -14,30 +15,14 @@ from anyjac_conformance import all_scenarios, check_backend, select
 from anyjac_conformance.leftovers import leftovers
 
 
-class Kept(Backend):
+class Kept(WrappedBackend):
     """PyTorch's arrays, and NumPy's version."""
 
     name = "kept"
     version = np.__version__
-    namespace = property(lambda self: self.real.namespace)
 
     def __init__(self) -> None:
         self.real = anyjac.get_backend("torch")
-
-    def is_array(self, value: object) -> bool:
-        return self.real.is_array(value)
-
-    def asarray(self, value: Any, *, dtype: Any = None, device: Any = None) -> Any:
-        return self.real.asarray(value, dtype=dtype, device=device)
-
-    def devices(self) -> Any:
-        return self.real.devices()
-
-    def device_of(self, array: Any) -> Any:
-        return self.real.device_of(array)
-
-    def vjp(self, fun: Any, primals: Any) -> Any:
-        return self.real.vjp(fun, primals)
 
 
 @pytest.fixture

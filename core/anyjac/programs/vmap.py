@@ -390,13 +390,13 @@ class _Run:
                 f"the function returned {output.tree} for one example, and {self._output.tree} for another; it must "
                 f"return the same structure for all of them"
             )
-        self._depends = [
-            is_array and backend.is_mapped(leaf, rows)
-            for leaf, is_array in zip(output.leaves, output.is_array, strict=True)
-        ]
         if self._axes is None:
             opener = opener_of(backend)
             self._axes = list(for_each_leaf(self._out_axes, output.original, len(output.leaves), opener, "out_axes"))
+        self._depends = [
+            is_array and axis is None and backend.is_mapped(leaf, rows)
+            for leaf, is_array, axis in zip(output.leaves, output.is_array, self._axes, strict=True)
+        ]
         results = [
             leaf if is_array else _constant(backend, leaf, output_label(output.tree, index))
             for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from anyjac_plugins.errors import ConcurrencyError
 
-from .watching import Watch
+from .waiting import Watch
 
 LOOK_AGAIN_S: Final = 0.05
 """How long a call waits, in seconds, before it looks for a ring of waiting calls again."""
