@@ -10,6 +10,7 @@ from typing import Any, Final
 from autograd.tracer import isbox
 
 from anyjac_plugins.errors import LostDerivativeError
+from anyjac_plugins.tracebacks import innermost, module_of
 
 from .plain_numpy.objects import is_array_of_objects
 
@@ -45,10 +46,7 @@ def explained(error: Exception) -> str | None:
 
 def _asked_by(error: Exception) -> str:
     """Return, where a library other than NumPy asked for a number, the mend that its own backend is."""
-    trace: types.TracebackType | None = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
+    module = module_of(innermost(error)).partition(".")[0]
     return f"for functions of {module} pass backend={module!r}; " if module in ("jax", "torch") else ""
 
 

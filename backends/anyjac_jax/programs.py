@@ -17,6 +17,7 @@ from jax.extend.core.primitives import closed_call_p
 
 from anyjac_plugins import Array, FlatFunction
 from anyjac_plugins.interrupts import setting
+from anyjac_plugins.tracebacks import innermost, module_of
 
 from .own_code import CUSTOM_CALLS
 
@@ -193,10 +194,7 @@ def may_differ(error: BaseException | None) -> bool:
 
 def _is_of_jax(error: BaseException) -> bool:
     """Return whether JAX raised an error, by the innermost call of its traceback, or by the note of calls left out."""
-    traceback, module = error.__traceback__, ""
-    while traceback is not None:
-        module, traceback = traceback.tb_frame.f_globals.get("__name__", ""), traceback.tb_next
-    packages = {module.partition(".")[0], type(error).__module__.partition(".")[0]}
+    packages = {name.partition(".")[0] for name in (module_of(innermost(error)), type(error).__module__)}
     notes = getattr(error, "__notes__", ())
     return not packages.isdisjoint(("jax", "jaxlib")) or any("JAX_TRACEBACK_FILTERING" in note for note in notes)
 

@@ -136,3 +136,16 @@ def test_after_such_an_error_every_variable_is_as_it_was() -> None:
 def test_numbers_of_python_name_their_mend(backend: str) -> None:
     with pytest.raises(TypeError, match=r"stop_gradient|Abstract tracer"):
         anyjac.jacrev(lambda x: x * math.sin(x[0]), backend=backend)(X)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("package", [None, "", "models"])
+def test_an_error_of_the_users_comes_through_from_a_script_and_from_a_package(
+    backend: str, package: str | None
+) -> None:
+    """In a script, whose name is ``__main__``, Python sets the package to None."""
+    names: dict[str, Any] = {"__name__": "__main__", "__package__": package}
+    exec("def f(x):\n    return x * int('three')\n", names)
+    with pytest.raises(ValueError, match="invalid literal for int") as caught:
+        anyjac.jacrev(names["f"], backend=backend)(X)
+    assert type(caught.value) is ValueError

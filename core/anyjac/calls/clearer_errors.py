@@ -11,6 +11,7 @@ from typing import Final
 
 from anyjac_plugins import AnyjacError, Backend
 from anyjac_plugins.errors import InputTypeError, MixedBackendsError
+from anyjac_plugins.tracebacks import innermost, module_of
 
 from ..selection.choice import imported_backends
 
@@ -50,13 +51,9 @@ def _is_raised_by_user(error: Exception) -> bool:
 
     Code of frameworks is written in statements too, but stands in frames of frameworks.
     """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
+    trace = innermost(error)
     if trace is None or trace.tb_lasti < 0 or "site-packages" in trace.tb_frame.f_code.co_filename:
         return False
-    if trace.tb_frame.f_globals.get("__package__", "").startswith("anyjac."):  # the function is one of a library
+    if module_of(trace).startswith("anyjac."):  # the function is one of a library, called by a file of ours
         return False
-    if str(trace.tb_frame.f_globals.get("__name__")).startswith(("anyjac.", "anyjac_")):
-        return False  # the user's function is one of a framework itself, without a frame
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE
