@@ -24,7 +24,7 @@ from anyjac_plugins.failed_functions import FailedFunctions, code_of
 from anyjac_plugins.locking import SafeLock
 
 from .blocks import recorded_jacobian
-from .compiling import compiled, sums_over_windows
+from .compiling import compiled, computes_over_windows
 from .keys import UnkeyableError, key_of
 from .linear_maps import rows_at_once
 from .own_code import ForeignCodeError
@@ -305,7 +305,7 @@ def _compile(backend: Backend, program: Program, chunk_size: int | None, mode: s
     def jacobian(constants: list[Any], primals: Sequence[Array]) -> tuple[list[Array], list[list[Array]], list[Array]]:
         return recorded_jacobian(backend, program.function(constants), primals, chunk_size, mode)[:3]
 
-    made: Compiled = compiled(jacobian, sums=sums_over_windows(program.jaxpr))
+    made: Compiled = compiled(jacobian, windows=computes_over_windows(program.jaxpr))
     return made
 
 
@@ -316,5 +316,5 @@ def _compile_as_it_is(program: Program) -> Compiled:
     def run(constants: list[Any], primals: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array]]:
         return program.function(constants)(*primals)
 
-    made: Compiled = compiled(run, sums=sums_over_windows(program.jaxpr))
+    made: Compiled = compiled(run, windows=computes_over_windows(program.jaxpr))
     return made

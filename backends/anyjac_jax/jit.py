@@ -10,7 +10,7 @@ import jax
 
 from anyjac_plugins import Array, StageableFunction, StagedFunction, StagedResult
 
-from .compiling import compiled, sums_over_windows
+from .compiling import compiled, computes_over_windows
 from .programs import outside_all_traces
 
 
@@ -43,7 +43,7 @@ class _Staged:
 
     def __init__(self, fun: StageableFunction):
         self._notes: list[Any] = []
-        self._plain = compiled(self._traced(fun), sums=False)
+        self._plain = compiled(self._traced(fun), windows=False)
         self._careful: Callable[..., StagedResult] | None = None
 
     def _traced(self, fun: StageableFunction) -> Callable[..., StagedResult]:
@@ -63,9 +63,9 @@ class _Staged:
         found: StagedResult = self._plain(*arrays)
         if len(self._notes) == known:
             return found
-        if not sums_over_windows(self._plain.trace(*arrays).jaxpr.jaxpr):  # which JAX remembers, and does not run
+        if not computes_over_windows(self._plain.trace(*arrays).jaxpr.jaxpr):  # which JAX remembers, and does not run
             return found
-        self._careful = compiled(self._plain.__wrapped__, sums=True)
+        self._careful = compiled(self._plain.__wrapped__, windows=True)
         return self._run_with_care(self._careful, arrays)
 
     def _run_with_care(self, careful: Callable[..., StagedResult], arrays: Sequence[Any]) -> StagedResult:

@@ -674,13 +674,20 @@ def test_the_device_is_known_within_a_map() -> None:
     assert seen == [EXAMPLES.device]
 
 
-# ---- sums over windows, which XLA simplifies wrongly -----------------------------------------------------------------
+# ---- windows, which XLA simplifies wrongly -----------------------------------------------------------------
 
 SUMS: dict[str, Callable[[Any], Any]] = {
     "a running sum": lambda x: jnp.cumsum(jnp.zeros(3).at[1].set(x[1])),
     "a running sum, reversed": lambda x: jax.lax.cumsum(jnp.zeros(3).at[1].set(x[1]), reverse=True),
     "sums over windows": lambda x: jax.lax.reduce_window(jnp.pad(x[1:2], 1), 0.0, jax.lax.add, (2,), (1,), "SAME"),
     "in the middle of five": lambda x: jnp.cumsum(jnp.pad(x[1:2], 2)),
+    "a running maximum": lambda x: jax.lax.cummax(jnp.full(3, -jnp.inf).at[1].set(x[1])),
+    "a running minimum": lambda x: jax.lax.cummin(jnp.full(3, jnp.inf).at[1].set(x[1])),
+    "a running product": lambda x: jnp.cumprod(jnp.ones(3).at[1].set(x[1])),
+    "a running sum of exponentials": lambda x: jax.lax.cumlogsumexp(jnp.full(3, -jnp.inf).at[1].set(x[1])),
+    "maxima over windows": lambda x: jax.lax.reduce_window(
+        jnp.full(3, -jnp.inf).at[1].set(x[1]), -jnp.inf, jax.lax.max, (2,), (1,), "SAME"
+    ),
     "within a branch": lambda x: jax.lax.cond(
         x[0] > 0, lambda: jnp.cumsum(jnp.pad(x[1:2], 1)), lambda: jnp.cumsum(jnp.pad(x[1:2], 1)) * 2
     ),

@@ -140,9 +140,7 @@ def test_numbers_of_python_name_their_mend(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
 @pytest.mark.parametrize("package", [None, "", "models"])
-def test_an_error_of_the_users_comes_through_from_a_script_and_from_a_package(
-    backend: str, package: str | None
-) -> None:
+def test_an_error_of_the_users_comes_through_from_scripts_and_packages(backend: str, package: str | None) -> None:
     """In a script, whose name is ``__main__``, Python sets the package to None."""
     names: dict[str, Any] = {"__name__": "__main__", "__package__": package}
     exec("def f(x):\n    return x * int('three')\n", names)
