@@ -58,14 +58,14 @@ def _item(self: ArrayBox, index: Any) -> Any:
 
 
 def _find_boxes(args: tuple[Any, ...]) -> Any:
+    if not _CONTAINERS.isdisjoint(map(type, args)):
+        boxes = boxed_containers(args)
+        if boxes:
+            return _find_boxes(tuple(boxes.get(position, arg) for position, arg in enumerate(args)))
     found = _find_top_boxed_args(args)
-    for arg in args:
+    for arg in args if found[0] else ():
         kind = type(arg)
-        if kind in _CONTAINERS:
-            boxes = boxed_containers(args)
-            if boxes:
-                return _find_boxes(tuple(boxes.get(position, arg) for position, arg in enumerate(args)))
-        elif found[0]:
+        if kind not in _CONTAINERS:
             if kind in _adopted:
                 return _RefusedBoxes(found[0], "a Variable", "give it the Variable's .value"), *found[1:]
             if kind is ndarray and arg.dtype.char == "O":

@@ -314,7 +314,7 @@ class TorchBackend(Backend):
         self._unmappable.add(fun)
         warnings.warn(
             f"PyTorch cannot map a function over all examples at once, so that anyjac.vmap takes them one by one, in "
-            f"more time; it says {type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            f"more time; it says {errors.in_short(error)}",
             UnmappedWarning,
             stacklevel=2,
         )

@@ -24,3 +24,8 @@ def explained(error: Exception) -> str | None:
 def refuses(error: Exception) -> bool:
     """Return whether an error is what PyTorch says of an argument that is none of its tensors."""
     return _ARGUMENT.search(str(error)) is not None
+
+
+def in_short(error: Exception) -> str:
+    """Return kind and beginning of an error, in one line, for a warning to quote."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

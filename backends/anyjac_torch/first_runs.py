@@ -16,6 +16,7 @@ from anyjac_plugins import Array
 from anyjac_plugins.errors import UncompiledWarning
 
 from .agreement import difference
+from .errors import in_short
 from .modes import copied
 from .random_states import RandomStates
 from .writes import Writes
@@ -56,7 +57,7 @@ def first_results(recorded: RecordedRun, compiled: Run, tensors: Sequence[Array]
         expected = [*recorded.results, *recorded.twins, *recorded.writes.elsewhere]
         told = difference(seen, expected, recorded.module, inputs, lambda t: _run_aside(recorded, recorded.run, t)[1])
     except Exception as error:  # of generated code, since what was recorded has run without one
-        told = f"it raises {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        told = f"it raises {in_short(error)}"
     finally:
         after.restore()
     if told is None:

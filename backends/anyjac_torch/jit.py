@@ -20,6 +20,7 @@ from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
 
 from . import code_generation, private
+from .errors import in_short
 from .first_runs import RecordedRun, Run, first_results, twin_of
 from .modes import is_recording
 from .past_operators import PastOperators
@@ -67,8 +68,7 @@ def compile_graph(recorded: Any, example: Sequence[Array], compile: Callable[...
         return private.generate_code(recorded, example, code_generation.options())
     except Exception as error:  # of the code generator, the C++ compiler or a file; the graph runs without all three
         warnings.warn(
-            f"PyTorch fails to compile what anyjac.jit has recorded, and runs it uncompiled; it says "
-            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            f"PyTorch fails to compile what anyjac.jit has recorded, and runs it uncompiled; it says {in_short(error)}",
             UncompiledWarning,
             stacklevel=2,
         )

@@ -103,7 +103,8 @@ def without_remarks(*, compiles: bool = True) -> Iterator[None]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", anyjac.UncompiledWarning)
         if not compiles:
-            warnings.filterwarnings("ignore", "PyTorch fails to compile", anyjac.UncompiledWarning)
+            for remark in ("PyTorch fails to compile", "anyjac.jit runs a function uncompiled"):
+                warnings.filterwarnings("ignore", remark, anyjac.UncompiledWarning)
         yield
 
 

@@ -195,15 +195,14 @@ def _opener_of_arguments(backend: Backend, keys: list[Hashable]) -> NodeOpener:
 
 
 def _hashable(leaf: Any, tree: TreeDef, index: int) -> Hashable:
-    try:
-        hash(leaf)
-    except TypeError as error:
-        raise InputTypeError(
+    return _hashed(
+        leaf,
+        lambda: (
             f"{_argument_path(tree, index)} is of type {type(leaf).__qualname__}, which is neither an array nor "
             f"hashable, so that jit cannot tell one from another; make it an array, a Variable or hashable, or bind it "
             f"with functools.partial"
-        ) from error
-    return leaf  # type: ignore[no-any-return]
+        ),
+    )
 
 
 def _hashable_static(value: Any, tree: TreeDef, index: int) -> Hashable:
@@ -213,14 +212,21 @@ def _hashable_static(value: Any, tree: TreeDef, index: int) -> Hashable:
             f"{path} is static and an array, of type {type(value).__qualname__}, each of which would be another kind; "
             f"take it out of the static arguments"
         )
-    value = Identity(value) if isinstance(value, Variable) else value
+    return _hashed(
+        Identity(value) if isinstance(value, Variable) else value,
+        lambda: (
+            f"{path} is static and not hashable, {value!r} (of type {type(value).__qualname__}); make it hashable, "
+            f"as a tuple is in the place of a list"
+        ),
+    )
+
+
+def _hashed(value: Any, refusal: Callable[[], str]) -> Hashable:
+    """Return a value that has a hash; refuse any other in the given words."""
     try:
         hash(value)
     except TypeError as error:
-        raise InputTypeError(
-            f"{path} is static and not hashable, {value!r} (of type {type(value).__qualname__}); make it hashable, as "
-            f"a tuple is in the place of a list"
-        ) from error
+        raise InputTypeError(refusal()) from error
     return value  # type: ignore[no-any-return]
 
 

@@ -289,6 +289,7 @@ class _Batch:
         self.arrays: list[Array] = []
         self._labels: list[Label] = []
         self._scope = scope
+        self._constants = Constants(scope.backend, scope.device)
         by_keyword = for_each_keyword(axes.by_keyword, kwargs)
         self._args = [
             self._taken_apart(arg, argument_axes, argument_label(position))
@@ -306,7 +307,7 @@ class _Batch:
         """Take an argument apart, and note what is mapped over in it."""
         backend = self._scope.backend
         if axes is None:
-            return _Mapped(Constants(backend, self._scope.device).of(arg), None)
+            return _Mapped(self._constants.of(arg), None)
         opener = opener_without(backend, _is_the_same_for_all)
         leaves, tree = flatten(without_variables(arg), opener)
         rest: list[Any] = []
