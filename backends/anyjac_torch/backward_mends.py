@@ -129,7 +129,7 @@ def minors(matrix: Array) -> Array:
     if rows == 1:
         return torch.ones_like(matrix)
     numbers = torch.arange(rows, device=matrix.device)
-    others = numbers.expand(rows, rows)[numbers[:, None] != numbers].reshape(rows, rows - 1)
+    others = numbers[:-1] + (numbers[:-1] >= numbers[:, None])
     smaller = matrix[..., others[:, None, :, None], others[None, :, None, :]]
     signs = 1 - 2 * ((numbers[:, None] + numbers) % 2)
     return mend(torch.linalg.det(smaller)) * signs
