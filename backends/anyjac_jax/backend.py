@@ -40,10 +40,11 @@ from anyjac_plugins import (
     StagedFunction,
 )
 from anyjac_plugins.backend.jacobians import cheaper_mode
+from anyjac_plugins.backend.loops import LoopStep
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import DtypeError
 
-from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
+from . import elements, errors, faithful, jit, linear_maps, loops, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
 from .faithful import UnfaithfulError
 from .foreign_code import Watch
@@ -308,6 +309,37 @@ class JaxBackend(Backend):
 
     def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
         return programs.is_mapped(array, rows)
+
+    # ---- loops -----------------------------------------------------------------------------------------------------
+
+    def records_loops(self) -> bool:
+        return True
+
+    def scan(
+        self,
+        step: LoopStep,
+        carry: Sequence[Array],
+        rows: Sequence[Array],
+        length: int,
+        *,
+        reverse: bool = False,
+        unroll: int = 1,
+    ) -> tuple[list[Array], list[Array]]:
+        return loops.scan(step, carry, rows, length, reverse, unroll)
+
+    def while_loop(
+        self,
+        condition: Callable[[Sequence[Array]], Array],
+        step: Callable[[Sequence[Array]], Sequence[Array]],
+        carry: Sequence[Array],
+        max_steps: int | None,
+    ) -> tuple[list[Array], bool]:
+        return loops.while_loop(condition, step, carry, max_steps)
+
+    def branch(
+        self, index: Array, branches: Sequence[Callable[..., Sequence[Array]]], operands: Sequence[Array]
+    ) -> list[Array]:
+        return loops.branch(index, branches, operands)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,9 @@ from .derivatives.products import vjp as vjp
 from .derivatives.rows import Rows as Rows
 from .derivatives.transform import GradientTransform as GradientTransform
 from .programs.jit import jit as jit
+from .programs.scans import for_loop as for_loop
+from .programs.scans import fori_loop as fori_loop
+from .programs.scans import scan as scan
 from .programs.vmap import vmap as vmap
 from .selection.caches import cache_clear as cache_clear
 from .selection.caches import cache_info as cache_info
