@@ -105,6 +105,9 @@ class TorchBackend(Backend):
         unknown = private.is_wrapped(value) or torch_func.has_tangent(value) or is_recording()
         return None if unknown else value.detach()
 
+    def decided(self, value: Array) -> bool | int | None:
+        return None if is_recording() else value.item()  # type: ignore[no-any-return]
+
     def copy(self, array: Array) -> Array:
         return copied(array)
 

@@ -136,6 +136,10 @@ class NonFiniteError(AnyjacError, FloatingPointError):
         """Where it first appears, as the backend says it; None where that is not known."""
 
 
+class StepLimitError(AnyjacError, RuntimeError):
+    """A loop has taken as many steps as it may, and the condition for which it goes on still holds."""
+
+
 class MissingExtraError(AnyjacError, ModuleNotFoundError):
     """What was asked for needs a package that comes with an extra of anyjac's, which is not installed."""
 

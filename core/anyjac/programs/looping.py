@@ -191,7 +191,7 @@ class _Loop:
             self._scope.forget()
             writes = []
         carry, results = found
-        return self._finished(carry, results), [_with_value(write, content) for write, content in writes]
+        return self._finished(carry, results), [with_value(write, content) for write, content in writes]
 
     def _steps(self) -> tuple[list[Array], list[Array]]:
         carry, rows = self._carry.arrays, self._rows
@@ -216,12 +216,12 @@ class _Loop:
 
     def recorded(self) -> tuple[Any, list[Write]]:
         """Record the body, with the Variables that it writes in the carry."""
-        carried: tuple[Variable, ...] = ()
+        state = CarriedVariables(self._scope, ())
         while True:
             try:
-                return self._recorded_with(CarriedVariables(self._scope, carried))
+                return self._recorded_with(state)
             except NewlyWrittenError as found:
-                carried = (*carried, *found.variables)
+                state = state.with_more(found.variables)
 
     def _recorded_with(self, state: CarriedVariables) -> tuple[Any, list[Write]]:
         own = len(self._carry.arrays)
@@ -248,7 +248,8 @@ def _one_row(backend: Backend, empty: Array) -> Array:
     return backend.namespace.ones_like(backend.zeros(tuple(empty.shape[1:]), empty))
 
 
-def _with_value(write: Write, content: Partition) -> Write:
+def with_value(write: Write, content: Partition) -> Write:
+    """Return a write with the value that was taken out of it."""
     return Write(write.variable, content.combine(content.arrays), write.created)
 
 
@@ -334,6 +335,10 @@ class CarriedVariables:
         self.arrays: list[Array] = [leaf for leaves, _ in values for leaf in leaves]
         self._types = [(tuple(array.shape), array.dtype) for array in self.arrays]
         self._written: set[int] = set()
+
+    def with_more(self, variables: Sequence[Variable]) -> CarriedVariables:
+        """Return the same with more Variables."""
+        return CarriedVariables(self._scope, (*self._variables, *variables))
 
     def run(
         self, func: Callable[..., Any], call: Callable[[], Result], arrays: Sequence[Array]

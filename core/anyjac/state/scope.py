@@ -8,7 +8,8 @@ values and backends, nothing of derivatives; models of other libraries are in `f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from anyjac_plugins import NESTED, Backend
@@ -67,6 +68,7 @@ class Scope:
         self._foreign: ForeignModels | None = None
         self._runs = False
         self._ended = False
+        self._reader = ""
         if differentiates and self.parent is not None and not backend.supports(NESTED) and self._is_differentiated():
             raise backend.unsupported(NESTED)
 
@@ -237,6 +239,9 @@ class Scope:
         entry = self._entries.get(id(variable))
         if self.maps and not (entry is not None and entry.created):
             raise _mapped_write(variable)
+        if self._reader:
+            raise VariableWriteError(f"{variable.label()} is written in {self._reader}, which may only read; write it "
+                                     f"where the loop goes on")  # fmt: skip
         ownership.acquire(self.owner, variable)
         self.owner.changed.add(id(variable))
         if entry is None:
@@ -244,6 +249,15 @@ class Scope:
         else:
             entry.value, entry.written = self._copy(value), True
         self._show(entry)
+
+    @contextlib.contextmanager
+    def reading_only(self, who: str) -> Iterator[None]:
+        """Refuse all writes meanwhile, in the name of who must not write."""
+        before, self._reader = self._reader, who
+        try:
+            yield
+        finally:
+            self._reader = before
 
     def replace(self, array: Any, new: Any) -> bool:
         """Write another array to the Variable that reads as this very array; return whether there is one."""
