@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import autograd
+import autograd.numpy as anp
 import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import isbox
@@ -183,6 +184,15 @@ class AutogradBackend(Backend):
 
     def rows_at_once(self, width: int) -> int:
         return jacobians.rows_at_once(width)
+
+    # ---- loops -----------------------------------------------------------------------------------------------------
+
+    def stack_results(self, results: Sequence[Array]) -> Array:
+        """Return an array of the results, which has one node of the graph for all of them.
+
+        `autograd.numpy.stack` has one for each, whose pullbacks go through all others once more.
+        """
+        return anp.array(results) if any(map(isbox, results)) else np.stack(results)
 
     # ---- Variables -------------------------------------------------------------------------------------------------
 

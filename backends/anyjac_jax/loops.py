@@ -65,9 +65,7 @@ def _without_numbers(array: Array, holds: Array) -> Array:
     return array
 
 
-def branch(
-    index: Array, branches: Sequence[Callable[..., Sequence[Array]]], operands: Sequence[Array]
-) -> list[Array]:
+def branch(index: Array, branches: Sequence[Callable[..., Sequence[Array]]], operands: Sequence[Array]) -> list[Array]:
     """Return what one of several branches returns, by `jax.lax.switch`."""
 
     def listed(branch: Callable[..., Sequence[Array]]) -> Callable[..., list[Array]]:

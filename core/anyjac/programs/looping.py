@@ -15,7 +15,6 @@ from anyjac_plugins import Array, Backend
 from anyjac_plugins.errors import InputValueError, MixedBackendsError, OutputError
 
 from ..calls.containers import opener_of, opener_without
-from ..calls.holders import holders_in
 from ..calls.labels import leaf_label
 from ..calls.opening import open_call, select_backend
 from ..calls.outputs import take_apart
@@ -204,9 +203,7 @@ class _Loop:
 
     def _run(self, step: Callable[..., Any], carry: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         rows, options = self._rows, self._options
-        return self._backend.scan(
-            step, carry, rows.arrays, rows.length, reverse=options.reverse, unroll=options.unroll
-        )
+        return self._backend.scan(step, carry, rows.arrays, rows.length, reverse=options.reverse, unroll=options.unroll)
 
     def _step(self, carry: Sequence[Array], rows: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         after, result = self._body.call(self._carry.tree_of(carry), self._rows.tree_of(rows))

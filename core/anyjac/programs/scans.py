@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
 from anyjac_plugins.backend.types import Array
+from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
 
-from ..calls.labels import argument_label
 from ..selection.choice import is_array_of_any
 from ..state.entries import Write
 from ..state.scope import Scope
@@ -94,9 +93,7 @@ def scan(
     return result
 
 
-def for_loop(
-    f: Callable[..., Any], *xs: Any, length: int | None = None, reverse: bool = False, unroll: int = 1
-) -> Any:
+def for_loop(f: Callable[..., Any], *xs: Any, length: int | None = None, reverse: bool = False, unroll: int = 1) -> Any:
     """Run a function for each element of arrays, and stack what it returns.
 
     All that goes on from step to step is in the Variables that `f` reads and writes.
@@ -243,5 +240,3 @@ def _checked_options(length: Any, reverse: Any, unroll: Any) -> LoopOptions:
     if not isinstance(reverse, bool):
         raise InputTypeError(f"reverse is {reverse!r}, of type {type(reverse).__qualname__}; give True or False")
     return LoopOptions(reverse, unroll)
-
-

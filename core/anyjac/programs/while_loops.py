@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from anyjac_plugins.errors import InputTypeError, InputValueError, StepLimitError
 from anyjac_plugins.backend.types import Array
+from anyjac_plugins.errors import InputTypeError, InputValueError, StepLimitError
 
 from ..calls.run import run_in_scope
 from ..state.entries import Write

@@ -6,6 +6,7 @@ member             override it where
 ``records_loops``  a loop is recorded, and its body runs once for all steps; by default the body runs for each step
 ``decided``        a traced array has its value all the same, or an untraced one has none
 ``scan``           the framework has a loop over rows; by default a loop of Python runs the body
+``stack_results``  stacking many small arrays has a faster way; by default that of the namespace
 ``while_loop``     the framework has a loop that ends with a condition; by default a loop of Python asks for its value
 ``branch``         a branch can be chosen by a number that is not known yet; by default such a number is refused
 =================  ================================================================================================
@@ -75,7 +76,11 @@ class LoopMembers(ArrayMembers):
         each = [_rows_of(self, array) for array in rows]
         for index in reversed(range(length)) if reverse else range(length):
             carry, results[index] = step(carry, [column[index] for column in each])
-        return list(carry), [self.namespace.stack(column) for column in zip(*results, strict=True)]
+        return list(carry), [self.stack_results(column) for column in zip(*results, strict=True)]
+
+    def stack_results(self, results: Sequence[Array]) -> Array:
+        """Return the results of all steps, one or more, as one array with a new axis in front."""
+        return self.namespace.stack(results)
 
     def while_loop(
         self,
