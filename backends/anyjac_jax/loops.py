@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from anyjac_plugins import Array
 from anyjac_plugins.backend.loops import LoopStep
@@ -39,7 +40,9 @@ def while_loop(
     """
     begin = list(carry)
     if max_steps is None:
-        return list(jax.lax.while_loop(condition, lambda now: list(step(now)), begin)), True
+        return list(
+            jax.lax.while_loop(lambda now: condition(list(now)), lambda now: list(step(list(now))), begin)
+        ), True
     holds = condition(begin)
 
     def go_on(now: list[Array]) -> tuple[list[Array], Array]:
@@ -61,7 +64,7 @@ def _without_numbers(array: Array, holds: Array) -> Array:
     if jnp.issubdtype(array.dtype, jnp.inexact):
         return jnp.where(holds, jnp.full_like(array, jnp.nan), array)
     if jnp.issubdtype(array.dtype, jnp.integer):
-        return jnp.where(holds, jnp.full_like(array, jnp.iinfo(array.dtype).min), array)
+        return jnp.where(holds, jnp.full_like(array, np.iinfo(array.dtype).min), array)
     return array
 
 

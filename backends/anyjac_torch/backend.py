@@ -106,7 +106,7 @@ class TorchBackend(Backend):
         return None if unknown else value.detach()
 
     def decided(self, value: Array) -> bool | int | None:
-        return None if is_recording() else value.item()  # type: ignore[no-any-return]
+        return None if is_recording() else value.item()
 
     def copy(self, array: Array) -> Array:
         return copied(array)

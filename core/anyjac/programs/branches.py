@@ -19,8 +19,9 @@ from ..state.scope import Scope
 from ..state.variable import without_variables
 from ..trees.partition import GAP, Skeleton
 from .carried import Carried, type_label
+from .carried_variables import CarriedVariables, NewlyWrittenError, with_value
 from .flags import flag_of, number_of
-from .looping import CarriedVariables, NewlyWrittenError, open_loop, with_value
+from .looping import open_loop
 
 
 def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:

@@ -12,21 +12,21 @@ from functools import partial
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array, Backend
-from anyjac_plugins.errors import InputValueError, MixedBackendsError, OutputError
+from anyjac_plugins.errors import InputValueError, MixedBackendsError
 
-from ..calls.containers import opener_of, opener_without
+from ..calls.containers import opener_without
 from ..calls.labels import leaf_label
 from ..calls.opening import open_call, select_backend
-from ..calls.outputs import take_apart
 from ..calls.run import run_in_scope
 from ..selection.choice import Selection
 from ..selection.conversion import Label, to_array
 from ..state.entries import Write
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
-from ..trees.partition import Partition
 from ..trees.structure import flatten
-from .carried import Carried, WiderCarryError, is_no_array, type_label
+from .carried import Carried, WiderCarryError, is_no_array
+from .carried_variables import CarriedVariables, NewlyWrittenError, with_value
+from .step_results import Results
 
 Result = TypeVar("Result")
 
@@ -161,14 +161,6 @@ def run_loop(scope: Scope, body: Body, carry: Carried, rows: Rows, options: Loop
             scope.forget()
 
 
-class NewlyWrittenError(Exception):
-    """A recorded body has written Variables that are not carried yet."""
-
-    def __init__(self, variables: Sequence[Variable]):
-        super().__init__(variables)
-        self.variables = variables
-
-
 class _Loop:
     """One run of a loop."""
 
@@ -243,149 +235,3 @@ class _Loop:
 def _one_row(backend: Backend, empty: Array) -> Array:
     """Return an element of ones, in the place of none."""
     return backend.namespace.ones_like(backend.zeros(tuple(empty.shape[1:]), empty))
-
-
-def with_value(write: Write, content: Partition) -> Write:
-    """Return a write with the value that was taken out of it."""
-    return Write(write.variable, content.combine(content.arrays), write.created)
-
-
-class Results:
-    """What the steps of a loop return besides the carry: the same tree of arrays in each step.
-
-    Parameters
-    ----------
-    backend
-        The backend of the call.
-    """
-
-    def __init__(self, backend: Backend):
-        self._backend = backend
-        self._opener = opener_of(backend)
-        self._found: Partition | None = None
-
-    def taken(self, value: Any) -> list[Array]:
-        """Return the arrays of the result of one step.
-
-        Raises
-        ------
-        OutputError
-            Naming what is no array, or a structure that differs from that of another step.
-        """
-        parts = take_apart(self._backend, without_variables(value), self._opener)
-        first = self._found
-        if first is not None and first.tree != parts.tree:
-            raise OutputError(
-                f"the function returned the structure {parts.tree} in one step, and {first.tree} in another; results "
-                f"are stacked, so return the same structure in all steps"
-            )
-        arrays = parts.leaves
-        for index, is_array in enumerate(parts.is_array):
-            if not is_array:
-                arrays = self._made_arrays(parts)
-                break
-        parts.release()  # so that nothing is kept of a trace that ends
-        self._found = parts
-        return list(arrays)
-
-    def _made_arrays(self, parts: Partition) -> list[Array]:
-        why = "and results are stacked, so that they are arrays and numbers alone"
-        return [
-            to_array(
-                self._backend,
-                leaf,
-                partial(leaf_label, lambda: "the result of a step", parts.tree, index),
-                converts=False,
-                error=OutputError,
-                why=why,
-            )
-            for index, leaf in enumerate(parts.leaves)
-        ]
-
-    def tree_of(self, stacked: Sequence[Array]) -> Any:
-        """Return the tree with what has been stacked of all steps."""
-        assert self._found is not None
-        return self._found.tree.unflatten(list(stacked))
-
-
-class CarriedVariables:
-    """The Variables that a recorded body writes, whose values go in and come out as arrays.
-
-    Parameters
-    ----------
-    scope
-        The scope of the call.
-    variables
-        The Variables, as far as they are known.
-
-    Attributes
-    ----------
-    arrays
-        The values with which they begin.
-    """
-
-    def __init__(self, scope: Scope, variables: Sequence[Variable]):
-        self._scope = scope
-        self._variables = variables
-        values = [flatten(value) for value in scope.values_at_entry(variables)]
-        self._trees = [tree for _, tree in values]
-        self.arrays: list[Array] = [leaf for leaves, _ in values for leaf in leaves]
-        self._types = [(tuple(array.shape), array.dtype) for array in self.arrays]
-        self._written: set[int] = set()
-
-    def with_more(self, variables: Sequence[Variable]) -> CarriedVariables:
-        """Return the same with more Variables."""
-        return CarriedVariables(self._scope, (*self._variables, *variables))
-
-    def run(
-        self, func: Callable[..., Any], call: Callable[[], Result], arrays: Sequence[Array]
-    ) -> tuple[Result, list[Array]]:
-        """Run a body once, with the Variables at these values, and return its result and their values after it.
-
-        Raises
-        ------
-        NewlyWrittenError
-            If it writes others besides.
-        """
-        remaining = iter(arrays)
-        trees = [tree.unflatten([next(remaining) for _ in range(tree.num_leaves)]) for tree in self._trees]
-        values = list(zip(self._variables, trees, strict=True))
-        result, writes = run_in_scope(self._scope, func, (), {}, lambda found: found, values, call)
-        self._scope.forget()
-        written = {id(write.variable): content for write, content in writes if not write.created}
-        new = [write.variable for write, _ in writes if not write.created and not self._carries(write.variable)]
-        if new:
-            raise NewlyWrittenError(new)
-        self._written |= set(written)
-        after: list[Array] = []
-        for (variable, before), tree in zip(values, self._trees, strict=True):
-            content = written.get(id(variable))
-            after += flatten(before)[0] if content is None else self._checked(variable, content, tree, len(after))
-        return result, after
-
-    def _carries(self, variable: Variable) -> bool:
-        return any(variable is other for other in self._variables)
-
-    def _checked(self, variable: Variable, content: Partition, tree: Any, first: int) -> list[Array]:
-        """Return the arrays of a written value, which a Variable that may be reshaped could have changed in kind."""
-        if content.tree != tree:
-            raise OutputError(f"{variable.label()} holds {tree} before a step and {content.tree} after it; a loop "
-                              f"needs the same structure in all steps")  # fmt: skip
-        for array, (shape, dtype) in zip(content.leaves, self._types[first:], strict=False):
-            if tuple(array.shape) != shape or array.dtype != dtype:
-                raise OutputError(
-                    f"{variable.label()} is {type_label(self._scope.backend, shape, dtype)} before a step and "
-                    f"{type_label(self._scope.backend, array.shape, array.dtype)} after it; a loop needs the same shape "
-                    f"and dtype in all steps"
-                )
-        return content.leaves
-
-    def writes(self, arrays: Sequence[Array]) -> list[Write]:
-        """Return what is to be committed, given the values after the last step."""
-        remaining = iter(arrays)
-        found = []
-        for variable, tree in zip(self._variables, self._trees, strict=True):
-            value = tree.unflatten([next(remaining) for _ in range(tree.num_leaves)])
-            if id(variable) in self._written:
-                found.append(Write(variable, value, created=False))
-        return found

@@ -13,8 +13,9 @@ from ..calls.run import run_in_scope
 from ..state.entries import Write
 from ..state.scope import Scope
 from .carried import Carried, WiderCarryError
+from .carried_variables import CarriedVariables, NewlyWrittenError, with_value
 from .flags import flag_of
-from .looping import CarriedVariables, NewlyWrittenError, open_loop, with_value
+from .looping import open_loop
 
 Carry = TypeVar("Carry")
 
@@ -133,8 +134,8 @@ class _WhileLoop:
     def _completed(self, arrays: list[Array], is_complete: bool) -> list[Array]:
         if not is_complete:
             raise StepLimitError(
-                f"while_loop has taken max_steps={self._max_steps} steps, and its condition still holds; give a greater "
-                f"number, or a condition that ends"
+                f"while_loop has taken max_steps={self._max_steps} steps, and its condition still holds; give a "
+                f"greater number, or a condition that ends"
             )
         return arrays
 

@@ -45,7 +45,7 @@ class LoopMembers(ArrayMembers):
         The default takes whatever is traced for unknown.
         """
         known = self.concrete(value)
-        return None if known is None else self.to_numpy(known).item()  # type: ignore[no-any-return]
+        return None if known is None else self.to_numpy(known).item()
 
     def scan(
         self,
