@@ -325,7 +325,23 @@ class JaxBackend(Backend):
         reverse: bool = False,
         unroll: int = 1,
     ) -> tuple[list[Array], list[Array]]:
-        return loops.scan(step, carry, rows, length, reverse, unroll)
+        def run(*arrays: Array) -> tuple[list[Array], list[Array]]:
+            own = len(carry)
+            last, results = loops.scan(step, arrays[:own], arrays[own:], length, reverse, unroll)
+            return [*last, *results], []
+
+        found = self._compiled_loop(run, [*carry, *rows])
+        return found[: len(carry)], found[len(carry) :]
+
+    def _compiled_loop(self, fun: FlatFunction, arrays: Sequence[Array]) -> list[Array]:
+        """Return the outputs of a loop, which is recorded once in each call and compiled once for all of them.
+
+        Within a program that is being recorded, the loop is a part of it.
+        """
+        if arrays and self.paths.forced != "native" and programs.outside_all_traces() and may_compile():
+            with contextlib.suppress(UnfaithfulError):
+                return self._compiled.run_loop(trace(fun, arrays), arrays)
+        return list(fun(*arrays)[0])
 
     def while_loop(
         self,
@@ -334,7 +350,12 @@ class JaxBackend(Backend):
         carry: Sequence[Array],
         max_steps: int | None,
     ) -> tuple[list[Array], bool]:
-        return loops.while_loop(condition, step, carry, max_steps)
+        def run(*arrays: Array) -> tuple[list[Array], list[Array]]:
+            last, is_complete = loops.while_loop(condition, step, arrays, max_steps)
+            return [*last, is_complete], []
+
+        *last, is_complete = self._compiled_loop(run, carry)
+        return last, isinstance(is_complete, jax.core.Tracer) or bool(is_complete)
 
     def branch(
         self, index: Array, branches: Sequence[Callable[..., Sequence[Array]]], operands: Sequence[Array]

@@ -11,8 +11,6 @@ import numpy as np
 from anyjac_plugins import Array
 from anyjac_plugins.backend.loops import LoopStep
 
-from .programs import outside_all_traces
-
 
 def scan(
     step: LoopStep, carry: Sequence[Array], rows: Sequence[Array], length: int, reverse: bool, unroll: int
@@ -32,18 +30,17 @@ def while_loop(
     step: Callable[[Sequence[Array]], Sequence[Array]],
     carry: Sequence[Array],
     max_steps: int | None,
-) -> tuple[list[Array], bool]:
-    """Run a step as long as a condition holds.
+) -> tuple[list[Array], Array]:
+    """Run a step as long as a condition holds, and return the last carry, and whether the condition has ended the loop.
 
     With a greatest number of steps it is a scan of as many, of which those after the end do nothing, and which has a
-    derivative in both modes.
+    derivative in both modes. Where the condition still holds, no number of the carry is one: what is recorded cannot
+    raise an error.
     """
     begin = list(carry)
     if max_steps is None:
-        return list(
-            jax.lax.while_loop(lambda now: condition(list(now)), lambda now: list(step(list(now))), begin)
-        ), True
-    holds = condition(begin)
+        last = jax.lax.while_loop(lambda now: condition(list(now)), lambda now: list(step(list(now))), begin)
+        return list(last), jnp.array(True)
 
     def go_on(now: list[Array]) -> tuple[list[Array], Array]:
         after = list(step(now))
@@ -53,10 +50,8 @@ def while_loop(
         now, holds = state
         return jax.lax.cond(holds, go_on, lambda now: (now, holds), now), None
 
-    (last, holds), _ = jax.lax.scan(body, (begin, holds), None, max_steps)
-    if outside_all_traces():
-        return last, not holds
-    return [_without_numbers(array, holds) for array in last], True
+    (last, holds), _ = jax.lax.scan(body, (begin, condition(begin)), None, max_steps)
+    return [_without_numbers(array, holds) for array in last], jnp.logical_not(holds)
 
 
 def _without_numbers(array: Array, holds: Array) -> Array:

@@ -210,9 +210,8 @@ def fori_loop(lower: int, upper: int, body: Callable[[Array, Carry], Carry], ini
 def _pair(result: Any, member: str) -> tuple[Any, Any]:
     if isinstance(result, tuple) and len(result) == 2:
         return result
-    got = f"a {type(result).__qualname__}" + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
     raise OutputError(
-        f"the function of {member} returned {got}; it must return a pair, the next carry and the result of the step, "
+        f"the function of {member} returned {in_words(result)}; it must return a pair, the next carry and the result of the step, "
         f"of which either may be None"
     )
 
