@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 import anyjac
 from anyjac import RandomnessError, vmap
 
 BATCH = torch.ones(6, 4, dtype=torch.float64)
 GENERATOR = torch.Generator()
+RECURRENT = torch.nn.LSTM(1, 4, num_layers=2, dropout=0.5).double()
 LAYERS = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5)).double()
 
 
@@ -57,6 +59,8 @@ DRAWING: dict[str, Callable[[Any], Any]] = {
     "in a map": vmap(lambda y: y * torch.rand((), dtype=y.dtype), randomness="different"),
     "in a gradient": anyjac.grad(lambda x: (dropped(x) ** 2).sum()),
     "in a Jacobian, one by one": anyjac.jacrev(branching),
+    "between recurrent layers": lambda x: RECURRENT(x[:, None])[0],
+    "in a checkpoint": anyjac.grad(lambda x: (checkpoint(dropped, x, use_reentrant=False) ** 2).sum()),
     "in a tangent": lambda x: anyjac.jvp(dropped)(x, x),
 }
 
