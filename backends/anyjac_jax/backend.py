@@ -36,6 +36,7 @@ from anyjac_plugins import (
     Paths,
     Pullback,
     Pushforward,
+    Randomness,
     StageableFunction,
     StagedFunction,
 )
@@ -305,6 +306,12 @@ class JaxBackend(Backend):
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return programs.mapped(fun, arrays)
+
+    def map_chunks(
+        self, fun: Callable[..., Sequence[Array]], chunks: Sequence[Sequence[Array]], randomness: Randomness
+    ) -> list[list[Array]]:
+        """Map chunk by chunk; random numbers go by their keys, of which the user says who gets which."""
+        return [self.map_rows(fun, arrays) for arrays in chunks]
 
     def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
         return programs.is_mapped(array, rows)

@@ -56,6 +56,10 @@ class NotSupportedError(AnyjacError, NotImplementedError):
     """The backend does not declare the capability that this call needs."""
 
 
+class RandomnessError(AnyjacError, RuntimeError):
+    """A function draws random numbers while `vmap` maps it with ``randomness="error"``."""
+
+
 class ForwardRuleError(NotSupportedError, TypeError):
     """A function within has a rule for its pullback alone, and this call pushes tangents forward."""
 
