@@ -42,7 +42,7 @@ from anyjac_plugins import (
 )
 from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
-from anyjac_plugins.errors import DtypeError
+from anyjac_plugins.errors import DtypeError, TracerLeakError
 
 from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
@@ -93,6 +93,9 @@ class JaxBackend(Backend):
     def explained(self, error: Exception) -> str | None:
         return errors.explained(error)
 
+    def finds_ended(self, error: Exception) -> bool:
+        return isinstance(error, jax.errors.UnexpectedTracerError)
+
     def refuses(self, error: Exception) -> bool:
         return errors.refuses(error)
 
@@ -104,6 +107,12 @@ class JaxBackend(Backend):
 
     def is_traced_object(self, value: object) -> bool:
         return isinstance(value, jax.core.Tracer)
+
+    def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
+        """Return arrays as they are, since none is written; of a trace that has ended none is returned."""
+        if any(isinstance(array, jax.core.Tracer) for array in arrays) and programs.outside_all_traces():
+            raise TracerLeakError.of_ended_trace()
+        return list(arrays)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         return elements.assign(super().set_index, array, index, value)

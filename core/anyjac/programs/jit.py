@@ -25,6 +25,7 @@ from ..state.entries import Write
 from ..state.per_object import PerObject
 from ..state.scope import Scope
 from ..state.variable import Variable
+from ..trees.exact import exact_keys
 from ..trees.structure import LEAF, flatten
 from .fast_path import FastCall, FastPath, UnlikeError, layout_of, no_fast_call
 from .staging import Arguments, FlatCall, Identity, Note, Static, UndiscoveredError, take_arguments_apart
@@ -332,9 +333,11 @@ class _Program:
             return StagedResult(returned.note, self._backend.unshared(returned.arrays, given))
         while True:
             read = self._reads.get(arguments.static, ())
-            values = [flatten(value) for value in scope.values_at_entry(read)]
+            trees = scope.values_at_entry(read)
+            values = [flatten(value) for value in trees]
             static = arguments.static.with_variables(
-                [(Identity(variable), tree) for variable, (_, tree) in zip(read, values, strict=True)]
+                [(Identity(variable), tree) for variable, (_, tree) in zip(read, values, strict=True)],
+                [key for value in trees if not self._backend.is_array(value) for key in exact_keys(value)],
             )
             arrays = [*arguments.arrays, *(leaf for leaves, _ in values for leaf in leaves)]
             staged = self._staged_for(static)
