@@ -204,7 +204,7 @@ def _release(captured: Sequence[Array], inputs: OnGraph, outside: _Outside) -> N
     """
     with private.without_overrides(), private.without_dispatch_modes():
         for tensor in captured:
-            if not tensor._is_view() and inputs.follows(tensor) and not _leads_outside([tensor], outside):
+            if not private.is_view(tensor) and inputs.follows(tensor) and not _leads_outside([tensor], outside):
                 tensor.detach_()
 
 
