@@ -46,7 +46,7 @@ from anyjac_plugins.errors import DtypeError
 from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
 from .faithful import UnfaithfulError
-from .foreign_code import Watch
+from .foreign_code import ForeignCodeWatch
 from .jacobians import CompiledJacobians, RecordedJacobian, may_compile, record_jacobian
 from .keys import UnkeyableError
 from .lost_derivatives import watch_items
@@ -179,7 +179,7 @@ class JaxBackend(Backend):
     def _recorded(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str) -> Jacobian:
         foreign = self._compiled.runs_foreign_code(fun)
         if foreign is None:
-            watch = Watch()
+            watch = ForeignCodeWatch()
             recorded = record_jacobian(self, watch.watched(fun), primals, chunk_size, mode)
             self._compiled.note_foreign_code(fun, watch.foreign)
             return self._jacobian_of_recorded(fun, recorded, primals, keep=watch.foreign)

@@ -20,7 +20,7 @@ from .own_code import ForeignCodeError, has_own_rule, inner_programs, refuse_for
 _of_traces: Any = core if hasattr(core, "set_current_trace") else jax.core  # before JAX 0.8.2
 
 
-class Watch:
+class ForeignCodeWatch:
     """Sees what a function asks of JAX.
 
     Attributes
@@ -58,7 +58,7 @@ class Watch:
 class _WatchedTrace:
     """A trace of JAX with somebody who watches it."""
 
-    def __init__(self, trace: Any, watch: Watch):
+    def __init__(self, trace: Any, watch: ForeignCodeWatch):
         self._trace = trace
         self._watch = watch
 
