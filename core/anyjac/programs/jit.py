@@ -150,7 +150,7 @@ class _Options:
     device: Any
 
     def arguments(self) -> tuple[str | Backend | None, Any, StaticArguments]:
-        """Return the options as `Jitted` takes them, one by one, for pickles of earlier versions call it so."""
+        """Return the options in the order in which `Jitted` takes them, also from pickles of earlier versions."""
         return self.backend, self.device, self.static
 
     def describe(self) -> str:
