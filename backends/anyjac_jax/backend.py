@@ -201,7 +201,7 @@ class JaxBackend(Backend):
         except ValueError as error:  # JAX cannot tell which part of an operation is linear
             if mode != FORWARD_MODE or not may_differ(error):
                 raise
-        return jacobian_by_pushing_columns(fun, primals)
+        return jacobian_by_pushing_columns(self, fun, primals)
 
     def _jacobian_of_program(
         self, fun: FlatFunction, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array
+from anyjac_plugins.backend.kinds import is_complex
 
 from ..state.bound import add_advice
 from ..state.entries import Write
@@ -17,7 +18,7 @@ from ..trees.objects import opener_of_objects
 from ..trees.partition import GAP, NO_TREE, Partition, with_leaves, without_arrays
 from .constants import Constants
 from .containers import opener_of
-from .dtypes import OutputRule, is_complex
+from .dtypes import OutputRule
 from .inputs import Inputs
 from .labels import argument_label
 from .outputs import check_outputs, refuse_coroutine, refuse_traced_objects, split_aux, take_apart
