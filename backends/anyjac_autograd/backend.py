@@ -35,7 +35,7 @@ from . import containers, errors, forward, jacobians, linear_maps, variables
 from .functions.broadcasting import mend_broadcasting
 from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
-from .plain_numpy import protocols
+from .plain_numpy import dispatch
 from .plain_numpy.objects import is_array_of_objects, together, unwrapped
 from .tracing import make_tracing_thread_safe, refuse_ended
 
@@ -60,7 +60,7 @@ class AutogradBackend(Backend):
         make_tracing_thread_safe()
         mend_complex_slopes()
         mend_broadcasting()
-        protocols.install()
+        dispatch.install()
         containers.name_fields()
         self._namespace = build_namespace()
 

@@ -47,7 +47,7 @@ from anyjac_plugins.errors import DtypeError, TracerLeakError
 from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
 from .faithful import UnfaithfulError
-from .foreign_code import Watch
+from .foreign_code import ForeignCodeWatch
 from .jacobians import CompiledJacobians, RecordedJacobian, may_compile, record_jacobian
 from .keys import UnkeyableError
 from .lost_derivatives import watch_items
@@ -189,7 +189,7 @@ class JaxBackend(Backend):
     def _recorded(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str) -> Jacobian:
         foreign = self._compiled.runs_foreign_code(fun)
         if foreign is None:
-            watch = Watch()
+            watch = ForeignCodeWatch()
             recorded = record_jacobian(self, watch.watched(fun), primals, chunk_size, mode)
             self._compiled.note_foreign_code(fun, watch.foreign)
             return self._jacobian_of_recorded(fun, recorded, primals, keep=watch.foreign)
@@ -211,7 +211,7 @@ class JaxBackend(Backend):
         except ValueError as error:  # JAX cannot tell which part of an operation is linear
             if mode != FORWARD_MODE or not may_differ(error):
                 raise
-        return jacobian_by_pushing_columns(fun, primals)
+        return jacobian_by_pushing_columns(self, fun, primals)
 
     def _jacobian_of_program(
         self, fun: FlatFunction, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str

@@ -127,7 +127,7 @@ class TorchBackend(Backend):
         return copied(array.detach())
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
-        return bool(copy._version > 0) or was_written(copy, original)
+        return bool(private.version_of(copy) > 0) or was_written(copy, original)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         changed = array.clone()
