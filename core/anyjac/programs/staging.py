@@ -21,9 +21,9 @@ from ..calls.opening import open_scope
 from ..calls.outputs import refuse_traced_objects, take_apart
 from ..calls.run import run_in_scope
 from ..derivatives.linearisation import LinearisationView
+from ..selection.array_protocols import is_wrapper
 from ..selection.choice import is_array_of_any
 from ..selection.conversion import to_array
-from ..selection.protocols import is_wrapper
 from ..state.entries import Write
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
