@@ -36,8 +36,8 @@ from . import containers, errors, forward, jacobians, linear_maps, variables
 from .functions.broadcasting import mend_broadcasting
 from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
-from .plain_numpy import protocols
-from .plain_numpy.objects import is_array_of_objects, together
+from .plain_numpy import dispatch
+from .plain_numpy.objects import is_array_of_objects, together, unwrapped
 from .tracing import make_tracing_thread_safe, refuse_ended
 
 _ARRAYS = (np.ndarray, np.generic, ArrayBox)
@@ -61,7 +61,7 @@ class AutogradBackend(Backend):
         make_tracing_thread_safe()
         mend_complex_slopes()
         mend_broadcasting()
-        protocols.install()
+        dispatch.install()
         containers.name_fields()
         self._namespace = build_namespace()
 
@@ -88,6 +88,7 @@ class AutogradBackend(Backend):
 
     def assembled(self, value: object) -> Array | None:
         """Return the box that is meant by an array of objects, such as ``np.array([x[0], x[1]])`` makes of boxes."""
+        value = unwrapped(value)
         box = together(value) if is_array_of_objects(value) else None
         return box if isbox(box) else None
 

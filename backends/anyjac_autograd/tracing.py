@@ -50,11 +50,7 @@ def refuse_ended(arrays: Sequence[Array | None]) -> None:
     """
     for array in arrays:
         if isinstance(array, tracer.Box) and array._trace >= _FIRST and array._trace not in _running:
-            raise TracerLeakError(
-                "a result depends on an array that an earlier call of a transform has left somewhere, in an attribute "
-                "or a list perhaps, and that belongs to the trace of that call; keep what is to stay in Variables, and "
-                "write it by their value"
-            )
+            raise TracerLeakError.of_ended_trace()
 
 
 def make_tracing_thread_safe() -> None:

@@ -36,18 +36,19 @@ from anyjac_plugins import (
     Paths,
     Pullback,
     Pushforward,
+    Randomness,
     StageableFunction,
     StagedFunction,
 )
 from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.loops import LoopStep
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
-from anyjac_plugins.errors import DtypeError
+from anyjac_plugins.errors import DtypeError, TracerLeakError
 
 from . import elements, errors, faithful, jit, linear_maps, loops, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
 from .faithful import UnfaithfulError
-from .foreign_code import Watch
+from .foreign_code import ForeignCodeWatch
 from .jacobians import CompiledJacobians, RecordedJacobian, may_compile, record_jacobian
 from .keys import UnkeyableError
 from .lost_derivatives import watch_items
@@ -93,6 +94,9 @@ class JaxBackend(Backend):
     def explained(self, error: Exception) -> str | None:
         return errors.explained(error)
 
+    def finds_ended(self, error: Exception) -> bool:
+        return isinstance(error, jax.errors.UnexpectedTracerError)
+
     def refuses(self, error: Exception) -> bool:
         return errors.refuses(error)
 
@@ -104,6 +108,12 @@ class JaxBackend(Backend):
 
     def is_traced_object(self, value: object) -> bool:
         return isinstance(value, jax.core.Tracer)
+
+    def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
+        """Return arrays as they are, since none is written; of a trace that has ended none is returned."""
+        if any(isinstance(array, jax.core.Tracer) for array in arrays) and programs.outside_all_traces():
+            raise TracerLeakError.of_ended_trace()
+        return list(arrays)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         return elements.assign(super().set_index, array, index, value)
@@ -180,7 +190,7 @@ class JaxBackend(Backend):
     def _recorded(self, fun: FlatFunction, primals: Sequence[Array], chunk_size: int | None, mode: str) -> Jacobian:
         foreign = self._compiled.runs_foreign_code(fun)
         if foreign is None:
-            watch = Watch()
+            watch = ForeignCodeWatch()
             recorded = record_jacobian(self, watch.watched(fun), primals, chunk_size, mode)
             self._compiled.note_foreign_code(fun, watch.foreign)
             return self._jacobian_of_recorded(fun, recorded, primals, keep=watch.foreign)
@@ -202,7 +212,7 @@ class JaxBackend(Backend):
         except ValueError as error:  # JAX cannot tell which part of an operation is linear
             if mode != FORWARD_MODE or not may_differ(error):
                 raise
-        return jacobian_by_pushing_columns(fun, primals)
+        return jacobian_by_pushing_columns(self, fun, primals)
 
     def _jacobian_of_program(
         self, fun: FlatFunction, program: Program, primals: Sequence[Array], chunk_size: int | None, mode: str
@@ -306,6 +316,12 @@ class JaxBackend(Backend):
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         return programs.mapped(fun, arrays)
+
+    def map_chunks(
+        self, fun: Callable[..., Sequence[Array]], chunks: Sequence[Sequence[Array]], randomness: Randomness
+    ) -> list[list[Array]]:
+        """Map chunk by chunk; random numbers go by their keys, of which the user says who gets which."""
+        return [self.map_rows(fun, arrays) for arrays in chunks]
 
     def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
         return programs.is_mapped(array, rows)

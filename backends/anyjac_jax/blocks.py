@@ -15,6 +15,7 @@ import numpy as np
 
 from anyjac_plugins import Array, Backend, FlatFunction, Jacobian, Pullback, Pushforward
 from anyjac_plugins.backend.jacobians import cheaper_mode
+from anyjac_plugins.backend.kinds import block_like
 from anyjac_plugins.backend.types import FORWARD_MODE, REVERSE_MODE
 
 from .linear_maps import jvp, linearize, one_hot, rows_at_once, transposed, vjp
@@ -30,11 +31,13 @@ def recorded_jacobian(
     else:
         outputs, pushforward, aux = linearize(fun, primals)
         if mode == FORWARD_MODE:
-            return Jacobian(outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE)
+            return Jacobian(
+                outputs, _blocks_by_columns(backend, pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE
+            )
         if cheaper_mode(backend, outputs, primals) == FORWARD_MODE and not within_shard_map():
             with contextlib.suppress(TypeError):  # a rule for rows need not be one for columns
                 return Jacobian(
-                    outputs, _blocks_by_columns(pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE
+                    outputs, _blocks_by_columns(backend, pushforward, outputs, primals, chunk_size), aux, FORWARD_MODE
                 )
         pullback = transposed(pushforward, outputs, primals)
     blocks = [_blocks(pullback, outputs, index, primals, chunk_size) for index in range(len(outputs))]
@@ -76,16 +79,22 @@ def _in_shapes(found: Sequence[Array], output: Array, primals: Sequence[Array]) 
 
 
 def _blocks_by_columns(
-    pushforward: Pushforward, outputs: Sequence[Array], primals: Sequence[Array], chunk_size: int | None
+    backend: Backend,
+    pushforward: Pushforward,
+    outputs: Sequence[Array],
+    primals: Sequence[Array],
+    chunk_size: int | None,
 ) -> list[list[Array]]:
     """Push the columns of the identity forward for each primal, a chunk at a time: the blocks of each output."""
     width = sum(output.size for output in outputs)
     by_primal = []
     for index, primal in enumerate(primals):
         if not primal.size or not width:
-            by_primal.append([zeros((*output.shape, *primal.shape), _block_like(output, primal)) for output in outputs])
+            by_primal.append(
+                [zeros((*output.shape, *primal.shape), block_like(backend, output, primal)) for output in outputs]
+            )
             continue
-        column = _column(pushforward, outputs, index, primals)
+        column = _column(backend, pushforward, outputs, index, primals)
         at_once = chunk_size or rows_at_once(max(primal.size, width))
         numbers = jnp.arange(primal.size)
         if primal.size <= at_once:
@@ -97,13 +106,8 @@ def _blocks_by_columns(
     return [list(blocks) for blocks in zip(*by_primal, strict=True)]
 
 
-def _block_like(output: Array, primal: Array) -> Array:
-    """Return the array whose dtype a block has: the primal, or a complex output of a real primal."""
-    return output if jnp.iscomplexobj(output) and not jnp.iscomplexobj(primal) else primal
-
-
 def _column(
-    pushforward: Pushforward, outputs: Sequence[Array], index: int, primals: Sequence[Array]
+    backend: Backend, pushforward: Pushforward, outputs: Sequence[Array], index: int, primals: Sequence[Array]
 ) -> Callable[[Array], list[Array]]:
     """Return a function that computes the column of a primal's element; for a complex element ``df/dx - i df/dy``."""
     primal = primals[index]
@@ -113,7 +117,7 @@ def _column(
         tangents: list[Array | None] = [None] * len(primals)
         tangents[index] = tangent
         pairs = zip(pushforward(tangents), outputs, strict=True)
-        return [jnp.asarray(part).astype(_block_like(output, primal).dtype) for part, output in pairs]
+        return [jnp.asarray(part).astype(block_like(backend, output, primal).dtype) for part, output in pairs]
 
     def column(number: Array) -> list[Array]:
         tangent = one_hot(number, primal)
@@ -124,7 +128,7 @@ def _column(
     return column
 
 
-def jacobian_by_pushing_columns(fun: FlatFunction, primals: Sequence[Array]) -> Jacobian:
+def jacobian_by_pushing_columns(backend: Backend, fun: FlatFunction, primals: Sequence[Array]) -> Jacobian:
     """Run `fun` once on all columns of the identity, where JAX pushes tangents through `fun` and cannot linearize it.
 
     For a complex primal and real outputs, a column is that of `_column`.
@@ -144,7 +148,9 @@ def jacobian_by_pushing_columns(fun: FlatFunction, primals: Sequence[Array]) -> 
     real_outputs = not all(map(jnp.iscomplexobj, outputs))
     blocks = [
         [
-            _block_of_columns(part[..., start:stop].astype(_block_like(part, primal).dtype), primal, real_outputs)
+            _block_of_columns(
+                part[..., start:stop].astype(block_like(backend, part, primal).dtype), primal, real_outputs
+            )
             for primal, start, stop in zip(primals, starts[:-1], starts[1:], strict=True)
         ]
         for part in pushed

@@ -13,7 +13,7 @@ from typing import Any, Final
 import jax
 from jax.extend.core import Jaxpr
 
-from .own_code import inner_programs
+from .own_code import equations_within
 
 _WINDOWED: Final = ("cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_window")
 """How the names of the primitives begin that XLA computes over windows."""
@@ -23,11 +23,7 @@ _OPTIONS: Final = {"xla_disable_hlo_passes": "algsimp"}
 
 def computes_over_windows(jaxpr: Jaxpr) -> bool:
     """Return whether a program computes over windows, in the programs within it too."""
-    return any(
-        equation.primitive.name.startswith(_WINDOWED)
-        or any(computes_over_windows(inner) for value in equation.params.values() for inner in inner_programs(value))
-        for equation in jaxpr.eqns
-    )
+    return any(equation.primitive.name.startswith(_WINDOWED) for equation in equations_within(jaxpr))
 
 
 def compiled(function: Callable[..., Any], *, windows: bool) -> Any:

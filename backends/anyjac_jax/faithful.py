@@ -14,7 +14,7 @@ import numpy as np
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 from jax.extend.core.primitives import device_put_p
 
-from .own_code import ForeignCodeError, inner_programs, refuse_foreign
+from .own_code import ForeignCodeError, equations_within, refuse_foreign
 
 WIDE = frozenset(map(np.dtype, ("complex128", "float64", "int64", "uint64")))
 """The dtypes that exist under ``jax_enable_x64`` alone."""
@@ -63,24 +63,23 @@ def refuse_moves(equation: JaxprEqn) -> None:
         raise UnfaithfulError("a move to another device, of which a program records no way back")
 
 
-def look_through(jaxpr: Jaxpr, *, wide: bool) -> None:
+def look_through(program: Any, *, wide: bool) -> None:
     """Refuse an unfaithful program, or else a program with foreign code, wherever in the program the reason is.
 
     Parameters
     ----------
+    program
+        A program, or a list of values, among which there may be programs.
     wide
         Whether there are 64-bit dtypes outside the function.
     """
     foreign: ForeignCodeError | None = None
-    for equation in jaxpr.eqns:
+    for equation in equations_within(program):
         refuse_moves(equation)
         if not wide:
             refuse_wide(equation.outvars)
         try:
             refuse_foreign(equation)
-            for value in equation.params.values():
-                for inner in inner_programs(value):
-                    look_through(inner, wide=wide)
         except ForeignCodeError as error:
             foreign = error
     if foreign is not None:

@@ -15,12 +15,12 @@ from jax.extend import core
 from anyjac_plugins import Array, FlatFunction
 
 from .faithful import look_through
-from .own_code import ForeignCodeError, has_own_rule, inner_programs, refuse_foreign
+from .own_code import ForeignCodeError, has_own_rule, refuse_foreign
 
 _of_traces: Any = core if hasattr(core, "set_current_trace") else jax.core  # before JAX 0.8.2
 
 
-class Watch:
+class ForeignCodeWatch:
     """Sees what a function asks of JAX.
 
     Attributes
@@ -48,9 +48,7 @@ class Watch:
         equation: Any = SimpleNamespace(primitive=primitive, params=params)
         try:
             refuse_foreign(equation)
-            for value in params.values():
-                for inner in inner_programs(value):
-                    look_through(inner, wide=True)
+            look_through(list(params.values()), wide=True)
         except ForeignCodeError:
             self.foreign = True
 
@@ -58,7 +56,7 @@ class Watch:
 class _WatchedTrace:
     """A trace of JAX with somebody who watches it."""
 
-    def __init__(self, trace: Any, watch: Watch):
+    def __init__(self, trace: Any, watch: ForeignCodeWatch):
         self._trace = trace
         self._watch = watch
 

@@ -108,8 +108,7 @@ class CompiledJacobians:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._hits = self._misses = self._uncached = 0
         self._left_out = FailedFunctions()
-        self._foreign = FailedFunctions()
-        self._plain = FailedFunctions()
+        self._runs_foreign_code: dict[Hashable, bool] = {}  # by the codes of functions
         self._begun: set[Hashable] = set()  # the codes of functions whose first program has no entry yet
 
     def serves(self, fun: FlatFunction) -> bool:
@@ -122,11 +121,17 @@ class CompiledJacobians:
 
     def runs_foreign_code(self, fun: FlatFunction) -> bool | None:
         """Return whether a function with the code of `fun` had rules of its own, say; None where nothing is known."""
-        return True if fun in self._foreign else False if fun in self._plain else None
+        return self._runs_foreign_code.get(code_of(fun))
 
     def note_foreign_code(self, fun: FlatFunction, found: bool) -> None:
         """Remember whether `fun`, and whatever function has the same code, runs code that is not JAX's own."""
-        (self._foreign if found else self._plain).add(fun)
+        code = code_of(fun)
+        self._lock.run(lambda: self._note_foreign_code(code, found))
+
+    def _note_foreign_code(self, code: Hashable, found: bool) -> None:
+        if len(self._runs_foreign_code) >= MAXIMUM:  # it costs one recording to find out again
+            self._runs_foreign_code.clear()
+        self._runs_foreign_code[code] = found
 
     def find(
         self,
@@ -268,8 +273,7 @@ class CompiledJacobians:
     def _forget(self) -> None:
         self._entries.clear()
         self._left_out.clear()
-        self._foreign.clear()
-        self._plain.clear()
+        self._runs_foreign_code.clear()
         self._begun.clear()
         self._hits = self._misses = self._uncached = 0
 

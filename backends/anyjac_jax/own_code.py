@@ -77,7 +77,7 @@ def refuse_foreign(equation: JaxprEqn) -> None:
     primitive: Any = equation.primitive
     if primitive in CUSTOM_CALLS:
         called, rule = equation.params["call_jaxpr"].jaxpr, equation.params.get("jvp_jaxpr_fun")
-        if not has_own_rule(called, rule) or (_is_put_together(rule) and any(_custom_calls(called))):
+        if not has_own_rule(called, rule) or (_is_put_together(rule) and _calls_custom(called)):
             raise ForeignCodeError(f"a rule of {primitive.name!r}")
     elif primitive.name not in CALLBACKS:
         if not (primitive in _PRIMITIVES or primitive.name in _MORE_PRIMITIVES):
@@ -135,24 +135,19 @@ def _source(traced: Any) -> tuple[str, str]:
     return getattr(information, "func_filename", None) or "", getattr(information, "func_name", "")
 
 
-def _custom_calls(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
-    for equation in jaxpr.eqns:
-        if equation.primitive in CUSTOM_CALLS:
+def _calls_custom(jaxpr: Jaxpr) -> bool:
+    return any(equation.primitive in CUSTOM_CALLS for equation in equations_within(jaxpr))
+
+
+def equations_within(value: Any) -> Iterator[JaxprEqn]:
+    """Yield the equations of a program, each before those of programs in its parameters; of other values none."""
+    if isinstance(value, (ClosedJaxpr, Jaxpr)):
+        for equation in value.eqns:
             yield equation
-        for value in equation.params.values():
-            for inner in inner_programs(value):
-                yield from _custom_calls(inner)
-
-
-def inner_programs(value: Any) -> Iterator[Jaxpr]:
-    """Yield the programs in a parameter of an equation."""
-    if isinstance(value, ClosedJaxpr):
-        yield value.jaxpr
-    elif isinstance(value, Jaxpr):
-        yield value
+            yield from equations_within(list(equation.params.values()))
     elif isinstance(value, (tuple, list)):
         for item in value:
-            yield from inner_programs(item)
+            yield from equations_within(item)
 
 
 def _is_own(value: Any) -> bool:

@@ -34,6 +34,7 @@ from anyjac_plugins import (
     Paths,
     Pullback,
     Pushforward,
+    Randomness,
     StageableFunction,
     StagedFunction,
 )
@@ -44,6 +45,7 @@ from . import code_generation, errors, forward, jacobians, jit, linear_maps, non
 from .graphs import NoDerivativeError
 from .modes import copied, is_recording
 from .namespace import build_namespace
+from .randomness import Draws, is_refusal, refuse_chunks_of_compiled, refused
 from .transposing import Transposed
 from .uncompiled import compiled_functions_as_they_are
 from .writes import was_written
@@ -128,7 +130,7 @@ class TorchBackend(Backend):
         return copied(array.detach())
 
     def changed_in_place(self, copy: Array, original: Array) -> bool:
-        return bool(copy._version > 0) or was_written(copy, original)
+        return bool(private.version_of(copy) > 0) or was_written(copy, original)
 
     def set_index(self, array: Array, index: Any, value: Any) -> Array:
         changed = array.clone()
@@ -304,20 +306,47 @@ class TorchBackend(Backend):
 
     def map_rows(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
         """Map at once, or by a loop where PyTorch refuses to; such a function is run again, and remembered."""
-        if fun not in self._unmappable:
-            try:
-                return torch_func.map_rows(fun, arrays)
-            except Exception as error:  # of any kind: those that say nothing of maps go on
-                if torch.compiler.is_compiling() or not torch_func.refuses_to_map(error):
-                    raise
-                self._note_unmappable(fun, error)
-        return super().map_rows(fun, arrays)
+        rows = self._rows_at_once(fun, arrays, "different")
+        return super().map_rows(fun, arrays) if rows is None else rows
+
+    def map_chunks(
+        self, fun: Callable[..., Sequence[Array]], chunks: Sequence[Sequence[Array]], randomness: Randomness
+    ) -> list[list[Array]]:
+        """Map chunk by chunk, and look after the states of random number generators between chunks and examples."""
+        if randomness == "different":
+            return [self.map_rows(fun, arrays) for arrays in chunks]
+        if torch.compiler.is_compiling():
+            refuse_chunks_of_compiled(randomness, len(chunks))
+            return [torch_func.map_rows(fun, arrays, randomness) for arrays in chunks]
+        with Draws(randomness) as draws:
+            return [self._rows_of_chunk(fun, arrays, draws) for arrays in chunks]
+
+    def _rows_of_chunk(self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array], draws: Draws) -> list[Array]:
+        draws.begin()
+        rows = self._rows_at_once(fun, arrays, draws.randomness)
+        return super().map_rows(draws.begun_for_each(fun), arrays) if rows is None else rows
+
+    def _rows_at_once(
+        self, fun: Callable[..., Sequence[Array]], arrays: Sequence[Array], randomness: Randomness
+    ) -> list[Array] | None:
+        """Map at once; None, after a warning, where PyTorch refuses to, and then for this function for ever."""
+        if fun in self._unmappable:
+            return None
+        try:
+            return torch_func.map_rows(fun, arrays, randomness)
+        except Exception as error:  # of any kind: those that say nothing of maps go on
+            if torch.compiler.is_compiling() or not torch_func.refuses_to_map(error):
+                raise
+            if randomness == "error" and is_refusal(error):
+                raise refused("random numbers are drawn") from error
+            self._note_unmappable(fun, error)
+            return None
 
     def _note_unmappable(self, fun: Callable[..., Any], error: Exception) -> None:
         self._unmappable.add(fun)
         warnings.warn(
             f"PyTorch cannot map a function over all examples at once, so that anyjac.vmap takes them one by one, in "
-            f"more time; it says {errors.in_short(error)}",
+            f"more time: {errors.why_unmapped(error)}",
             UnmappedWarning,
             stacklevel=2,
         )

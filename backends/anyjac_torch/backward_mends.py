@@ -78,11 +78,11 @@ def _of_determinant(node: Any) -> Formula:
     """
     matrix, factors = private.saved(node, "A"), private.saved(node, "LU")
     determinant = private.saved(node, "result").detach()
-    unchanged = matrix._version
+    unchanged = private.version_of(matrix)
 
     def formula(inputs: Gradients, outputs: Gradients) -> tuple[Array | None, ...] | None:
         gradient = outputs[0]
-        if inputs[0] is None or gradient is None or matrix._version != unchanged or not matrix.shape[-1]:
+        if inputs[0] is None or gradient is None or private.version_of(matrix) != unchanged or not matrix.shape[-1]:
             return None
         if is_recording():
             found = _cofactors_of_any(matrix, determinant)
@@ -160,11 +160,11 @@ def _of_singular_values(matrix: Array) -> Array:
 def _of_distances(node: Any) -> Formula:
     """Return the derivative of `torch.cdist`, of which PyTorch mixes up the rows of a batch, and has no second one."""
     first, second, power = private.saved(node, "x1"), private.saved(node, "x2"), private.saved(node, "p")
-    unchanged = first._version, second._version
+    unchanged = private.version_of(first), private.version_of(second)
 
     def formula(inputs: Gradients, outputs: Gradients) -> tuple[Array | None, ...] | None:
         gradient = outputs[0]
-        if gradient is None or (first._version, second._version) != unchanged:
+        if gradient is None or (private.version_of(first), private.version_of(second)) != unchanged:
             return None
         if not (torch.is_grad_enabled() or private.is_wrapped(gradient)):
             return None
@@ -238,7 +238,7 @@ def _of_normalized(node: Any, axes: tuple[int, ...], scale: Array, constant: Arr
         The mean, if it and the scale are no functions of the input.
     """
     array, weight = private.saved(node, "input"), private.saved(node, "weight")
-    unchanged = array._version
+    unchanged = private.version_of(array)
     over = {axis % array.ndim for axis in axes}
     reduced = [1 if axis in over else length for axis, length in enumerate(array.shape)]
     of_layer = axes[0] < 0
@@ -249,7 +249,7 @@ def _of_normalized(node: Any, axes: tuple[int, ...], scale: Array, constant: Arr
 
     def formula(inputs: Gradients, outputs: Gradients) -> tuple[Array | None, ...] | None:
         gradient = outputs[0]
-        if gradient is None or not torch.is_grad_enabled() or array._version != unchanged:
+        if gradient is None or not torch.is_grad_enabled() or private.version_of(array) != unchanged:
             return None
         scaled = gradient * factors
         if mean is not None:

@@ -15,7 +15,7 @@ import torch
 from anyjac_plugins import Array
 from anyjac_plugins.errors import NotSupportedError
 
-from .private import run_backward
+from .private import is_zero_mark, run_backward
 
 _WITHOUT: Final = re.compile(r"derivative for '?(?:aten::)?(\w+?)'? is not implemented")
 
@@ -73,6 +73,6 @@ def conjugated(tensor: Array | None) -> Array | None:
         return None
     if tensor.is_sparse:  # as the gradient of an embedding may be, while a block is an array like its input
         tensor = tensor.to_dense(masked_grad=False)
-    if tensor._is_zerotensor():  # a mark for zeros that has no memory, which users could not read
+    if is_zero_mark(tensor):  # a mark for zeros that has no memory, which users could not read
         return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
     return tensor.conj().resolve_conj() if tensor.is_complex() else tensor

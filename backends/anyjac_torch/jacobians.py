@@ -13,6 +13,7 @@ from anyjac_plugins import Array
 from anyjac_plugins.backend.types import chunks
 
 from .modes import is_recording
+from .private import version_of
 from .torch_func import is_transformed
 
 PullRows = Callable[[Array], Sequence["Array | None"]]
@@ -68,9 +69,9 @@ def _seed_chunks(output: Array, size: int) -> Iterator[tuple[int, int, Array]]:
         seeds = buffer[: stop - start]
         ones = seeds.diagonal(start)
         ones.fill_(1)
-        version = buffer._version
+        version = version_of(buffer)
         yield start, stop, seeds.view(-1, *output.shape)
-        if buffer._version == version:
+        if version_of(buffer) == version:
             ones.zero_()
         else:  # a backward has written to the gradient that it was given
             buffer.zero_()

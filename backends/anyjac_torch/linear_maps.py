@@ -167,13 +167,13 @@ def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Arr
             refuse_compiled_passes(outputs)
         traced = [output.view_as(output) if _is_root(output, roots) else output for output in outputs]
     outer = _Outside(depth, parameters=nested)
-    leads_outside = _look_through((*traced, *roots, *aux), outer)
+    leads_outside, has_rules = _look_through((*traced, *roots, *aux), outer)
     graph = _OuterGraph(outer) if outside and leads_outside else None
     pullback = GraphPullback(
         roots,
         traced,
         graph is not None and any(map(graph.reaches, (*traced, *roots))),
-        getattr(fun, "resumption", None),
+        getattr(fun, "resumption", None) if has_rules else None,
     )
     captured = attached_tensors(origin_of(fun))
     if captured:
@@ -204,7 +204,7 @@ def _release(captured: Sequence[Array], inputs: OnGraph, outside: _Outside) -> N
     """
     with private.without_overrides(), private.without_dispatch_modes():
         for tensor in captured:
-            if not tensor._is_view() and inputs.follows(tensor) and not _leads_outside([tensor], outside):
+            if not private.is_view(tensor) and inputs.follows(tensor) and not _leads_outside([tensor], outside):
                 tensor.detach_()
 
 
@@ -248,20 +248,25 @@ def _leads_outside(tensors: Iterable[Array], outside: _Outside) -> bool:
     return any(map(outside.has, leaves))
 
 
-def _look_through(tensors: Iterable[Array], outside: _Outside) -> bool:
-    """Mend the graph behind tensors, and return whether any leaf there outlives a differentiation.
+def _look_through(tensors: Iterable[Array], outside: _Outside) -> tuple[bool, bool]:
+    """Mend the graph behind tensors; return whether a leaf outlives a differentiation, and whether users have rules.
 
     Most often none does; this walk, which does not find out which tensors depend on one, is faster than `_OuterGraph`.
     """
     attached = [tensor for tensor in tensors if tensor.requires_grad]
     outlives = any(tensor.grad_fn is None and outside.has(tensor) for tensor in attached)
+    others: set[type] = set()  # kinds of steps: a graph has many steps, and few kinds
     for node in nodes_behind(attached):
         kind = type(node)
+        if kind in others:
+            continue
         if kind is AccumulateGrad:
             outlives = outlives or outside.has(node.variable)
         elif kind.__name__ in MENDS:
             mend_node(node)
-    return outlives
+        else:
+            others.add(kind)
+    return outlives, any(issubclass(kind, _UserFunction) for kind in others)
 
 
 class _OuterGraph:
@@ -300,7 +305,8 @@ class _OuterGraph:
 class GraphPullback:
     """The pullback of one run of the function, along the graph that the run has made.
 
-    A backward of the user's own may run a module once more, which then has the parameters that are differentiated.
+    A backward of the user's own may run a module once more, which then has the parameters that are differentiated: it
+    runs in the `resumption`, which is None where there is no such backward.
     """
 
     def __init__(
@@ -314,7 +320,7 @@ class GraphPullback:
         self._outputs = outputs
         self.differentiable = differentiable
         self.refuses_batches = False
-        self._resumption = resumption if resumption is not None and self.has_rules_of_users() else None
+        self._resumption = resumption
 
     def __call__(self, cotangents: Sequence[Array | None]) -> list[Array | None]:
         outputs, seeds = self._seeded(cotangents)

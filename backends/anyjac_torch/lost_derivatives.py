@@ -139,7 +139,7 @@ class WithTangents(Followed):
         return _level() != self._transform or super().is_connected(result, given)
 
 
-class Watch(TorchFunctionMode):
+class LossWatch(TorchFunctionMode):
     """A mode that reports each loss in a run.
 
     Parameters
@@ -255,9 +255,9 @@ _DETACHING: Final = {
 """Modules of PyTorch that detach what they are given, and how users call what is in them."""
 
 _GRADIENTS: Final[dict[Any, Callable[..., None]]] = {
-    torch.autograd.grad: Watch._gradient,
-    torch.autograd.backward: Watch._backward,
-    torch.Tensor.backward: Watch._backward,
+    torch.autograd.grad: LossWatch._gradient,
+    torch.autograd.backward: LossWatch._backward,
+    torch.Tensor.backward: LossWatch._backward,
 }
 
 
@@ -265,7 +265,7 @@ def run_watched(inputs: Callable[[], Followed], work: Callable[[], Result]) -> R
     """Do the work of a run and return its result; report losses in a watched call and wherever a graph is recorded."""
     if torch.compiler.is_compiling() or not (lost_derivatives.is_watching() or is_recording()):
         return work()
-    watch = Watch(inputs())
+    watch = LossWatch(inputs())
 
     def within() -> Result:
         private.set_function_modes([*private.function_modes(), watch])

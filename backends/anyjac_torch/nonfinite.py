@@ -167,7 +167,7 @@ class _Version(NamedTuple):
 
     @classmethod
     def of(cls, tensor: Array) -> _Version:
-        return cls(id(tensor), tensor._version)
+        return cls(id(tensor), private.version_of(tensor))
 
 
 class _Step(NamedTuple):

@@ -99,8 +99,8 @@ def _differs_from_call_to_call(node: Any) -> bool:
 
 def _write(tensor: Array, new: Array) -> None:
     """Copy numbers into a tensor that outlives the call, since no step of a graph can give it new memory."""
-    if tensor._is_view() or (tensor.shape, tensor.dtype, tensor.device) != (new.shape, new.dtype, new.device):
-        kind = "a view" if tensor._is_view() else f"a tensor of {tensor.dtype}{list(tensor.shape)}"
+    if private.is_view(tensor) or (tensor.shape, tensor.dtype, tensor.device) != (new.shape, new.dtype, new.device):
+        kind = "a view" if private.is_view(tensor) else f"a tensor of {tensor.dtype}{list(tensor.shape)}"
         raise NotSupportedError(
             f"anyjac.jit cannot compile that {kind}, which the function has not made, is given .data of {new.dtype}"
             f"{list(new.shape)}; write to it in place, by copy_"

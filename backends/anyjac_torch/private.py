@@ -1,7 +1,7 @@
 """Names that are PyTorch's own and may move from version to version, each under one name of ours.
 
-No other file of this package imports or reads such a name; only private attributes of single tensors, storages and
-modules, as ``tensor._version``, are read where they are needed. What PyTorch imports late is imported late here too.
+No other file of this package imports or reads such a name, but for private attributes of storages, schemas and
+modules, each of which one file alone reads. What PyTorch imports late is imported late here too.
 Knows nothing of derivatives.
 """
 
@@ -28,6 +28,19 @@ _C: Any = torch._C
 _functorch: Any = torch._C._functorch
 _overrides: Any = overrides
 _parametrize: Any = parametrize
+
+# ---- single tensors --------------------------------------------------------------------------------------------------
+
+# Methods of tensors as they are, since a function around one would take as long as the method itself.
+is_view: Final[Callable[[Array], bool]] = torch.Tensor._is_view
+is_zero_mark: Final[Callable[[Array], bool]] = torch.Tensor._is_zerotensor
+
+
+def version_of(tensor: Array) -> int:
+    """Return how often the memory of a tensor was written, as far as PyTorch counts."""
+    version: int = tensor._version
+    return version
+
 
 # ---- graphs of torch.autograd ----------------------------------------------------------------------------------------
 

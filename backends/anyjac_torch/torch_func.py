@@ -16,7 +16,7 @@ import torch
 from torch.autograd import forward_ad
 from torch.autograd import graph as autograd_graph
 
-from anyjac_plugins import Array, FlatFunction
+from anyjac_plugins import Array, FlatFunction, Randomness
 from anyjac_plugins.errors import AnyjacError, NotSupportedError
 from anyjac_plugins.interrupts import run_and_end
 
@@ -102,7 +102,7 @@ def values_of_index(index: torch.Tensor) -> Any:
 
 
 def mapped(
-    fun: Callable[..., Sequence[Array | None]], batches: Sequence[Array], randomness: str = "error"
+    fun: Callable[..., Sequence[Array | None]], batches: Sequence[Array], randomness: Randomness = "error"
 ) -> list[Array | None]:
     """Map a function over the first axis of tensors; None in what it returns stays None.
 
@@ -111,7 +111,7 @@ def mapped(
     Parameters
     ----------
     randomness
-        ``"error"`` refuses random numbers, ``"different"`` draws new ones for each row.
+        ``"error"`` refuses random numbers, ``"different"`` draws new ones for each row, ``"same"`` draws once.
     """
     count = batches[0].shape[0]
 
@@ -139,15 +139,18 @@ def vjp_at_a_level(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Ar
     return run_and_end(run, partial(_leave, _level(), end_gradient))
 
 
-def map_rows(fun: Callable[..., Sequence[Array]], arrays: Sequence[Array]) -> list[Array]:
-    """Map a function over the first axis of tensors; random numbers differ from row to row, as in a loop."""
+def map_rows(
+    fun: Callable[..., Sequence[Array]], arrays: Sequence[Array], randomness: Randomness = "different"
+) -> list[Array]:
+    """Map a function over the first axis of tensors; random numbers differ from row to row by default, as in a loop."""
     if torch.compiler.is_compiling():
-        return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness="different")(*arrays))
-    return [row for row in mapped(fun, arrays, "different") if row is not None]
+        return list(torch.func.vmap(lambda *rows: tuple(fun(*rows)), randomness=randomness)(*arrays))
+    return [row for row in mapped(fun, arrays, randomness) if row is not None]
 
 
 _REFUSALS: Final = re.compile(
-    r"vmap\b|functorch|batching rule|torch\.func\b|setup_context|batched tensor|doesn't match the broadcast shape",
+    r"vmap\b|functorch|batching rule|torch\.func\b|setup_context|batched tensor|data pointer"
+    r"|doesn't match the broadcast shape",
     re.IGNORECASE,
 )
 """What PyTorch says; the last of writes in place, by which an error of the function's own comes again from the loop."""

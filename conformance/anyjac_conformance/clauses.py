@@ -36,6 +36,7 @@ CLAUSES: Final[dict[str, str]] = {
     "arguments/numpy": "NumPy arrays of numbers among these become the backend's, concrete and undifferentiated.",
     "arguments/argnums": "`argnums` is an int or a sequence of ints, NumPy's too; negative counts from the end.",
     "arguments/argnums-refused": "bool, float, str, out of range, duplicates and empty sequences are refused by name.",
+    "arguments/protocols": "Arrays by protocol are taken for the arrays they hold; a mask is refused by name.",
     "arguments/border": "Foreign arrays are converted where the backend was named, and refused where it was inferred.",
     # ---- dtypes ----------------------------------------------------------------------------------------------------
     "dtypes/real": "Real floating inputs mix freely; a block has its input's dtype.",
@@ -75,6 +76,7 @@ CLAUSES: Final[dict[str, str]] = {
     "variables/created-inside": "A Variable created inside the function lives there and holds no tracer afterwards.",
     # ---- composition -----------------------------------------------------------------------------------------------
     "composition/once": "The function runs exactly once per call.",
+    "composition/restarts": "A function that is begun again writes its Variables once.",
     "composition/chunks": "`chunk_size`, a positive int or None, changes nothing but memory; other values are refused.",
     "composition/nonfinite": "A batch of rows equals the rows one by one, NaN and inf included, for every chunk.",
     "composition/nested": "Transforms within transforms give what the mathematics says, Variables at each level.",
@@ -102,6 +104,7 @@ CLAUSES: Final[dict[str, str]] = {
     "jit/results": "`jit` gives what the transform or function gives, packed alike; flags and text are kept.",
     "jit/outputs": "Trees, None, text and numbers come out of `jit` as they are.",
     "jit/variables": "`jit` reads and writes Variables once in every call.",
+    "jit/keys": "`jit` tells dicts with the keys 1, 1.0 and True apart, and results have their own keys.",
     "jit/errors": "After an error in `jit` every Variable is as it was, and the next call is right.",
     "jit/nested": "`jit` inside and around transforms gives the derivative.",
     "jit/method": "A method under `jit` has `self` bound, and each object its own Variables.",
@@ -120,6 +123,9 @@ CLAUSES: Final[dict[str, str]] = {
     "trust/wrong-derivative": "`check_derivative` names the elements of output and input where a derivative is wrong.",
     "trust/debug-nan": "With `debug_nan=True` the input, output or block that is not finite is named.",
     "trust/lost-derivative": "A derivative lost to Python is an error, or a warning of its line if not `strict`.",
+    "trust/foreign-functions": "A function of NumPy or another framework gives the derivative or an error.",
+    "trust/writes-in-place": "A write of traced numbers into an array is differentiated or refused, never a constant.",
+    "trust/ended-traces": "An array of a trace that has ended is an error wherever it comes in, and is never returned.",
     # ---- functions of arrays ---------------------------------------------------------------------------------------
     "arrays/namespace": "`array_namespace` takes traced arrays, Variables, NumPy arrays and numbers together.",
     "arrays/device": "`device`, `size` and `to_device` take traced arrays, Variables and numbers.",

@@ -25,6 +25,7 @@ from anyjac_plugins.errors import NotSupportedError as NotSupportedError
 from anyjac_plugins.errors import OutputError as OutputError
 from anyjac_plugins.errors import PluginError as PluginError
 from anyjac_plugins.errors import PluginWarning as PluginWarning
+from anyjac_plugins.errors import RandomnessError as RandomnessError
 from anyjac_plugins.errors import StepLimitError as StepLimitError
 from anyjac_plugins.errors import TracerLeakError as TracerLeakError
 from anyjac_plugins.errors import UncompiledWarning as UncompiledWarning

@@ -32,11 +32,18 @@ KNOWN: dict[str, str] = {
 _ENCODED = {name: os.fsencode(name) for name in KNOWN}
 
 _HOLDS_BYTES = os.name == "posix" and {bytes} == {type(key) for key in getattr(os.environ, "_data", ())}
-"""Whether `os.environ` keeps its variables in a dict by encoded names, in which an unset one is quickly missed."""
+"""Whether `os.environ` keeps its variables in a dict by encoded names, in which an unset one is quickly missed.
+
+The dict is private to CPython. Elsewhere, or where `os.environ` is something else, variables are read as usual.
+"""
 
 
 def _is_unset(name: str) -> bool:
-    """Return whether a variable is certainly unset. Each call asks, and `os.environ` answers by two exceptions."""
+    """Return whether a variable is certainly unset, as most are.
+
+    Each call of a transform reads up to five. `os.environ` answers by two exceptions, which take 0.7 microseconds and
+    not 0.15.
+    """
     data = getattr(os.environ, "_data", None)
     return _HOLDS_BYTES and type(data) is dict and name in _ENCODED and _ENCODED[name] not in data
 

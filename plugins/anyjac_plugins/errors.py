@@ -6,6 +6,8 @@ again. Each one also subclasses the builtin that a user would catch. This module
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class AnyjacError(Exception):
     """Base of all exceptions of anyjac."""
@@ -56,6 +58,10 @@ class NotSupportedError(AnyjacError, NotImplementedError):
     """The backend does not declare the capability that this call needs."""
 
 
+class RandomnessError(AnyjacError, RuntimeError):
+    """A function draws random numbers while `vmap` maps it with ``randomness="error"``."""
+
+
 class ForwardRuleError(NotSupportedError, TypeError):
     """A function within has a rule for its pullback alone, and this call pushes tangents forward."""
 
@@ -65,7 +71,16 @@ class VariableWriteError(AnyjacError, ValueError, TypeError):
 
 
 class TracerLeakError(AnyjacError, RuntimeError):
-    """A value that belongs to a trace still being made would have been stored in a Variable."""
+    """A value that belongs to a trace would have been stored in a Variable, or has outlived the trace."""
+
+    @classmethod
+    def of_ended_trace(cls) -> Self:
+        """Return the error for an array of a trace that has ended."""
+        return cls(
+            "a result depends on an array that an earlier call of a transform has left somewhere, in an attribute or a "
+            "list perhaps, and that belongs to the trace of that call; keep what is to stay in Variables, and write it "
+            "by their value"
+        )
 
 
 class DeletedArrayError(AnyjacError, RuntimeError):

@@ -340,3 +340,41 @@ def test_broadcast_to_of_autograd_takes_new_axes(name: str) -> None:
     for transform in (anyjac.jacrev, anyjac.jacfwd, autograd.jacobian if "no elements" not in name else anyjac.jacrev):
         np.testing.assert_allclose(transform(f)(X), differences(f), rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(anyjac.hessian(lambda x: anp.sum(f(x) ** 2))(X).shape, (4, 4))
+
+
+MASKED = np.ma.array([1.0, 2.0, 3.0, 4.0], mask=[False, True, False, False])
+UNMASKED = np.ma.array([1.0, 2.0, 3.0, 4.0])
+
+OF_MA: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "a product": (lambda x: UNMASKED * x, np.diag(UNMASKED.data)),
+    "a sum": (lambda x: UNMASKED + x * x, np.diag(2 * X)),
+    "multiply": (lambda x: np.ma.multiply(x, x), np.diag(2 * X)),
+    "array": (lambda x: np.ma.array(x) * x, np.diag(2 * X)),
+    "where": (lambda x: np.ma.where(x > 0.5, x * x, x), np.diag(np.where(X > 0.5, 2 * X, 1.0))),
+    "a matrix": (lambda x: np.matrix([[x[0], x[1] * x[1]]]), np.array([[[1.0, 0, 0, 0], [0, 2 * X[1], 0, 0]]])),
+}
+
+
+@pytest.mark.parametrize("name", OF_MA)
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arrays_that_mask_nothing_and_matrices_are_differentiated(name: str) -> None:
+    f, expected = OF_MA[name]
+    jacobian, aux = anyjac.jacrev(lambda x: (f(x), {"aux": f(x)}), has_aux=True)(X)
+    np.testing.assert_allclose(jacobian, expected)
+    np.testing.assert_allclose(aux["aux"], np.asarray(f(X)))
+    assert aux["aux"].dtype == float
+
+
+@pytest.mark.parametrize("place", ["output", "aux", "write"])
+@pytest.mark.parametrize("masked", [lambda x: MASKED * x, lambda x: np.ma.masked_where(X > 0.5, x)])
+def test_masked_arrays_of_traced_numbers_are_refused(masked: Callable[[Any], Any], place: str) -> None:
+    v = anyjac.Variable(X)
+
+    def f(x: Any) -> Any:
+        if place == "write":
+            v.value = masked(x)
+        return (masked(x), 0) if place == "output" else (x, masked(x))
+
+    with pytest.raises(anyjac.InputTypeError, match="mask"):
+        anyjac.jacrev(f, has_aux=True)(X)
+    assert np.array_equal(v.value, X)

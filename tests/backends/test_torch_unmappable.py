@@ -27,6 +27,8 @@ def branch(x: torch.Tensor) -> torch.Tensor:
 UNMAPPABLE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "a branch": branch,
     "a branch by a number": lambda x: x * 2 if float(x[0]) > 0 else x * 3,
+    "a list of numbers": lambda x: x * x.tolist()[0],
+    "a NumPy array": lambda x: x * torch.as_tensor(x.detach().numpy()),
     "a write in place": in_place,
     "a shape": lambda x: x * torch.ones(int(x[0].abs()), dtype=x.dtype).sum(),
     "a function without a map": HiddenSquare.apply,
@@ -50,6 +52,27 @@ def test_examples_are_taken_one_by_one_with_one_warning(name: str) -> None:
         torch.testing.assert_close(anyjac.vmap(anyjac.jacrev(f))(BATCH), rows)
         slope = anyjac.grad(lambda batch: anyjac.vmap(f)(batch).sum())(BATCH)
     torch.testing.assert_close(slope, rows.sum(1))
+
+
+@pytest.mark.filterwarnings("ignore::anyjac.LostDerivativeWarning")
+@pytest.mark.parametrize(
+    ("f", "said"),
+    [
+        (lambda x: x if x[0] > 0 else -x, "it branches on the numbers of an example.*torch.where"),
+        (lambda x: x * x[0].item(), "hands them to Python.*torch.where"),
+        (lambda x: x * x.tolist()[0], "hands them to Python.*torch.where"),
+        (lambda x: torch.zeros(2, dtype=x.dtype).add_(x), "writes in place to a tensor that the examples share.*stack"),
+        (lambda x: torch.zeros(2, dtype=x.dtype).index_put_((torch.tensor([0]),), x[:1]), "writes in place.*stack"),
+        (lambda x: torch.sin(x, out=torch.empty(2, dtype=x.dtype)), "writes in place.*stack"),
+        (lambda x: x[x != 0], r"the shape of a result goes by the numbers.*torch.where\(mask, x, 0\)"),
+        (lambda x: torch.zeros(2, dtype=x.dtype).normal_() * x, "draws random numbers into a tensor that.*torch.randn"),
+        (lambda x: HiddenSquare.apply(x), "autograd.Function in it has no rule for maps.*setup_context"),
+        (lambda x: torch.rrelu(x, training=True), "it says RuntimeError: vmap: we do not yet support aten::rrelu"),
+    ],
+)
+def test_the_warning_says_what_cannot_be_mapped_and_what_can(f: Callable[..., torch.Tensor], said: str) -> None:
+    with pytest.warns(UnmappedWarning, match=said):
+        anyjac.vmap(f)(BATCH)
 
 
 class LanguageModel(torch.nn.Module):

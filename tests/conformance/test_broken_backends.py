@@ -1,12 +1,15 @@
 """Backends with a fault on purpose, of each kind in turn: a scenario for this fault rejects them."""
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Sequence
-from contextvars import Context
+from contextvars import Context, copy_context
+from os import environ
 from typing import Any
 
 import pytest
+import torch
 from tests.helpers.wrapped_backend import WrappedBackend
 
 import anyjac
@@ -340,6 +343,83 @@ class LosesDerivativesInStrictCalls(Broken):
             return self.real.vjp(fun, primals)
 
 
+class WritesConstants(Broken):
+    """Adds traced numbers to its arrays as constants."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.Tensor, "__iadd__", _add_constant)
+            return self.real.vjp(fun, primals)
+
+
+def _add_constant(array: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    array.data.add_(other.detach())
+    return array
+
+
+class TellsNothingOfTraces(Broken):
+    """Returns arrays of traces that have ended."""
+
+    def unshared(self, arrays: Any, others: Any) -> Any:
+        return list(arrays)
+
+
+class HandsNumbersToNumpy(Broken):
+    """Lets NumPy read traced arrays, whose numbers count as constants then."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.Tensor, "__array__", lambda self, dtype=None: self.detach().numpy())
+            return self.real.vjp(fun, primals)
+
+
+class TakesProtocolsForItsOwn(Broken):
+    """Takes objects that are arrays by protocol for its own arrays."""
+
+    def is_array(self, value: object) -> bool:
+        return self.real.is_array(value) or hasattr(value, "__array__")
+
+
+class AddsAbandonedWrites(Broken):
+    """Begins functions again, and adds what the abandoned run has written."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        _, _, abandoned = self.real.vjp(fun, primals)
+        outputs, pullback, aux = self.real.vjp(fun, primals)
+        return outputs, pullback, [one + two for one, two in zip(abandoned, aux, strict=True)]
+
+
+class CarriesTheCallIntoThreads(Broken):
+    """Lets a thread that a function starts run in the context of the call, and at once."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(threading.Thread, "start", lambda thread: copy_context().run(thread.run))
+            patch.setattr(threading.Thread, "join", lambda thread: None)
+            return self.real.vjp(fun, primals)
+
+
+class KeepsTheFirstKeys(Broken):
+    """Compiles, and takes functions whose arrays are alike for one."""
+
+    def __init__(self, real: Backend) -> None:
+        super().__init__(real)
+        self.first: Any = None
+
+    def stage(self, fun: Any) -> Any:
+        self.first = self.first or self.real.stage(fun)
+        return self.first
+
+
+class LosesDerivativesByTheEnvironment(LosesDerivativesInStrictCalls):
+    """Does not look at the environment."""
+
+    def vjp(self, fun: Any, primals: Any) -> Any:
+        if environ.get("ANYJAC_STRICT") != "1":
+            return self.real.vjp(fun, primals)
+        return super().vjp(fun, primals)
+
+
 FAULTS: dict[type[Broken], tuple[str, str]] = {
     # backend          framework, clause that rejects it
     Transposed: ("torch", "packing/block"),
@@ -373,6 +453,14 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     UnderstatesItself: ("jax", "composition/native-vmap"),
     LosesDerivativesInSilence: ("torch", "trust/lost-derivative"),
     LosesDerivativesInStrictCalls: ("torch", "trust/lost-derivative"),
+    LosesDerivativesByTheEnvironment: ("torch", "trust/lost-derivative"),
+    WritesConstants: ("torch", "trust/writes-in-place"),
+    TellsNothingOfTraces: ("jax", "trust/ended-traces"),
+    HandsNumbersToNumpy: ("torch", "trust/foreign-functions"),
+    TakesProtocolsForItsOwn: ("autograd", "arguments/protocols"),
+    AddsAbandonedWrites: ("torch", "composition/restarts"),
+    KeepsTheFirstKeys: ("jax", "jit/keys"),
+    CarriesTheCallIntoThreads: ("torch", "variables/threads"),
 }
 
 

@@ -1617,3 +1617,14 @@ def test_a_function_of_torch_with_shapes_that_depend_on_values_runs_uncompiled(n
         with pytest.warns(anyjac.UncompiledWarning, match="depends on values"):
             found = [compiled(point).tolist() for point in points]
         assert found == [transform(VARYING[name])(point).tolist() for point in points]
+
+
+@pytest.mark.parametrize("keys", [(1, True), (1, 1.0), (0.0, -0.0)], ids=str)
+def test_equal_keys_in_the_value_of_a_variable_are_told_apart(backend: Backend, keys: tuple[Any, Any]) -> None:
+    v = Variable({keys[0]: backend.asarray(POINT)}, allow_reshape=True, backend=backend)
+    compiled = jit(lambda: [repr(key) for key in v.value], backend=backend)
+    seen = []
+    for key in (*keys, keys[0]):
+        v.value = {key: backend.asarray(POINT)}
+        seen += compiled()
+    assert seen == [repr(keys[0]), repr(keys[1]), repr(keys[0])]

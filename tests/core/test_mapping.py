@@ -75,6 +75,9 @@ def test_it_is_copied_and_pickled_with_its_function() -> None:
         ({"kwarg_axes": [0]}, InputTypeError, "kwarg_axes must be an int, None, or a dict"),
         ({"kwarg_axes": {"y": 1.0}}, InputTypeError, "kwarg_axes must hold ints, None and nothing else, and has 1.0"),
         ({"chunk_size": 0}, InputValueError, "chunk_size must be a positive int or None, not 0"),
+        ({"randomness": "diferent"}, InputValueError, "randomness must be 'error', 'different' or 'same', not 'difer"),
+        ({"randomness": True}, InputTypeError, "randomness must be 'error', 'different' or 'same', not True"),
+        ({"randomness": None}, InputTypeError, "randomness must be 'error', 'different' or 'same', not None"),
         ({"backend": 3}, InputTypeError, "backend must be a name or a Backend, not 3"),
     ],
 )
@@ -111,6 +114,50 @@ def test_axes_that_do_not_fit_the_arguments_are_named(
 ) -> None:
     with pytest.raises(InputValueError, match=re.escape(said)):
         vmap(lambda *args: args[0], **options)(*args)
+
+
+def test_results_of_two_shapes_are_named() -> None:
+    with pytest.raises(
+        OutputError, match=re.escape("output['a'] has shape (2,) for one example, and (1,) for another")
+    ):
+        vmap(lambda x: {"a": x[: int(x[0])]})(np.array([[1.0, 2.0], [2.0, 1.0]]))
+
+
+# ---- random numbers --------------------------------------------------------------------------------------------------
+
+
+def test_randomness_is_shown_and_kept_in_pickles() -> None:
+    same = vmap(cubed, randomness="same", chunk_size=2)
+    assert repr(same) == "vmap(cubed, chunk_size=2, randomness='same')"
+    assert repr(pickle.loads(pickle.dumps(same))) == repr(same)
+    assert repr(vmap(cubed, randomness="different")) == "vmap(cubed)"
+
+
+@pytest.mark.parametrize("randomness", ["same", "error"])
+@pytest.mark.parametrize("batch", [BATCH, BATCH[:0]])
+def test_a_loop_that_sees_no_random_numbers_promises_nothing_of_them(randomness: Any, batch: Any) -> None:
+    said = (
+        f"backend 'autograd' cannot see the random numbers that a function draws, which randomness='{randomness}' needs"
+    )
+    with pytest.raises(NotImplementedError, match=f"{said}.*draw numbers before the call"):
+        vmap(cubed, randomness=randomness)(batch)
+
+
+def test_a_loop_draws_anew_for_each_example() -> None:
+    rng = np.random.default_rng(0)
+    drawn = vmap(lambda x: x * 0 + rng.random(), randomness="different", chunk_size=2)(np.ones(3))
+    np.testing.assert_array_equal(drawn, np.random.default_rng(0).random(3))
+
+
+@pytest.mark.parametrize("randomness", ["same", "error", "different"])
+def test_on_jax_random_numbers_go_by_their_keys(randomness: Any) -> None:
+    jax = pytest.importorskip("jax")
+    keys = jax.random.split(jax.random.key(0), 3)
+    one, each = jax.random.uniform(keys[0]), jax.vmap(jax.random.uniform)(keys)
+    mapped = vmap(lambda i, key: i * 0 + jax.random.uniform(key), in_axes=(0, None), randomness=randomness)
+    np.testing.assert_array_equal(mapped(jax.numpy.ones(3), keys[0]), [one] * 3)
+    by_index = vmap(lambda i: jax.random.uniform(keys[i]), randomness=randomness, chunk_size=2)
+    np.testing.assert_array_equal(by_index(jax.numpy.arange(3)), each)
 
 
 def test_text_to_map_over_is_named() -> None:

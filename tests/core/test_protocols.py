@@ -120,3 +120,26 @@ def test_what_would_lose_more_than_its_form_is_refused_by_name(backend: anyjac.B
     with pytest.raises(error, match=said) as at_argument:
         anyjac.grad(lambda d: d["w"], backend=backend)({"w": make()})
     assert str(at_argument.value).startswith("argument 0['w'] is")
+
+
+@pytest.mark.parametrize(
+    "kind", ["__array__", "array.array", "a memoryview", "a matrix", "a masked array without a mask"]
+)
+def test_jit_takes_what_is_an_array_by_protocol_for_the_array_that_it_holds(backend: anyjac.Backend, kind: str) -> None:
+    expected = np.atleast_2d(VALUES) if kind == "a matrix" else VALUES
+    compiled = anyjac.jit(lambda x: x * x, backend=backend)
+    np.testing.assert_array_equal(backend.to_numpy(compiled(ARRAYS[kind]())), expected**2)
+
+
+def test_jit_sees_that_an_object_holds_other_numbers(backend: anyjac.Backend) -> None:
+    held = ByArray(VALUES)
+    compiled = anyjac.jit(lambda x: 2.0 * x, backend=backend)
+    found = [backend.to_numpy(compiled(held)).tolist()]
+    held.values = 10.0 * VALUES
+    assert [*found, backend.to_numpy(compiled(held)).tolist()] == [[2.0, 4.0], [20.0, 40.0]]
+
+
+def test_a_static_memoryview_is_refused_by_name(backend: anyjac.Backend) -> None:
+    compiled = anyjac.jit(lambda x, view: x * len(view), static_argnums=1, backend=backend)
+    with pytest.raises(anyjac.InputTypeError, match=r"args\[1\] is static and not hashable"):
+        compiled(backend.asarray(VALUES), memoryview(array.array("d", VALUES)))

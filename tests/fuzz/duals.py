@@ -20,6 +20,14 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
+NEAR: Final = 1e-9
+"""Numbers that are as close as this count as equal: rounding says which of them is the greater one."""
+
+
+class KinkError(Exception):
+    """A function has no derivative where it was asked for one, as the maximum of two equal numbers has none."""
+
+
 class Dual:
     """An array with its derivatives along some directions.
 
@@ -106,12 +114,25 @@ ELEMENTWISE: Final[dict[str, tuple[Callable[[Array], Array], Callable[[Array], A
 }
 
 
+def refuse_ties(a: Dual, b: Dual) -> None:
+    """Refuse numbers between which a choice would be made, where they are equal and their derivatives are not."""
+    gaps = _raised(a, b) - _raised(b, a)
+    if np.any((np.abs((a.value - b.value).real) < NEAR) & np.any(np.abs(gaps) > NEAR, axis=0)):
+        raise KinkError
+
+
 class Namespace:
     """The functions of the array API that random programs call, on duals."""
 
     def __getattr__(self, name: str) -> Callable[[Dual], Dual]:
         function, slope = ELEMENTWISE[name]
-        return lambda x: Dual(function(x.value), x.tangent * slope(x.value))
+
+        def apply(x: Dual) -> Dual:
+            if name == "abs":
+                refuse_ties(x, -x)
+            return Dual(function(x.value), x.tangent * slope(x.value))
+
+        return apply
 
     def where(self, condition: Array, a: Any, b: Any) -> Dual:
         """`condition` is an array of NumPy, made by `greater`."""
@@ -120,9 +141,12 @@ class Namespace:
         return Dual(np.where(condition, a.value, b.value), np.where(condition, a.tangent, b.tangent))
 
     def greater(self, a: Dual, b: float) -> Array:
+        if np.any(np.abs(a.value.real - b) < NEAR):
+            raise KinkError
         return np.asarray(a.value.real > b)
 
     def maximum(self, a: Dual, b: Dual) -> Dual:
+        refuse_ties(a, b)
         return self.where(a.value.real > b.value.real, a, b)
 
     def sum(self, x: Dual, axis: int | None = None) -> Dual:
@@ -132,10 +156,14 @@ class Namespace:
         return x.linear(lambda array: np.asarray(np.mean(array)))
 
     def max(self, x: Dual) -> Dual:
-        return x[int(np.argmax(x.value.real))]
+        greatest = x[int(np.argmax(x.value.real))]
+        refuse_ties(x, greatest)
+        return greatest
 
     def sort(self, x: Dual) -> Dual:
-        return x[np.argsort(x.value.real)]
+        ordered = x[np.argsort(x.value.real)]
+        refuse_ties(ordered[1:], ordered[:-1])
+        return ordered
 
     def cumulative_sum(self, x: Dual) -> Dual:
         return x.linear(np.cumsum)

@@ -6,8 +6,11 @@ from hypothesis import HealthCheck, given, settings
 
 import anyjac
 
+from .duals import KinkError
 from .programs import FUNCTIONS, SIZE, Program, Step
 from .runs import Problem, Way, check, expected, problems
+
+Vector = tuple[float, ...]
 
 POINT, STATE, NUMBERS = np.array([0.31, -0.72, 1.13]), np.array([0.2, 0.5, -0.4]), (0.7, -1.3)
 
@@ -35,6 +38,23 @@ def test_the_reference_agrees_with_differences(function: str) -> None:
             np.testing.assert_allclose(here.by_state[name][..., index], slope, atol=1e-8)
         bend = (up.by_argument["number"] - down.by_argument["number"]) / (2 * step)
         np.testing.assert_allclose(here.curvature[index], bend, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("function", "point", "state"),
+    [
+        ("greater of two", (0.3, 0.3, 0.9), (0.3, 0.4, 0.5)),
+        ("greatest", (0.3, 0.9, 0.9), (0.3, 0.4, 0.5)),
+        ("sorted", (0.3, 0.9, 0.3), (0.3, 0.4, 0.5)),
+        ("abs", (0.3, 0.0, 0.9), (0.3, 0.4, 0.5)),
+        ("branch", (0.3, 0.1, 0.9), (0.3, 0.4, 0.5)),
+    ],
+)
+def test_the_reference_refuses_points_on_kinks(function: str, point: Vector, state: Vector) -> None:
+    count, _ = FUNCTIONS[function]
+    steps = (Step("state", (0,), 0), Step("rolled", (0,), 0), Step(function, (0, 2)[:count], 1))
+    with pytest.raises(KinkError):
+        expected(Program(steps, 0), np.array(point), np.array(state), NUMBERS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -282,6 +283,12 @@ def test_nothing_is_cached_of_the_environment(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("ANYJAC_BACKEND", name)
         seen.append(maker(transform(3.0)))
     assert seen == ["jax", "torch", "autograd"]
+
+
+def test_the_environment_is_read_where_it_is_not_kept_as_cpython_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"ANYJAC_BACKEND": " torch "})
+    assert environment.read("ANYJAC_BACKEND") == "torch"
+    assert environment.read("ANYJAC_DEVICE") is None
 
 
 @pytest.mark.parametrize(("variable", "value"), [("ANYJAC_BACKEND", "tourch"), ("ANYJAC_DEVICE", "cpu:77")])

@@ -23,6 +23,27 @@ def is_array_of_objects(value: Any) -> bool:
     return type(value) is np.ndarray and value.dtype.char == "O"
 
 
+def unwrapped(value: Any) -> Any:
+    """Return NumPy's own array of the objects in a masked array or in a matrix; any other value as given.
+
+    Functions of ``np.ma`` make such arrays of boxes.
+
+    Raises
+    ------
+    InputTypeError
+        If boxes stand beside masked elements, and the mask would be lost.
+    """
+    if not isinstance(value, np.ndarray) or type(value) is np.ndarray or value.dtype.char != "O":
+        return value
+    objects = np.asarray(value.data if isinstance(value, np.ma.MaskedArray) else value)
+    if np.ma.is_masked(value) and any(map(isbox, objects.ravel())):
+        raise InputTypeError(
+            "a masked array holds traced numbers, and its mask would be lost; choose the elements with np.where, and a "
+            "mask that is an array of its own"
+        )
+    return objects
+
+
 def together(value: Any) -> Any:
     """Return one box for an array of objects with boxes among them, also within lists and tuples; else the value.
 

@@ -80,7 +80,7 @@ class StateHolder(Holder):
 
     def announce(self, *, running: bool) -> None:
         stack = TRACE_CONTEXT.state_stack
-        ours = [position for position, trace in enumerate(stack) if isinstance(trace, _Watch)]
+        ours = [position for position, trace in enumerate(stack) if isinstance(trace, _StateWatch)]
         for trace in stack[self.anchor.stack_level : ours[-1] if running and ours else None]:
             trace.read_its_value(self.anchor)
 
@@ -104,10 +104,10 @@ class StateSession(Session):
 
     def __init__(self) -> None:
         self._made_in: dict[int, tuple[State[Any], Any]] = {}
-        self._watch: _Watch | None = None
+        self._watch: _StateWatch | None = None
 
     def begin(self, adopt: Adopt) -> None:
-        self._watch = _Watch(adopt)
+        self._watch = _StateWatch(adopt)
         self._watch.begin()
 
     def show(self, holder: Holder, value: Any) -> None:
@@ -128,7 +128,7 @@ class StateSession(Session):
         return refusal
 
 
-class _Watch(StateTraceStack[Any]):
+class _StateWatch(StateTraceStack[Any]):
     """Stands among the transformations of BrainState, which are told of each state that is read, written or made."""
 
     def __init__(self, adopt: Adopt):
@@ -187,7 +187,7 @@ class _Watch(StateTraceStack[Any]):
 class _Catcher(NewStateCatcher):
     """Passes each new state on to a watch, which does not refer back, so that both are freed when a call ends."""
 
-    def __init__(self, watch: _Watch):
+    def __init__(self, watch: _StateWatch):
         super().__init__("anyjac")
         self.watch = watch
 

@@ -21,7 +21,7 @@ from anyjac_plugins.errors import InputTypeError, InputValueError, NotSupportedE
 
 from ..graphs import nodes_behind
 from ..modes import is_recording
-from ..private import AccumulateGrad, is_wrapped, version_kept, without_overrides
+from ..private import AccumulateGrad, is_wrapped, version_kept, version_of, without_overrides
 from ..torch_func import layers
 from ..writes import same
 from .parametrizations import OwnCache
@@ -306,7 +306,7 @@ class _Session(Session):
         if is_recording() or is_wrapped(value) or is_wrapped(before):
             return False
         with without_overrides():
-            return value._version == 0 and not same(before, value)
+            return version_of(value) == 0 and not same(before, value)
 
     def check(self, outputs: list[Any]) -> None:
         with without_overrides():

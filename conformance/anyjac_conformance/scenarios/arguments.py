@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,12 @@ from anyjac import (
     Variable,
     grad,
     jacrev,
+    jit,
+    jvp,
     vmap,
 )
 
-from ..answers import Raises
+from ..answers import Either, Raises
 from ..lab import Lab
 from ..scenario import Collection, Scenario
 
@@ -141,6 +145,78 @@ def numpy_arrays_that_are_not_mapped_over_become_the_backends(lab: Lab) -> Any:
 @scenario("arguments/untouched", answer=np.array([1.0, 1.0, 1.0]))
 def an_int_is_good_for_a_shape(lab: Lab) -> Any:
     return jacrev(lambda x, n: lab.xp.broadcast_to(x, (n,)))(lab.array(1.0), 3)
+
+
+# ---- arrays by protocol --------------------------------------------------------------------------------------------
+
+
+class Holder:
+    """An object that holds an array, and gives it by NumPy's protocol."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self._values, dtype)
+
+
+NUMBERS = np.array([1.0, 2.0])
+
+BY_PROTOCOL: dict[str, tuple[Callable[[], Any], Any]] = {
+    # what stands for an array                  and the array
+    "an object with __array__": (lambda: Holder([1.0, 2.0]), NUMBERS),
+    "an array of Python": (lambda: array.array("d", [1.0, 2.0]), NUMBERS),
+    "a memoryview": (lambda: memoryview(array.array("d", [1.0, 2.0])), NUMBERS),
+    "a view of bytes that is read only": (lambda: memoryview(NUMBERS.tobytes()).cast("d"), NUMBERS),
+    "a matrix": (lambda: np.matrix([[1.0, 2.0]]), NUMBERS[None]),
+    "a masked array without a mask": (lambda: np.ma.array([1.0, 2.0]), NUMBERS),
+    "a masked array that masks nothing": (lambda: np.ma.array([1.0, 2.0], mask=[False, False]), NUMBERS),
+}
+
+# the sum of x^2 and of 3 x, and x^2 mapped over
+USES: dict[str, tuple[Callable[[Lab, Any], Any], Callable[[Any], Any]]] = {
+    "in a tree": (lambda lab, x: grad(lambda t: lab.xp.sum(t["x"] * t["x"]))({"x": x})["x"], lambda x: 2 * x),
+    "as the value of a Variable": (lambda lab, x: Variable(x).value, lambda x: x),
+    "as a tangent": (lambda lab, x: jvp(lambda x: x * x)(x, x), lambda x: 2 * x * x),
+    "mapped over": (lambda lab, x: vmap(lambda row: row * row)(x), lambda x: x * x),
+}
+
+
+def _by_protocol(lab: Lab, use: Callable[[Lab, Any], Any], make: Callable[[], Any]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # of matrices
+        return use(lab, make())
+
+
+for _name, (_make, _array) in BY_PROTOCOL.items():
+    for _where, (_use, _result) in USES.items():
+        scenario.add(
+            Scenario(
+                f"{_name} {_where}",
+                "arguments/protocols",
+                lambda lab, use=_use, make=_make: _by_protocol(lab, use, make),  # type: ignore[misc]
+                _result(_array),
+                frozenset({"forward"} if _where == "as a tangent" else ()),
+            )
+        )
+    scenario.add(
+        Scenario(
+            f"{_name} compiled or refused by name",
+            "arguments/protocols",
+            lambda lab, make=_make: _by_protocol(lab, lambda lab, x: jit(lambda y: y * y)(x), make),  # type: ignore[misc]
+            Either(Raises(InputTypeError, "args[0]"), _array * _array),
+        )
+    )
+
+for _where in ("in a tree", "as the value of a Variable", "mapped over"):
+    scenario.add(
+        Scenario(
+            f"a masked array with a mask {_where} is refused",
+            "arguments/protocols",
+            lambda lab, use=USES[_where][0]: use(lab, np.ma.array([1.0, 2.0], mask=[False, True])),  # type: ignore[misc]
+            Raises(InputTypeError, "1 of 2 elements are masked"),
+        )
+    )
 
 
 # ---- argnums -------------------------------------------------------------------------------------------------------

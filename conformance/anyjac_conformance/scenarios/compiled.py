@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import numpy as np
 
-from anyjac import InputTypeError, Variable, jacrev, jit
+from anyjac import InputTypeError, Variable, grad, jacrev, jit
 
 from ..answers import Raises
 from ..lab import Lab
@@ -123,6 +124,43 @@ def which_ones_are_written_may_depend_on_flags_and_shapes(lab: Lab) -> Any:
     for x, counts in ((1.0, True), (1.0, False), ([1.0, 2.0], False), ([1.0, 2.0], False)):
         compiled(lab.array(x), counts)
     return counted.value, summed.value, kept.value
+
+
+class Flag(enum.IntEnum):
+    """Numbers that are equal to plain ones, and are no plain ones."""
+
+    ON = 1
+
+
+KEYS: tuple[Any, ...] = (1, True, 1.0, Flag.ON, np.int64(1))
+"""Keys that are equal, of different types."""
+
+
+# x times the number of letters in the type's name, for each key there and back
+@scenario("jit/keys", answer=[(type(key).__name__, np.array(2.0 * len(type(key).__name__))) for key in (*KEYS, *KEYS)])
+def equal_keys_of_different_types(lab: Lab) -> Any:
+    compiled = jit(lambda tree: {key: len(type(key).__name__) * x for key, x in tree.items()})
+    found = [compiled({key: lab.array(2.0)}) for key in (*KEYS, *reversed(KEYS))]
+    found[len(KEYS) :] = reversed(found[len(KEYS) :])
+    return [(type(key).__name__, x) for each in found for key, x in each.items()]
+
+
+@scenario("jit/keys", answer=[("int", np.array(4.0)), ("bool", np.array(4.0)), ("float", np.array(4.0))])
+def of_the_derivative_too(lab: Lab) -> Any:
+    compiled = jit(grad(lambda tree: next(iter(tree.values())) ** 2))
+    found = [compiled({key: lab.array(2.0)}) for key in (1, True, 1.0)]
+    return [(type(key).__name__, x) for each in found for key, x in each.items()]
+
+
+@scenario("jit/keys", answer=[("int", np.array(2.0)), ("bool", np.array(-2.0)), ("int", np.array(2.0))])
+def of_the_value_of_a_variable(lab: Lab) -> Any:
+    v = Variable({1: lab.array(2.0)}, allow_reshape=True)
+    compiled = jit(lambda: {key: -x if key is True else x * 1.0 for key, x in v.value.items()})
+    found = []
+    for key in (1, True, 1):
+        v.value = {key: lab.array(2.0)}
+        found.append(compiled())
+    return [(type(key).__name__, x) for each in found for key, x in each.items()]
 
 
 @scenario("jit/errors", answer=["ValueError", np.array(1.0), np.array(1.0), np.array(2.0), "ValueError", np.array(2.0)])

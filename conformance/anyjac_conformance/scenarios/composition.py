@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from anyjac import InputTypeError, InputValueError, Variable, hessian, hvp, jacfwd, jacrev, jvp
+from anyjac import InputTypeError, InputValueError, Variable, grad, hessian, hvp, jacfwd, jacrev, jvp, vjp
 
 from ..answers import Raises
 from ..lab import Lab
@@ -53,6 +55,73 @@ def where_the_output_does_not_depend_on_the_input(lab: Lab) -> Any:
     runs = []
     jacrev(lambda x: runs.append(x) or lab.array([1.0, 2.0]))(lab.array([1.0]))  # type: ignore[func-returns-value]
     return len(runs)
+
+
+# ---- begun again ---------------------------------------------------------------------------------------------------
+
+
+def _branches(x: Any) -> Any:
+    return x * x * x if x[0] > 0.0 else -x
+
+
+def _branches_twice(x: Any) -> Any:
+    y = x * x if x[0] > 0.0 else -x
+    return y * x if y[1] > 1.0 else -y
+
+
+# each is x^3 at (1, 2); a product with a Hessian is that of the sum
+RESTARTED: dict[str, tuple[Callable[[Any, Any], Any], Any, tuple[str, ...]]] = {
+    "jacrev": (lambda f, x: jacrev(f)(x), np.diag([3.0, 12.0]), ()),
+    "grad": (lambda f, x: grad(lambda x: f(x)[1])(x), np.array([0.0, 12.0]), ()),
+    "vjp": (lambda f, x: vjp(f)(x)(x), np.array([3.0, 24.0]), ()),
+    "jacfwd": (lambda f, x: jacfwd(f)(x), np.diag([3.0, 12.0]), ("forward",)),
+    "jvp": (lambda f, x: jvp(f)(x, x), np.array([3.0, 24.0]), ("forward",)),
+    "hvp": (lambda f, x: hvp(lambda x: f(x)[1])(x, x), np.array([0.0, 24.0]), ("forward", "nested")),
+    "hessian": (lambda f, x: hessian(lambda x: f(x)[1])(x), np.diag([0.0, 12.0]), ("nested",)),
+}
+
+
+def _written_once(lab: Lab, transform: Callable[[Any, Any], Any], branches: Callable[[Any], Any]) -> Any:
+    calls, seen = Variable(lab.array(0.0)), Variable(lab.array([0.0, 0.0]))
+
+    def f(x: Any) -> Any:
+        calls.value += 1.0
+        seen.value = seen + x
+        y = branches(x)
+        calls.value += 10.0
+        return y
+
+    first = transform(f, lab.array([1.0, 2.0]))
+    after_one = calls.value + 0.0
+    transform(f, lab.array([1.0, 2.0]))
+    return first, after_one, calls.value, seen.value
+
+
+for _name, (_transform, _result, _requires) in RESTARTED.items():
+    for _where, _branch in {"a branch": _branches, "two branches": _branches_twice}.items():
+        scenario.add(
+            Scenario(
+                f"{_name} of a function with {_where} on numbers",
+                "composition/restarts",
+                lambda lab, transform=_transform, branch=_branch: _written_once(lab, transform, branch),  # type: ignore[misc]
+                (_result, np.array(11.0), np.array(22.0), np.array([2.0, 4.0])),
+                frozenset(_requires),
+            )
+        )
+
+
+@scenario("composition/restarts", answer=(np.diag([2.0, 4.0]), np.array(1.0), np.array(7.0)))
+def an_error_that_the_function_catches_is_no_reason_to_write_twice(lab: Lab) -> Any:
+    calls, last = Variable(lab.array(0.0)), Variable(lab.array(5.0))
+
+    def f(x: Any) -> Any:
+        calls.value += 1.0
+        last.value += 2.0
+        with contextlib.suppress(ZeroDivisionError):
+            raise ZeroDivisionError
+        return x * x
+
+    return jacrev(f)(lab.array([1.0, 2.0])), calls.value, last.value
 
 
 # ---- chunks --------------------------------------------------------------------------------------------------------

@@ -441,6 +441,43 @@ def a_thread_that_the_function_starts_reads_no_constant(lab: Lab) -> Any:
     return seen, grad(f, v, backend=lab.backend)()
 
 
+def _write_in_a_thread(lab: Lab, fails: bool) -> Any:
+    used, untouched = Variable(lab.array(2.0)), Variable(lab.array(3.0))
+    seen: list[str] = []
+
+    def write(v: Variable) -> None:
+        try:
+            v.value = lab.array(7.0)
+            seen.append("written")
+        except ConcurrencyError as error:
+            seen.append(type(error).__name__)
+
+    def f() -> Any:
+        used.value = used * 2.0
+        for v in (used, untouched):
+            thread = threading.Thread(target=write, args=(v,))
+            thread.start()
+            thread.join()
+        if fails:
+            raise HaltedError
+        return used * 2.0
+
+    slope = None
+    with contextlib.suppress(HaltedError):
+        slope = grad(f, used, backend=lab.backend)()
+    return slope, seen, used.value, untouched.value
+
+
+@scenario("variables/threads", answer=(np.array(4.0), ["ConcurrencyError", "written"], np.array(4.0), np.array(7.0)))
+def a_thread_that_the_function_starts_writes_no_variable_of_the_call(lab: Lab) -> Any:
+    return _write_in_a_thread(lab, fails=False)
+
+
+@scenario("variables/threads", answer=(None, ["ConcurrencyError", "written"], np.array(2.0), np.array(7.0)))
+def nor_does_it_where_the_call_fails(lab: Lab) -> Any:
+    return _write_in_a_thread(lab, fails=True)
+
+
 # ---- Variables that are replaced -----------------------------------------------------------------------------------
 
 

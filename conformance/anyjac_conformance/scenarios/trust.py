@@ -144,17 +144,24 @@ LOSSES: Final[dict[str, tuple[Callable[[Any, Any], Any], Any]]] = {
 """Functions that hand numbers to Python, each with the Jacobian at (2, 3) of a framework that loses nothing by it."""
 
 
+BY_OPTION: Final = ", strictly"
+BY_ENVIRONMENT: Final = ", strictly by the environment"
+"""How a call is made strict, as the end of a scenario's name."""
+
+
 def _first_in_an_array(a: Any) -> Any:
     numbers = np.zeros(1)
     numbers[0] = a[0]
     return numbers
 
 
-def _is_lost_in_silence(lab: Lab, lose: Callable[[Any, Any], Any], right: Any, strict: bool) -> bool:
-    with warnings.catch_warnings(record=True) as seen:
+def _is_lost_in_silence(lab: Lab, lose: Callable[[Any, Any], Any], right: Any, how: str) -> bool:
+    strict = how != ""
+    environment = lab.environment(**({"ANYJAC_STRICT": "1"} if how == BY_ENVIRONMENT else {}))
+    with environment, warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
-            jacobian = jacrev(lambda a: lose(lab.xp, a), strict=strict)(lab.array([2.0, 3.0]))
+            jacobian = jacrev(lambda a: lose(lab.xp, a), strict=how == BY_OPTION)(lab.array([2.0, 3.0]))
         except Exception:  # of any kind: each framework has its own
             return False
     lines = [each.filename for each in seen if issubclass(each.category, LostDerivativeWarning)]
@@ -163,12 +170,12 @@ def _is_lost_in_silence(lab: Lab, lose: Callable[[Any, Any], Any], right: Any, s
 
 
 for _name, (_lose, _right) in LOSSES.items():
-    for _strict in (False, True):
+    for _how in ("", BY_OPTION, BY_ENVIRONMENT):
         scenario.add(
             Scenario(
-                f"{_name}, strictly" if _strict else _name,
+                f"{_name}{_how}",
                 "trust/lost-derivative",
-                lambda lab, lose=_lose, right=_right, strict=_strict: _is_lost_in_silence(lab, lose, right, strict),  # type: ignore[misc]
+                lambda lab, lose=_lose, right=_right, how=_how: _is_lost_in_silence(lab, lose, right, how),  # type: ignore[misc]
                 False,
             )
         )

@@ -10,7 +10,7 @@ import dis
 from typing import Final
 
 from anyjac_plugins import AnyjacError, Backend
-from anyjac_plugins.errors import InputTypeError, MixedBackendsError
+from anyjac_plugins.errors import InputTypeError, MixedBackendsError, TracerLeakError
 from anyjac_plugins.tracebacks import innermost, module_of
 
 from ..selection.choice import imported_backends
@@ -31,6 +31,8 @@ def clearer_error(error: Exception, backend: Backend) -> AnyjacError | None:
     """
     if isinstance(error, AnyjacError) or not isinstance(error, _POSSIBLE) or _is_raised_by_user(error):
         return None
+    if backend.finds_ended(error):
+        return TracerLeakError.of_ended_trace()
     words = backend.explained(error)
     if words is not None:
         return InputTypeError(words)

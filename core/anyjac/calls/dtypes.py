@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from anyjac_plugins import BFLOAT16, COMPLEX, FLOAT16, Backend
+from anyjac_plugins.backend.kinds import COMPLEX_KIND, REAL, kind_of_dtype
 from anyjac_plugins.errors import DtypeError
 
 float0: Final = np.dtype([("float0", np.void, 0)])
@@ -25,9 +26,6 @@ COMPLEX_MEND: Final = (
     "return real and imaginary parts"
 )
 """What to do about a complex output."""
-
-REAL: Final = "real floating"
-COMPLEX_KIND: Final = "complex floating"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +115,12 @@ def check_output(
 
 @functools.lru_cache(maxsize=64)
 def _kind_and_name(backend: Backend, dtype: Any) -> tuple[str, str]:
-    """Return what the backend says of a dtype, which never changes, and takes longer to ask than to remember."""
-    return backend.dtype_kind(dtype), backend.dtype_name(dtype)
+    return kind_of_dtype(backend, dtype), backend.dtype_name(dtype)
 
 
 def is_differentiable(backend: Backend, array: Any) -> bool:
     """Return whether an array of the backend holds real or complex numbers."""
-    return _kind_and_name(backend, array.dtype)[0] in (REAL, COMPLEX_KIND)
-
-
-def is_complex(backend: Backend, array: Any) -> bool:
-    """Return whether an array of the backend holds complex numbers."""
-    return _kind_and_name(backend, array.dtype)[0] == COMPLEX_KIND
+    return kind_of_dtype(backend, array.dtype) in (REAL, COMPLEX_KIND)
 
 
 def is_trivial(leaf: Any) -> bool:

@@ -15,9 +15,9 @@ import numpy as np
 from anyjac_plugins import Array, Backend
 
 from ..callables.wrapper import DECORATE_OUTSIDE
+from ..selection.array_protocols import is_subclass_of_numpys
 from ..selection.choice import is_array_of_any, is_number
 from ..selection.conversion import Label, to_array
-from ..selection.protocols import is_subclass_of_numpys
 from ..state.variable import Variable, without_variables
 from ..trees.structure import LEAF, TreeDef, flatten
 from .containers import opener_without

@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from anyjac_plugins import Array, Backend
+from anyjac_plugins.backend.kinds import block_like
 
 from ..trees.partition import Partition
-from .dtypes import float0, is_complex, is_trivial
+from .dtypes import float0, is_trivial
 from .inputs import Inputs
 from .settings import Settings
 
@@ -102,5 +103,4 @@ def _zeros(backend: Backend, leaf: Any, shape: tuple[int, ...], primal: Array) -
     if is_trivial(leaf):
         return np.zeros(shape, float0)
     constant = backend.import_array(leaf) if hasattr(leaf, "dtype") else backend.asarray(leaf * 1.0)
-    like = constant if is_complex(backend, constant) and not is_complex(backend, primal) else primal
-    return backend.zeros(shape, like)
+    return backend.zeros(shape, block_like(backend, constant, primal))

@@ -13,21 +13,21 @@ from anyjac_plugins.errors import VariableWriteError
 
 from ..selection.choice import is_number, kind_of
 from ..state.variable import Variable
-from .holders import Holder
+from .places import Place
 
 
-def take_back_replaced(holders: Sequence[Holder], find: Callable[[], Sequence[Holder]]) -> list[Holder]:
-    """Put Variables back where arrays or numbers stand now, and return their holders.
+def take_back_replaced(places: Sequence[Place], find: Callable[[], Sequence[Place]]) -> list[Place]:
+    """Put Variables back where arrays or numbers stand now, and return their places.
 
     Parameters
     ----------
     find
         Finds where Variables stand now, for one that only stands in a new place is not lost.
     """
-    replaced = [each for each in holders if (now := each.held_now()) is not each.variable and _is_plain(now)]
+    replaced = [each for each in places if (now := each.held_now()) is not each.variable and _is_plain(now)]
     if not replaced:
         return []
-    before = {(id(each.container), each.key) for each in holders}
+    before = {(id(each.container), each.key) for each in places}
     moved = {id(each.variable) for each in find() if (id(each.container), each.key) not in before}
     lost = [each for each in replaced if each.shadows or id(each.variable) not in moved]
     for each in lost:
@@ -35,7 +35,7 @@ def take_back_replaced(holders: Sequence[Holder], find: Callable[[], Sequence[Ho
     return lost
 
 
-def lost_variable(lost: Holder) -> VariableWriteError:
+def lost_variable(lost: Place) -> VariableWriteError:
     """Return the error for an array where a Variable stood, which names it and the mend."""
     path = lost.name()
     return VariableWriteError(

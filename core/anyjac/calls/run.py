@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array
+from anyjac_plugins.backend.kinds import is_complex
 
 from ..state.bound import add_advice
 from ..state.entries import Write
@@ -17,11 +18,11 @@ from ..trees.objects import opener_of_objects
 from ..trees.partition import GAP, NO_TREE, Partition, with_leaves, without_arrays
 from .constants import Constants
 from .containers import opener_of
-from .dtypes import OutputRule, is_complex
-from .holders import Holder, holders_in
+from .dtypes import OutputRule
 from .inputs import Inputs
 from .labels import argument_label
 from .outputs import check_outputs, refuse_coroutine, refuse_traced_objects, split_aux, take_apart
+from .places import Place, places_in
 from .replaced import lost_variable, take_back_replaced
 from .settings import Settings
 
@@ -65,13 +66,13 @@ def run_in_scope(
         If the function has put an array where a Variable stood.
     """
 
-    def find() -> list[Holder]:
-        return holders_in(func, args, kwargs)
+    def find() -> list[Place]:
+        return places_in(func, args, kwargs)
 
     held = find()
 
     def run() -> Result:
-        lost: Sequence[Holder] = ()
+        lost: Sequence[Place] = ()
         try:
             try:
                 result = func(*args, **kwargs) if work is None else work()

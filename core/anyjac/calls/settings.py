@@ -6,11 +6,11 @@ import copy
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
-from anyjac_plugins import Backend
+from anyjac_plugins import Backend, Randomness
 from anyjac_plugins.errors import InputTypeError, InputValueError
 
 from ..pickles import given
@@ -22,6 +22,7 @@ from ..trees.structure import TreeDef, flatten
 from .dtypes import REAL_ALONE, OutputRule
 
 _FLAGS: Final = ("has_aux", "return_value", "holomorphic", "allow_int", "debug_nan", "strict")
+_RANDOMNESS: Final = "'error', 'different' or 'same'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +322,17 @@ def check_chunk_size(chunk_size: Any) -> int | None:
     if chunk_size < 1:
         raise InputValueError(f"chunk_size must be a positive int or None, not {chunk_size}")
     return operator.index(chunk_size)
+
+
+def check_randomness(randomness: Any) -> Randomness:
+    """Return what was given for ``randomness``; an error for what is none of its three words."""
+    if not isinstance(randomness, str):
+        raise InputTypeError(f"randomness must be {_RANDOMNESS}, not {_short(randomness)}")
+    for known in get_args(Randomness):
+        if randomness == known:
+            word: Randomness = known
+            return word
+    raise InputValueError(f"randomness must be {_RANDOMNESS}, not {randomness!r}")
 
 
 def _short(value: object) -> str:

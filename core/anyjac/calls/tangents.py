@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from anyjac_plugins import Array, Backend
+from anyjac_plugins.backend.kinds import is_complex
 from anyjac_plugins.errors import DtypeError, InputValueError
 
 from ..selection.conversion import Label, to_array
 from ..state.variable import without_variables
 from ..trees.structure import TreeDef, flatten
 from .containers import opener_of
-from .dtypes import COMPLEX_KIND
 from .labels import vector_label
 
 
@@ -103,8 +103,7 @@ def _like(backend: Backend, leaf: Any, array: Array, label: Label, what: str, co
         given = to_array(backend, leaf, label, device=backend.device_of(array), converts=converts)
     if tuple(given.shape) != tuple(array.shape):
         raise InputValueError(f"{label()} has shape {tuple(given.shape)}, and its {what} has {tuple(array.shape)}")
-    kinds = backend.dtype_kind(given.dtype), backend.dtype_kind(array.dtype)
-    if kinds[0] == COMPLEX_KIND and kinds[1] != COMPLEX_KIND:
+    if is_complex(backend, given) and not is_complex(backend, array):
         raise DtypeError(
             f"{label()} is {backend.dtype_name(given.dtype)}, and its {what} is {backend.dtype_name(array.dtype)}; "
             f"take its real part"

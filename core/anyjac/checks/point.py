@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from anyjac_plugins import Array, Backend, FlatFunction
+from anyjac_plugins.backend.kinds import is_complex
 from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.backend.types import FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import (
@@ -20,7 +21,6 @@ from anyjac_plugins.errors import (
     TracerLeakError,
 )
 
-from ..calls.dtypes import COMPLEX_KIND
 from ..calls.labels import element_label, leaf_labels
 from ..calls.run import FlatRun
 from .differences import Floats, Vector
@@ -62,7 +62,7 @@ class Point:
 
     def host(self, array: Array) -> Floats:
         """Return an array as float64 or complex128 on the host; a copy."""
-        wide = np.complex128 if self._is_complex(array) else np.float64
+        wide = np.complex128 if is_complex(self.backend, array) else np.float64
         found: Floats = np.array(self.backend.to_numpy(array)).astype(wide)
         return found
 
@@ -80,9 +80,6 @@ class Point:
         names = {"complex64": "float32", "complex128": "float64"}
         found = (self.backend.dtype_name(array.dtype) for array in arrays)
         return max((names.get(name, name) for name in found), key=ranks.index, default=ranks[0])
-
-    def _is_complex(self, array: Array) -> bool:
-        return self.backend.dtype_kind(array.dtype) == COMPLEX_KIND
 
 
 def refuse_nonfinite(value: Floats, label: str, mend: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from anyjac_plugins import Array
+from anyjac_plugins.backend.kinds import is_complex
 from anyjac_plugins.backend.types import chunks
 from anyjac_plugins.errors import DtypeError, InputValueError
 
@@ -73,7 +74,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
         self._source = source
         self._holomorphic = source.settings.holomorphic
         self._given = [tuple(primal.shape) for primal in source.primals]
-        self._is_complex = [source.backend.dtype_kind(p.dtype) == "complex floating" for p in source.primals]
+        self._is_complex = [is_complex(source.backend, primal) for primal in source.primals]
         self._transposed = (
             source.backend.transpose(source.linear_map, source.outputs, source.primals)
             if source.primals and source.outputs
@@ -303,7 +304,7 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
     def _like(self, piece: Matrix, array: Array, *, lossy: bool = False) -> Array:
         """Bring a piece of a vector to the device, in the dtype of `array`; if `lossy`, by its real part."""
         backend = self._source.backend
-        if np.iscomplexobj(piece) and backend.dtype_kind(array.dtype) != "complex floating":
+        if np.iscomplexobj(piece) and not is_complex(backend, array):
             if not lossy:
                 raise DtypeError(
                     f"the vector is {piece.dtype}, and the arrays that it is to become are "

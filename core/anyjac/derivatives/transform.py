@@ -20,7 +20,7 @@ from ..pickles import Recipe
 from .differentiate import Derivative, Request
 from .linearisation import Linearisation, linearise
 from .rows import Rows
-from .watching import Watch
+from .watched_calls import WatchedCalls
 
 if TYPE_CHECKING:
     from .linear_operator import JacobianOperator
@@ -52,12 +52,12 @@ class GradientTransform(Wrapper, Generic[P, R]):
     """
 
     def __init__(
-        self, func: Callable[..., Any], derivative: Derivative, settings: Settings, watch: Watch | None = None
+        self, func: Callable[..., Any], derivative: Derivative, settings: Settings, watch: WatchedCalls | None = None
     ):
         super().__init__(func, derivative.name)
         self._derivative = derivative
         self._settings = settings
-        self._watch = watch or Watch()
+        self._watch = watch or WatchedCalls()
         self._last_mode: str | None = None
 
     def _directed_signature(self) -> inspect.Signature:

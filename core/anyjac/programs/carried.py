@@ -118,7 +118,7 @@ class Carried:
         return arranged
 
     def _array(self, leaf: Any, index: int, returned: str, dtype: Any) -> Array:
-        """Return a leaf that is no array of the backend as one; a number of Python takes the dtype that there was."""
+        """Return any other leaf as an array of the backend; a number of Python takes the dtype of the first carry."""
         if is_number(leaf) and _may_be(self._backend, leaf, dtype):
             return self._backend.asarray(leaf, dtype=dtype)
         where = partial(_where_returned, returned, self._tree, index)

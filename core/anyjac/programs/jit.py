@@ -25,6 +25,7 @@ from ..state.entries import Write
 from ..state.per_object import PerObject
 from ..state.scope import Scope
 from ..state.variable import Variable
+from ..trees.exact import exact_keys
 from ..trees.structure import LEAF, flatten
 from .fast_path import FastCall, FastPath, UnlikeError, layout_of, no_fast_call
 from .staging import Arguments, FlatCall, Identity, Note, Static, UndiscoveredError, take_arguments_apart
@@ -139,8 +140,8 @@ def jit(
     options = _Options(checked_static_arguments(static_argnums, static_argnames), check_backend(backend), device)
     if func is None:
         text = f"jit({options.describe().removeprefix(', ')})"
-        return Deferred(partial(Jitted[..., Any], **options.arguments()), text, options.recipe)
-    return Jitted(func, **options.arguments())
+        return Deferred(lambda func: Jitted[..., Any](func, *options.arguments()), text, options.recipe)
+    return Jitted(func, *options.arguments())
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,9 @@ class _Options:
     backend: str | Backend | None
     device: Any
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the options as `Jitted` takes them."""
-        return {"backend": self.backend, "device": self.device, "static": self.static}
+    def arguments(self) -> tuple[str | Backend | None, Any, StaticArguments]:
+        """Return the options in the order in which `Jitted` takes them, also from pickles of earlier versions."""
+        return self.backend, self.device, self.static
 
     def describe(self) -> str:
         """Return the options that were given, as they would be written."""
@@ -190,10 +191,10 @@ class Jitted(Wrapper, Generic[P, R]):
         super().__init__(func, "jit")
         func = self.__wrapped__
         settings = settings_of(func)
-        self._given = options = _Options(static, backend, device)
+        self._given = _Options(static, backend, device)
         self._static: StaticArguments | None = None  # until the first call, for `func` may still have to be bound
-        self._backend = options.backend if options.backend is not None or settings is None else settings.backend
-        self._device = options.device if options.device is not None or settings is None else settings.device
+        self._backend = backend if backend is not None or settings is None else settings.backend
+        self._device = device if device is not None or settings is None else settings.device
         self._variables: tuple[Variable, ...] = () if settings is None else settings.variables
         self._programs = _Programs(lambda: func) if programs is None else programs
         self._of_instances: PerObject[_Programs] = PerObject()
@@ -271,14 +272,13 @@ class Jitted(Wrapper, Generic[P, R]):
             compiled = self._of_instances.of(instance, lambda find: _Programs(lambda: bind(func, find(), owner)))
         else:  # a class method or a static one, asked of the class
             compiled = self._of_instances.of(owner, lambda find: _Programs(lambda: bind(func, None, find())))
-        return Jitted(bound, **self._given.arguments(), programs=compiled)
+        return Jitted(bound, *self._given.arguments(), programs=compiled)
 
     def __repr__(self) -> str:
         return f"jit({name_of(self.__wrapped__)}{self._given.describe()})"
 
     def _options(self) -> tuple[Any, ...]:
-        given = self._given
-        return given.backend, given.device, given.static
+        return self._given.arguments()
 
     def _recipe(self) -> Recipe:
         return self._given.recipe()
@@ -332,9 +332,11 @@ class _Program:
             return StagedResult(returned.note, self._backend.unshared(returned.arrays, given))
         while True:
             read = self._reads.get(arguments.static, ())
-            values = [flatten(value) for value in scope.values_at_entry(read)]
+            trees = scope.values_at_entry(read)
+            values = [flatten(value) for value in trees]
             static = arguments.static.with_variables(
-                [(Identity(variable), tree) for variable, (_, tree) in zip(read, values, strict=True)]
+                [(Identity(variable), tree) for variable, (_, tree) in zip(read, values, strict=True)],
+                [key for value in trees if not self._backend.is_array(value) for key in exact_keys(value)],
             )
             arrays = [*arguments.arrays, *(leaf for leaves, _ in values for leaf in leaves)]
             staged = self._staged_for(static)

@@ -1,4 +1,4 @@
-"""`scan` and what is made of it: loops over rows and over numbers, with Variables that are written on the way."""
+"""`scan`, `for_loop` and `fori_loop`: loops over rows and numbers, which may write Variables on the way."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from anyjac_plugins.backend.types import Array
 from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
 
+from ..calls.outputs import in_words
 from ..selection.choice import is_array_of_any
 from ..state.entries import Write
 from ..state.scope import Scope
@@ -211,8 +212,8 @@ def _pair(result: Any, member: str) -> tuple[Any, Any]:
     if isinstance(result, tuple) and len(result) == 2:
         return result
     raise OutputError(
-        f"the function of {member} returned {in_words(result)}; it must return a pair, the next carry and the result of the step, "
-        f"of which either may be None"
+        f"the function of {member} returned {in_words(result)}; it must return a pair, the next carry and the result of "
+        f"the step, of which either may be None"
     )
 
 

@@ -7,7 +7,7 @@ how anything is compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from ..calls.opening import open_scope
 from ..calls.outputs import refuse_traced_objects, take_apart
 from ..calls.run import run_in_scope
 from ..derivatives.linearisation import LinearisationView
+from ..selection.array_protocols import is_wrapper
 from ..selection.choice import is_array_of_any
 from ..selection.conversion import to_array
 from ..state.entries import Write
@@ -60,7 +61,8 @@ class Static:
     leaves
         For each leaf its exact stand-in and the leaf itself; None for an array.
     keys
-        The keys of dicts that are no text, exactly: 1, 1.0 and True are equal and yet others.
+        The keys of dicts that are no text, exactly: 1, 1.0 and True are equal and yet others. Those of the arguments,
+        and then those in the values of Variables.
     variables
         The Variables whose values follow the arguments, each with the structure of its value.
     """
@@ -93,9 +95,9 @@ class Static:
             other.variables,
         )
 
-    def with_variables(self, variables: Sequence[tuple[Identity, TreeDef]]) -> Static:
-        """Return the same for a call that reads these Variables."""
-        return Static(self.tree, self.leaves, self.keys, tuple(variables))
+    def with_variables(self, variables: Sequence[tuple[Identity, TreeDef]], keys: Iterable[Hashable] = ()) -> Static:
+        """Return the same for a call that reads these Variables, whose values have these exact keys."""
+        return Static(self.tree, self.leaves, (*self.keys, *keys), tuple(variables))
 
     def arguments(self, remaining: Iterator[Array]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Put the arguments together around arrays."""
@@ -143,7 +145,7 @@ def take_arguments_apart(
             static.append(None)
         elif isinstance(leaf, Variable):
             static.append((None, Identity(leaf)))
-        elif backend.is_array(leaf) or is_array_of_any(leaf) or _is_counted(leaf):
+        elif backend.is_array(leaf) or is_array_of_any(leaf) or _is_counted(leaf) or is_wrapper(type(leaf)):
             label = partial(_argument_path, tree, index)
             arrays.append(to_array(backend, leaf, label, device=device, converts=converts))
             static.append(None)
@@ -225,7 +227,7 @@ def _hashed(value: Any, refusal: Callable[[], str]) -> Hashable:
     """Return a value that has a hash; refuse any other in the given words."""
     try:
         hash(value)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # a ValueError, of a memoryview
         raise InputTypeError(refusal()) from error
     return value  # type: ignore[no-any-return]
 

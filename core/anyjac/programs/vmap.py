@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
 import numpy as np
 
-from anyjac_plugins import STOP_GRADIENT, Array, Backend
+from anyjac_plugins import STOP_GRADIENT, Array, Backend, Randomness
 from anyjac_plugins.backend.types import chunks
 from anyjac_plugins.errors import InputValueError, OutputError
 
@@ -21,7 +21,7 @@ from ..calls.labels import argument_label, leaf_label, output_label
 from ..calls.opening import open_call, select_backend
 from ..calls.outputs import take_apart
 from ..calls.run import run_in_scope
-from ..calls.settings import check_backend, check_chunk_size
+from ..calls.settings import check_backend, check_chunk_size, check_randomness
 from ..derivatives.docstrings import filled_from
 from ..derivatives.jacobians import jacrev
 from ..derivatives.transform import settings_of
@@ -56,6 +56,7 @@ def vmap(
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
+    randomness: Randomness = "different",
 ) -> MapDecorator: ...
 
 
@@ -70,6 +71,7 @@ def vmap(
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
+    randomness: Randomness = "different",
 ) -> Mapped[Any]: ...
 
 
@@ -83,6 +85,7 @@ def vmap(
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
+    randomness: Randomness = "different",
 ) -> Mapped[R]: ...
 
 
@@ -96,6 +99,7 @@ def vmap(
     backend: str | Backend | None = None,
     device: Any = None,
     chunk_size: int | None = None,
+    randomness: Randomness = "different",
 ) -> Mapped[Any] | MapDecorator:
     """Make a function that maps `func` over an axis of its arguments: one call for all examples of a batch.
 
@@ -118,6 +122,10 @@ def vmap(
         As in `jacrev`.
     chunk_size
         How many examples to compute at once; None for all of them.
+    randomness
+        What random numbers are for the examples: ``"different"``, drawn anew for each, ``"same"``, drawn once for all
+        of them, or ``"error"``, refused. The last two are PyTorch's; on JAX numbers go by their keys, whatever is said
+        here, and other backends refuse the two.
 
     Returns
     -------
@@ -131,6 +139,10 @@ def vmap(
     OutputError
         In the call, if `func` returns something besides arrays and numbers, or different results for examples where
         `out_axes` says None.
+    NotSupportedError
+        In the call, for a `randomness` that the backend cannot keep to.
+    RandomnessError
+        In the call, if `func` draws random numbers with ``randomness="error"``.
     VariableWriteError
         In the call, if `func` writes a Variable.
 
@@ -164,7 +176,7 @@ def vmap(
     check_backend(backend)
     check_chunk_size(chunk_size)
     axes = _Axes(checked(in_axes, "in_axes"), checked(out_axes, "out_axes"), checked_by_keyword(kwarg_axes))
-    options = _Options(axes, backend, device, chunk_size)
+    options = _Options(axes, backend, device, chunk_size, check_randomness(randomness))
     if func is None:
         text = f"vmap({options.describe().removeprefix(', ')})"
         return Deferred(partial(Mapped[Any], options=options), text, options.recipe)
@@ -189,16 +201,25 @@ class _Options:
     backend: str | Backend | None
     device: Any
     chunk_size: int | None
+    randomness: Randomness
 
     def recipe(self) -> Recipe:
         """Return how pickles make what has these options."""
-        return "vmap", self.axes.given() | given(backend=self.backend, device=self.device, chunk_size=self.chunk_size)
+        return "vmap", self.axes.given() | given(**self._others())
 
     def describe(self) -> str:
         """Return the options that differ from the defaults, as they would be written."""
         texts = [f", {name}={value!r}" for name, value in self.axes.given().items()]
-        options = ("backend", "device", "chunk_size")
-        return "".join(texts + [f", {n}={getattr(self, n)!r}" for n in options if getattr(self, n) is not None])
+        return "".join(texts + [f", {name}={value!r}" for name, value in self._others().items() if value is not None])
+
+    def _others(self) -> dict[str, Any]:
+        """Return the options besides axes by their names, None for a default."""
+        return {
+            "backend": self.backend,
+            "device": self.device,
+            "chunk_size": self.chunk_size,
+            "randomness": None if self.randomness == "different" else self.randomness,
+        }
 
 
 class Mapped(Wrapper, Generic[R]):
@@ -248,7 +269,7 @@ def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwa
     def work(scope: Scope) -> tuple[Any, None]:
         batch = _Batch(scope, options.axes, args, kwargs)
         run = _Run(func, scope, batch, options.axes.outward)
-        rows = _in_chunks(scope.backend, run, batch.arrays, batch.size, options.chunk_size)
+        rows = _in_chunks(scope.backend, run, batch.arrays, batch.size, options)
         return run.output_of(scope.backend.unshared(rows, batch.arrays)), None
 
     selection = select_backend(named, args, kwargs, () if settings is None else settings.variables)
@@ -256,16 +277,18 @@ def _map(func: Callable[..., Any], options: _Options, args: tuple[Any, ...], kwa
 
 
 def _in_chunks(
-    backend: Backend, run: Callable[..., list[Array]], arrays: Sequence[Array], size: int, chunk_size: int | None
+    backend: Backend, run: Callable[..., list[Array]], arrays: Sequence[Array], size: int, options: _Options
 ) -> list[Array]:
     if not size:
         one_row = [_ones(backend, array) for array in arrays]
-        return [column[:0, ...] for column in backend.map_rows(run, one_row)]
+        return [column[:0, ...] for column in backend.map_chunks(run, [one_row], options.randomness)[0]]
+    chunk_size = options.chunk_size
     if chunk_size is None or chunk_size >= size:
-        return backend.map_rows(run, arrays)
-    parts = [
-        backend.map_rows(run, [array[start:stop, ...] for array in arrays]) for start, stop in chunks(size, chunk_size)
-    ]
+        return backend.map_chunks(run, [arrays], options.randomness)[0]
+    spans = chunks(size, chunk_size)
+    parts = backend.map_chunks(
+        run, [[array[start:stop, ...] for array in arrays] for start, stop in spans], options.randomness
+    )
     return [backend.namespace.concat(column, axis=0) for column in zip(*parts, strict=True)]
 
 
@@ -376,6 +399,7 @@ class _Run:
         self._scope = scope
         self._batch = batch
         self._output: Partition | None = None
+        self._shapes: list[tuple[int, ...]] = []
         self._depends: list[bool | None] = []
 
     def __call__(self, *rows: Array) -> list[Array]:
@@ -403,9 +427,23 @@ class _Run:
             for index, (leaf, is_array) in enumerate(zip(output.leaves, output.is_array, strict=True))
             if not is_trivial(leaf)  # of which there are as many as examples, and nothing to compute
         ]
+        self._check_shapes(output, [tuple(result.shape) for result in results])
         output.release()  # so that nothing is kept of a trace that ends
         self._output = output
         return results
+
+    def _check_shapes(self, output: Partition, shapes: list[tuple[int, ...]]) -> None:
+        """Refuse results whose shapes differ from example to example, as they may in a loop."""
+        before, self._shapes = self._shapes, shapes
+        if self._output is None or before == shapes:
+            return
+        stacked = [index for index, leaf in enumerate(output.leaves) if not is_trivial(leaf)]
+        for index, shape, other in zip(stacked, shapes, before, strict=True):
+            if shape != other:
+                raise OutputError(
+                    f"{output_label(output.tree, index)()} has shape {shape} for one example, and {other} for another; "
+                    f"results of examples are stacked, and need one shape: fill them up, or map without vmap"
+                )
 
     def output_of(self, rows: Sequence[Array]) -> Any:
         """Put what has been computed for all examples into the tree of the output."""

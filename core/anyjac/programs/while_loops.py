@@ -1,4 +1,4 @@
-"""`while_loop`: a loop that ends when a condition on what it carries does not hold any more."""
+"""`while_loop`: a loop that goes on as long as a condition on its carry holds."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from typing import Any
 from anyjac_plugins import AnyjacError, Array, Backend
 from anyjac_plugins.errors import DtypeError, InputTypeError, MixedBackendsError
 
+from .array_protocols import is_subclass_of_numpys, unwrapped
 from .choice import NUMPY, is_array_of_any, is_number, kind_of
-from .protocols import is_subclass_of_numpys, unwrapped
 
 Label = Callable[[], str]
 """Says how messages call an array; most calls never ask."""

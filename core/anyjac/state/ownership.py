@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from anyjac_plugins.errors import ConcurrencyError
 
-from .waiting import Watch
+from .waiting_threads import WaitingThread
 
 LOOK_AGAIN_S: Final = 0.05
 """How long a call waits, in seconds, before it looks for a ring of waiting calls again."""
@@ -110,7 +110,7 @@ def acquire(owner: Owner, thing: Owned) -> None:
     if _owners.get(id(thing)) is owner:
         return
     owner.claimed.append(thing)  # before the claim, so that an interrupt in between leaves nothing claimed for ever
-    watch: Watch | None = None
+    watch: WaitingThread | None = None
     while (holder := _owners.setdefault(id(thing), owner)) is not owner:
         watch = _take_turn(owner, holder, thing, watch)
 
@@ -152,7 +152,7 @@ def _wait_beside(thing: Owned, minds: Callable[[Owner], bool], done: str, mend: 
     owner = _owners.get(id(thing))
     if owner is None or owner.thread == threading.get_ident() or not minds(owner):
         return False
-    began, watch = time.monotonic(), Watch(owner.thread)
+    began, watch = time.monotonic(), WaitingThread(owner.thread)
     while _owners.get(id(thing)) is owner:
         waited = time.monotonic() - began
         if waited > LONGEST_PATIENCE_S or watch.waited_s() > PATIENCE_S:
@@ -168,12 +168,12 @@ def _wait_beside(thing: Owned, minds: Callable[[Owner], bool], done: str, mend: 
 
 def let_finish(owner: Owner, thing: Owned) -> None:
     """Wait until no other call owns `thing`, without owning it then; the errors are those of `acquire`."""
-    watch: Watch | None = None
+    watch: WaitingThread | None = None
     while (holder := _owners.get(id(thing), owner)) is not owner:
         watch = _take_turn(owner, holder, thing, watch)
 
 
-def _take_turn(owner: Owner, holder: Owner, thing: Owned, watch: Watch | None) -> Watch:
+def _take_turn(owner: Owner, holder: Owner, thing: Owned, watch: WaitingThread | None) -> WaitingThread:
     """Wait for a while, unless that is not allowed, or would be for ever, and return the watch on the holder.
 
     Raises
@@ -185,7 +185,7 @@ def _take_turn(owner: Owner, holder: Owner, thing: Owned, watch: Watch | None) -
         owner.missed.append(thing)
         raise BusyError(thing.label())
     if watch is None or watch.thread != holder.thread:
-        watch = Watch(holder.thread)
+        watch = WaitingThread(holder.thread)
     owner.waits_for = thing
     try:
         if _is_youngest_in_ring(owner):

@@ -11,32 +11,42 @@ from typing import Any
 
 import mlx.core as mx
 
-from anyjac_plugins import FlatFunction, NotSupportedError, Pullback
+from anyjac_plugins import FlatFunction, NotSupportedError, Pullback, TracerLeakError
 
 from .tracing import Array, Node, Operation, Traced, new_level, record
 
 MLX_REFUSES = (RuntimeError, ValueError, NotImplementedError)
 """What MLX raises for a function that it cannot differentiate, or map."""
 
-_running: ContextVar[bool] = ContextVar("anyjac_mlx_running", default=False)
+_running: ContextVar[frozenset[int]] = ContextVar("anyjac_mlx_running", default=frozenset())
+"""The levels of the differentiations around the current code."""
 
 
 def is_running() -> bool:
     """Return whether a function is being differentiated around the current code."""
-    return _running.get()
+    return bool(_running.get())
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
     """Run `fun` once and return outputs, pullback and aux; see `anyjac_plugins.Backend.vjp`."""
+    _refuse_ended(primals)
     level = new_level()
     roots = [Node() for _ in primals]
-    token = _running.set(True)
+    token = _running.set(_running.get() | {level})
     try:
         outputs, aux = fun(*(Traced(primal, level, root) for primal, root in zip(primals, roots, strict=True)))
     finally:
         _running.reset(token)
     pullback = RecordPullback(roots, [_traced_at(level, output) for output in outputs])
-    return [_untraced(level, x) for x in outputs], pullback, [_untraced(level, x) for x in aux]
+    untraced = [_untraced(level, x) for x in outputs], [_untraced(level, x) for x in aux]
+    _refuse_ended([*untraced[0], *untraced[1]])
+    return untraced[0], pullback, untraced[1]
+
+
+def _refuse_ended(arrays: Sequence[Array]) -> None:
+    for array in arrays:
+        if isinstance(array, Traced) and array.level not in _running.get():
+            raise TracerLeakError.of_ended_trace()
 
 
 def _traced_at(level: int, array: Array) -> Traced | None:

@@ -5,6 +5,7 @@ member                override it where
 ====================  =============================================================================================
 ``assembled``         NumPy makes an array of objects of traced numbers, which is to count as an array
 ``explained``         the framework's errors hide their cause where its traced arrays meet other code
+``finds_ended``       the framework has an error for arrays of a trace that has ended
 ``refuses``           the framework's functions have words for an argument which is none of its arrays
 ``is_traced``         arrays can belong to a trace or a graph; by default none does
 ``is_traced_object``  a trace makes objects that are no arrays, such as references to mutable ones
@@ -59,6 +60,10 @@ class ArrayMembers(RequiredMembers):
         Such as what a traced array says when NumPy asks it for its numbers.
         """
         return None
+
+    def finds_ended(self, error: Exception) -> bool:
+        """Return whether an error of the framework says that an array belongs to a trace which has ended."""
+        return False
 
     def refuses(self, error: Exception) -> bool:
         """Return whether an error is what this framework's functions say of an argument that is none of its arrays."""

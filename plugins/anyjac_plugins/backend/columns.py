@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from .kinds import block_like, is_complex
 from .linear_maps import filled
 from .rows import RowMembers
 from .types import Array, Pushforward, chunks
@@ -66,7 +67,7 @@ def _pushed_identity(
     tangents: list[Array | None] = [None] * len(primals)
     identity = tangents[index] = backend.seeds(primal, start, stop)
     along_real = _pushed(backend, pushforward, tangents, outputs, stop - start)
-    if not _is_complex(backend, primal) or all(_is_complex(backend, output) for output in outputs):
+    if not is_complex(backend, primal) or all(is_complex(backend, output) for output in outputs):
         return along_real
     tangents[index] = 1j * identity
     along_imaginary = _pushed(backend, pushforward, tangents, outputs, stop - start)
@@ -87,15 +88,11 @@ def _pushed(
     return filled(backend.pullback_rows(pushforward, tangents), outputs, backend.zeros, (count,))
 
 
-def _is_complex(backend: RowMembers, array: Array) -> bool:
-    return backend.dtype_kind(array.dtype) == "complex floating"
-
-
 def _beside(backend: RowMembers, parts: Sequence[Array], output: Array, primal: Array) -> Array:
     """Join the chunks of columns of one block, in the primal's dtype; in the output's, for a complex one of a real."""
     xp = backend.namespace
     shape = (*output.shape, *primal.shape)
-    like = output if _is_complex(backend, output) and not _is_complex(backend, primal) else primal
+    like = block_like(backend, output, primal)
     if not parts or not math.prod(shape):
         return backend.zeros(shape, like)
     columns = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)

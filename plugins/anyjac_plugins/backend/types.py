@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 Result = TypeVar("Result")
 
@@ -14,6 +14,9 @@ Array = Any
 
 LinearMap = Callable[[Sequence["Array | None"]], Sequence["Array | None"]]
 """A pullback or a pushforward: arrays in, arrays out, where None stands for zero in both."""
+
+Randomness = Literal["error", "different", "same"]
+"""What `anyjac.vmap` makes of random numbers: none, numbers of each example's own, or the same for all."""
 
 Pullback = LinearMap
 """The linear map from cotangents of all outputs to cotangents of all primals, as `Backend.vjp` returns it."""

@@ -34,7 +34,7 @@ Path = tuple[Any, ...]
 """How a message writes where something stands, in pieces: the path to what is around it, and the steps from there."""
 
 
-class Holder(NamedTuple):
+class Place(NamedTuple):
     """A Variable, and where it stands.
 
     Attributes
@@ -90,7 +90,7 @@ def _written(path: Path) -> str:
     return "".join(_written(piece) if isinstance(piece, tuple) else piece for piece in path)
 
 
-def holders_in(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Holder]:
+def places_in(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Place]:
     """Return where Variables stand that a function and its arguments reach."""
     search = _Search()
     search.begin_with(func)
@@ -102,24 +102,24 @@ def holders_in(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
             search.later.append(((f"argument {name}",), value, 0))
     if search.later:
         search.go_on()
-    return search.holders
+    return search.places
 
 
 class _Search:
-    """A search, in the breadth, for holders of Variables.
+    """A search, in the breadth, for places of Variables.
 
     Attributes
     ----------
-    holders
+    places
         What was found.
     later
         What is still to be looked at: its path, itself, and how many steps away it is.
     """
 
-    __slots__ = ("_names", "_seen", "holders", "later")
+    __slots__ = ("_names", "_seen", "later", "places")
 
     def __init__(self) -> None:
-        self.holders: list[Holder] = []
+        self.places: list[Place] = []
         self.later: list[tuple[Path, Any, int]] = []
         self._seen: set[int] = set()  # of things that are alive for as long as `later` is
         self._names: dict[str, Any] = {}
@@ -169,7 +169,7 @@ class _Search:
         sort = _sort_of(type(value))
         if sort is _VARIABLE:
             if type(container) is not tuple:
-                self.holders.append(Holder(path, container, key, value))
+                self.places.append(Place(path, container, key, value))
         elif sort is not _PLAIN and depth <= _DEEPEST:
             self.later.append((path, value, depth))
 
@@ -200,7 +200,7 @@ class _Search:
 
     def _look_into(self, path: Path, items: list[tuple[Any, Any]], container: Any, depth: int, name: str = "") -> None:
         """Look at items, or at the attributes of an object, whose steps are written as `name` says."""
-        holders, later = self.holders, self.later if depth < _DEEPEST else []
+        places, later = self.places, self.later if depth < _DEEPEST else []
         for key, value in items:
             sort = _sort_of(type(value))
             if sort is _PLAIN:
@@ -209,7 +209,7 @@ class _Search:
             if sort is not _VARIABLE:
                 later.append((step, value, depth + 1))
             elif type(container) is not tuple:
-                holders.append(Holder(step, container, key, value))
+                places.append(Place(step, container, key, value))
 
     def _look_at_object(self, path: Path, thing: Any, depth: int) -> None:
         """Look at the attributes of an object; a proxy is asked for nothing but its type and its attributes."""
@@ -230,9 +230,9 @@ class _Search:
         """Note the Variables of a class; given the attributes of an instance, that these may shadow them."""
         for name, value in list(vars(cls).items()):
             if _sort_of(type(value)) is _VARIABLE:
-                self.holders.append(Holder((path, ".", name), cls, name, value))
+                self.places.append(Place((path, ".", name), cls, name, value))
                 if attributes is not None and name not in attributes:
-                    self.holders.append(Holder((path, ".", name), attributes, name, value, shadows=True))
+                    self.places.append(Place((path, ".", name), attributes, name, value, shadows=True))
 
 
 def _sort(kind: Any) -> int:

@@ -11,7 +11,7 @@ from anyjac_plugins import environment
 from ..calls.settings import Settings
 
 
-class Watch:
+class WatchedCalls:
     """The count of a transform's calls, for all objects that a method is bound to; a copy begins anew."""
 
     __slots__ = ("_calls",)

@@ -21,7 +21,7 @@ _WAITING: Final = frozenset(
 """Modules whose functions wait: for the end of a thread, a result, an event, an item of a queue."""
 
 
-class Watch:
+class WaitingThread:
     """A look at a thread, repeated from time to time.
 
     Attributes
