@@ -212,8 +212,8 @@ def _pair(result: Any, member: str) -> tuple[Any, Any]:
     if isinstance(result, tuple) and len(result) == 2:
         return result
     raise OutputError(
-        f"the function of {member} returned {in_words(result)}; it must return a pair, the next carry and the result of "
-        f"the step, of which either may be None"
+        f"the function of {member} returned {in_words(result)}; it must return a pair, the next carry and the result "
+        f"of the step, of which either may be None"
     )
 
 
