@@ -35,6 +35,7 @@ from .backend.types import (
     Pushforward,
     Resumption,
     StageableFunction,
+    StagedAgainError,
     StagedFunction,
     StagedResult,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "Resumption",
     "Session",
     "StageableFunction",
+    "StagedAgainError",
     "StagedFunction",
     "StagedResult",
     "TracerLeakError",
