@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -28,11 +29,12 @@ from anyjac_plugins import (
     OutputRows,
     Paths,
     Pullback,
+    Pushforward,
 )
 from anyjac_plugins.backend.linear_maps import filled
 from anyjac_plugins.errors import DtypeError
 
-from . import containers, errors, forward, jacobians, linear_maps, variables
+from . import containers, errors, forward, jacobians, linear_maps, transposing, variables
 from .functions.broadcasting import mend_broadcasting
 from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
@@ -157,6 +159,13 @@ class AutogradBackend(Backend):
         """
         return forward.jvp(fun, primals, tangents)
 
+    def transpose(self, pullback: Pullback, outputs: Sequence[Array], primals: Sequence[Array]) -> Pushforward:
+        """Transpose as by default; by rows where a rule from elsewhere hides from autograd what it computes."""
+        transpose = partial(super().transpose, pullback, outputs, primals)
+        if not isinstance(pullback, linear_maps.BackwardPass) or not transposing.has_foreign_rules(pullback):
+            return transpose()
+        return transposing.checked_transpose(pullback, transpose, outputs, primals)
+
     def output_rows(self, wanted: OutputRows) -> list[Array]:
         """Compute all rows of an output at once where few elements are not zero, otherwise in chunks."""
         pullback, outputs, index, primals = wanted.pullback, wanted.outputs, wanted.index, wanted.primals
@@ -177,7 +186,8 @@ class AutogradBackend(Backend):
         ]
 
     def pullback_rows(self, linear_map: LinearMap, vectors: Sequence[Array | None]) -> list[Array | None]:
-        assert isinstance(linear_map, linear_maps.BackwardPass)
+        if not isinstance(linear_map, linear_maps.BackwardPass):
+            return super().pullback_rows(linear_map, vectors)
         return jacobians.pull_rows(linear_map, vectors, self.paths.forced)
 
     def seeds(self, like: Array, start: int, stop: int) -> Array:

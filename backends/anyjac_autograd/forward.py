@@ -138,11 +138,11 @@ def _transposed(
         return _push_by_pullback(pulled_back, value, tangents)
     try:
         tangent = _push_by_pullback(pulled_back, value, tangents)
-        if _agrees(pulled_back, value, tangents, tangent):
+        if agrees(pulled_back, value, tangents, tangent):
             return tangent
     except Exception:  # a user's rule may raise anything when traced; by rows, all of them, it is not
         pass
-    return _by_rows(pulled_back, value, tangents)
+    return push_by_rows(pulled_back, value, tangents)
 
 
 def _as_gradient(part: Any, primal: Any) -> Any:
@@ -155,7 +155,7 @@ def _push_by_pullback(pulled_back: Callable[[Any], Any], value: Any, tangents: l
     return push(tuple(tangents))
 
 
-def _agrees(pulled_back: Callable[[Any], Any], value: Any, tangents: list[Any], tangent: Any) -> bool:
+def agrees(pulled_back: Callable[[Any], Any], value: Any, tangents: list[Any], tangent: Any) -> bool:
     """Return whether a cotangent gives the same number on both sides: with the tangent, and pulled back."""
     plain = np.asarray(innermost(value))
     seed = np.cos(1.0 + np.arange(plain.size)).reshape(plain.shape).astype(plain.dtype)
@@ -166,7 +166,7 @@ def _agrees(pulled_back: Callable[[Any], Any], value: Any, tangents: list[Any], 
     return bool(np.abs(difference) <= 1e3 * np.finfo(plain.dtype).eps * scale)
 
 
-def _by_rows(pulled_back: Callable[[Any], Any], value: Any, tangents: list[Any]) -> Any:
+def push_by_rows(pulled_back: Callable[[Any], Any], value: Any, tangents: list[Any]) -> Any:
     """Return the inner products of the tangents with the rows, each pulled back by the rule."""
     plain = np.asarray(innermost(value))
     rows = [_inner(pulled_back(seed), tangents) for seed in _basis(plain, 1.0)]

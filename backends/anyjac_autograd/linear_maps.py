@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any, Final
 
 import autograd.numpy as anp
@@ -38,7 +39,7 @@ class RuleNode(VJPNode):  # type: ignore[misc]
             name = getattr(fun, "__name__", fun)
             raise NotImplementedError(f"VJP of {name} wrt argnums {argnums} not defined")
         self.maker = maker
-        if maker in makers_with_arguments:
+        if type(maker) is FunctionType and maker in makers_with_arguments:  # an object of a user's may have no hash
             self.args = args
             self.kwargs = kwargs
             self.argnums = argnums

@@ -43,7 +43,7 @@ from anyjac_plugins import (
 from anyjac_plugins.backend.jacobians import cheaper_mode
 from anyjac_plugins.backend.loops import LoopStep
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
-from anyjac_plugins.errors import DtypeError, TracerLeakError
+from anyjac_plugins.errors import AnyjacError, DtypeError, TracerLeakError
 
 from . import elements, errors, faithful, jit, linear_maps, loops, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
@@ -91,7 +91,7 @@ class JaxBackend(Backend):
             array = jnp.asarray(value, dtype=dtype)
             return array if device is None else jax.device_put(array, device)
 
-    def explained(self, error: Exception) -> str | None:
+    def explained(self, error: Exception) -> str | AnyjacError | None:
         return errors.explained(error)
 
     def finds_ended(self, error: Exception) -> bool:

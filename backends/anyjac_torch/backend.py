@@ -38,10 +38,11 @@ from anyjac_plugins import (
     StageableFunction,
     StagedFunction,
 )
-from anyjac_plugins.errors import DtypeError, UnmappedWarning
+from anyjac_plugins.backend.loops import LoopStep
+from anyjac_plugins.errors import DtypeError, NotSupportedError, UnmappedWarning
 from anyjac_plugins.failed_functions import FailedFunctions
 
-from . import code_generation, errors, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
+from . import code_generation, errors, forward, jacobians, jit, linear_maps, loops, nonfinite, private, torch_func
 from .graphs import NoDerivativeError
 from .modes import copied, is_recording
 from .namespace import build_namespace
@@ -353,6 +354,25 @@ class TorchBackend(Backend):
 
     def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
         return torch_func.is_of_map(array, rows)
+
+    # ---- loops -----------------------------------------------------------------------------------------------------
+
+    def scan(
+        self,
+        step: LoopStep,
+        carry: Sequence[Array],
+        rows: Sequence[Array],
+        length: int,
+        *,
+        reverse: bool = False,
+        unroll: int = 1,
+    ) -> tuple[list[Array], list[Array]]:
+        if is_recording():
+            loops.refuse_long(length)
+        return super().scan(step, carry, rows, length, reverse=reverse, unroll=unroll)
+
+    def undecided(self, what: str) -> NotSupportedError:
+        return loops.undecided(what)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,11 @@
 """Tensors that a function finds elsewhere, and writes: they keep what was written, and leave the graph of the call.
 
-Looks at what a function reaches directly: its closure, the globals that it names, its arguments in a partial, and what
-stands in attributes and containers of these. Knows nothing of derivatives.
+Looks at what a function reaches directly: its closure, the globals that it names, its defaults, its arguments in a
+partial, and what stands in attributes and containers of these. Knows nothing of derivatives.
 """
 
 from __future__ import annotations
 
-import functools
 import types
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,6 +13,7 @@ from typing import Any, Final
 import torch
 
 from anyjac_plugins import Array
+from anyjac_plugins.reached import attributes_of, bound_to, named_by
 
 _WITHOUT_TENSORS: Final = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, str, bytes)
 """Types of objects whose attributes are no state of a function's."""
@@ -33,32 +33,20 @@ def attached_tensors(function: Any) -> list[Array]:
 
 def _reached(function: Any, functions_left: int = _FUNCTIONS) -> Iterator[Any]:
     """Yield the objects that a function reaches, and those that functions in its closure do."""
-    while issubclass(type(function), functools.partial):
-        yield from function.args
-        yield from function.keywords.values()
-        function = function.func
-    if type(function) is types.MethodType:
-        yield function.__self__
-        function = function.__func__
+    function, bound = bound_to(function)
+    for _, value in bound:
+        yield value
     if type(function) is not types.FunctionType:
         yield function
-        wrapped = _attributes(function).get("__wrapped__")
+        wrapped = (attributes_of(function) or {}).get("__wrapped__")
         if wrapped is not None and functions_left:
             yield from _reached(wrapped, functions_left - 1)
         return
-    for cell in function.__closure__ or ():
-        try:
-            value = cell.cell_contents
-        except ValueError:  # the cell has no contents yet
-            continue
-        if callable(value) and functions_left:
+    for _, value, container, _ in named_by(function):
+        if type(container) is types.CellType and callable(value) and functions_left:
             yield from _reached(value, functions_left - 1)
         else:
             yield value
-    named = function.__globals__
-    for name in function.__code__.co_names:
-        if name in named:
-            yield named[name]
 
 
 def _tensors_at(value: Any) -> Iterator[Array]:
@@ -70,7 +58,7 @@ def _tensors_at(value: Any) -> Iterator[Array]:
     elif kind in _CONTAINERS:
         yield from _among(value)
     elif not issubclass(kind, _WITHOUT_TENSORS):
-        attributes = _attributes(value)
+        attributes = attributes_of(value) or {}
         yield from _among(attributes)
         for attribute in list(attributes.values()):
             if type(attribute) in _CONTAINERS and attribute:
@@ -80,12 +68,3 @@ def _tensors_at(value: Any) -> Iterator[Array]:
 def _among(values: Any) -> list[Array]:
     found = list(values.values()) if type(values) is dict else list(values)
     return [value for value in found if type(value) is torch.Tensor and value.grad_fn is not None]
-
-
-def _attributes(value: Any) -> dict[str, Any]:
-    """Return the attributes of an object; none of a proxy for something that is not there."""
-    try:
-        attributes = value.__dict__
-    except Exception:  # of any kind, as a proxy raises it
-        return {}
-    return attributes if type(attributes) is dict else {}

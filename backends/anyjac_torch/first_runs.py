@@ -42,30 +42,42 @@ class RecordedRun:
     """The states of random number generators before the run."""
 
 
-def first_results(recorded: RecordedRun, compiled: Run, tensors: Sequence[Array]) -> Sequence[Array] | None:
-    """Run a compiled graph on the arguments of a recorded run; None, after a warning, where it does not do the same.
+def first_results(
+    recorded: RecordedRun, run: Run, tensors: Sequence[Array], *, compiled: bool
+) -> Sequence[Array] | None:
+    """Run a graph on the arguments of a recorded run; None, after a warning, where it does not do the same.
 
     It writes to the arguments what the graph says; after a warning nobody knows what it has written. If the recorded
-    run has written to memory elsewhere, that stays as it is, and the compiled graph is given copies of the arguments.
+    run has written to memory elsewhere, that stays as it is, and the graph is given copies of the arguments. The graph
+    as it was recorded does something else where the function has set a state of random numbers, which is no step.
+
+    Parameters
+    ----------
+    compiled
+        Whether what is run is generated code.
     """
     after = recorded.before.now()
     written = any(map(recorded.writes.wrote, recorded.twins))
     inputs = list(map(twin_of, tensors)) if written else tensors
     given = list(map(twin_of, tensors)) if recorded.writes.elsewhere else tensors
     try:
-        results, seen = _run_aside(recorded, compiled, given)
+        results, seen = _run_aside(recorded, run, given)
         expected = [*recorded.results, *recorded.twins, *recorded.writes.elsewhere]
         told = difference(seen, expected, recorded.module, inputs, lambda t: _run_aside(recorded, recorded.run, t)[1])
-    except Exception as error:  # of generated code, since what was recorded has run without one
+    except Exception as error:  # the function itself has run without one
         told = f"it raises {in_short(error)}"
     finally:
         after.restore()
     if told is None:
         return results
     operators = sorted({str(node.target) for node in recorded.module.graph.nodes if node.op == "call_function"})
+    what = (
+        "PyTorch's compiler changes what anyjac.jit has recorded, which runs uncompiled"
+        if compiled
+        else "anyjac.jit runs a function uncompiled on PyTorch, since its operators alone do not do what it does"
+    )
     warnings.warn(
-        f"PyTorch's compiler changes what anyjac.jit has recorded, which runs uncompiled: {told}. The operators are "
-        f"{', '.join(operators)[:400]}",
+        f"{what}: {told}. The operators are {', '.join(operators)[:400]}",
         UncompiledWarning,
         stacklevel=2,
     )

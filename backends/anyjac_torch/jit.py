@@ -14,14 +14,16 @@ from typing import Any
 
 import torch
 
-from anyjac_plugins import Array, StageableFunction, StagedFunction, StagedResult
+from anyjac_plugins import AnyjacError, Array, StageableFunction, StagedAgainError, StagedFunction, StagedResult
 from anyjac_plugins.errors import UncompiledWarning
 from anyjac_plugins.interrupts import run_and_end
 from anyjac_plugins.locking import release
+from anyjac_plugins.tracebacks import innermost, is_by_statement, module_of
 
 from . import code_generation, private
 from .errors import in_short
 from .first_runs import RecordedRun, Run, first_results, twin_of
+from .loops import UnrecordableError
 from .modes import is_recording
 from .past_operators import PastOperators
 from .python_numbers import DOUBLE, PythonNumbers
@@ -36,6 +38,9 @@ Compile = Callable[[Any, Sequence[Array]], Callable[..., Any]]
 
 _RECORDING_ELSEWHERE = "FX to symbolically trace a dynamo-optimized function"
 """PyTorch's refusal, before any computation, of a compiled function that is called while any thread records."""
+
+_ASKS_FOR_NUMBERS = "get value out of a tracing tensor"
+"""PyTorch's refusal of a branch on numbers that differ from call to call, which stays one: see docs/compiling."""
 
 _CASTING = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia")
 """Kinds of devices that have an autocast of their own."""
@@ -129,7 +134,14 @@ class CompiledFunction:
                 return self._as_it_is(*_as_seen(tensors, numbers))
             return self._recorded_call(kind, tensors, numbers)
 
-        return run_and_end(compiled, partial(release, lock))
+        try:
+            return run_and_end(compiled, partial(release, lock))
+        except _UnrecordedError as failed:
+            reason = failed.reason
+        returned = self._as_it_is(*_as_seen(tensors, numbers))  # from which an error of the function's own comes
+        self._varying.add(kind)
+        _say_uncompiled(reason)
+        return returned
 
     def _recorded_call(self, kind: Hashable, tensors: Sequence[Array], numbers: tuple[int, ...]) -> StagedResult:
         """Make a call and keep its compiled graph; after an error, restore the tensors that were found elsewhere.
@@ -141,7 +153,18 @@ class CompiledFunction:
         writes = Writes(twins, random)
 
         def recorded() -> StagedResult:
-            graph, returned = self._record(twins, tensors, writes, numbers)
+            try:
+                graph, returned = self._record(twins, tensors, writes, numbers)
+            except UnrecordableError as error:
+                random.restore()
+                raise _UnrecordedError(str(error)) from error
+            except (AnyjacError, StagedAgainError):
+                raise
+            except Exception as error:  # of PyTorch's, or of anything that the function calls and that finds a tracer
+                if _ASKS_FOR_NUMBERS in str(error) or _is_own(error):
+                    raise
+                random.restore()
+                raise _UnrecordedError(f"PyTorch fails to record it; it says {in_short(error)}") from error
             run = RecordedRun(graph.module, graph.recorded, twins, returned.arrays, writes, random)
             results = _first_results(graph, run, tensors)
             if graph.holds_once:
@@ -169,33 +192,44 @@ class CompiledFunction:
             recorded: Any = private.make_fx(flat, decomposition_table=private.DRAWN_ALIKE)(*twins)
         varying = operator_with_varying_shape(recorded)
         if varying is not None:
-            _say_uncompiled(varying)
+            _say_uncompiled(
+                f"the shape of what {varying} returns depends on values, and a compiled function has the same shapes "
+                f"in every call; write it with torch.where and sums of fixed shapes to have it compiled"
+            )
             return _Graph(recorded, recorded.forward, holds_once=True), runs[0]
         with private.autocast_off():  # the casts of autocast are steps of the graph
             compiled = self._compile(recorded, tensors)
         return _Graph(recorded, compiled), runs[0]
 
 
-def _say_uncompiled(operator: str) -> None:
-    warnings.warn(
-        f"anyjac.jit runs a function uncompiled on PyTorch, since the shape of what {operator} returns depends on "
-        f"values, and a compiled function has the same shapes in every call; write it with torch.where and sums of "
-        f"fixed shapes to have it compiled",
-        UncompiledWarning,
-        stacklevel=2,
-    )
+def _is_own(error: Exception) -> bool:
+    """Return whether code outside PyTorch has raised an error, by a statement, so that another run would too."""
+    where = innermost(error)
+    return is_by_statement(where) and module_of(where).partition(".")[0] != "torch"
+
+
+class _UnrecordedError(Exception):
+    """PyTorch fails to record a function."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _say_uncompiled(reason: str) -> None:
+    warnings.warn(f"anyjac.jit runs a function uncompiled on PyTorch, since {reason}", UncompiledWarning, stacklevel=2)
 
 
 def _first_results(graph: _Graph, run: RecordedRun, tensors: Sequence[Array]) -> Sequence[Array]:
-    """Return the results of a recorded graph; generated code with other results is dropped."""
-    if graph.is_compiled:
-        results = first_results(run, graph, tensors)
-        if results is None:
-            graph.run_uncompiled()
-        elif not run.writes.elsewhere:
-            return results
-    elif not run.writes.elsewhere:
-        return graph(*tensors)
+    """Return the results of a recorded graph; generated code with other results is dropped, and then the graph."""
+    checks = () if graph.holds_once else (graph.run_uncompiled, graph.hold_once)
+    for drop in checks[0 if graph.is_compiled else 1 :]:
+        results = first_results(run, graph, tensors, compiled=graph.is_compiled)
+        if results is not None:
+            if not run.writes.elsewhere:
+                return results
+            break
+        drop()
     for twin, tensor in zip(run.twins, tensors, strict=True):
         if not same(twin, tensor):
             tensor.copy_(twin)
@@ -237,6 +271,10 @@ class _Graph:
         """Run as recorded from now on."""
         self._compiled = self.recorded
         self.is_compiled = False
+
+    def hold_once(self) -> None:
+        """Hold for the call alone that was recorded."""
+        self.holds_once = True
 
 
 def _without_autocast(function: Run) -> Run:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import weakref
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -30,6 +31,9 @@ from .torch_func import LevelPullback, innermost, is_transformed, mapped, only_m
 from .uncompiled import compiled_functions_as_they_are, refuse_compiled_passes
 
 _UserFunction: Any = torch.autograd.function.BackwardCFunction
+
+_SPARSE: Final = re.compile("Sparse|ToDense|Coalesce|Values|Indices")
+"""Names of steps with sparse tensors, whose backward passes PyTorch computes past its graph."""
 
 
 def vjp(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
@@ -85,11 +89,13 @@ def batched_rows(pullback: Pullback, cotangents: Sequence[Array | None]) -> list
     batched: Any = pullback
     if batched.refuses_batches:
         return None
+    steps = private.recorded_steps()
     try:
         rows: list[Array | None] = batched.batch(cotangents)
         return rows
-    except RuntimeError:  # a real error comes again when the rows are pulled back one by one
+    except Exception:  # of a user's rule or hook, of any kind: one of its own comes again when the rows are single
         batched.refuses_batches = True
+        private.drop_steps_after(steps)
         return None
 
 
@@ -116,14 +122,18 @@ FEW_STEPS = 4
 def check_transpose(
     pullback: Pullback, transposed: Pullback, outputs: Sequence[Array], primals: Sequence[Array]
 ) -> None:
-    """Compare a pullback with its transpose on one pair of vectors, if a user's own backward has a part in it.
+    """Compare a pullback with its transpose on one pair of vectors, where a step may hide what its backward computes.
+
+    A user's own backward may, and so do those of sparse tensors. A hook shows in a transpose that is zero altogether.
 
     Raises
     ------
     NotSupportedError
         If they differ.
     """
-    if not isinstance(pullback, GraphPullback) or not pullback.has_rules_of_users():
+    if not isinstance(pullback, GraphPullback) or is_recording():
+        return
+    if not pullback.may_hide_steps() and isinstance(transposed, GraphPullback) and transposed.reaches_roots():
         return
     with torch.no_grad():
         cotangents, tangents = [_somewhere(y, 1.0) for y in outputs], [_somewhere(x, 2.0) for x in primals]
@@ -134,9 +144,9 @@ def check_transpose(
         return  # the derivative is infinite there, and so is its transpose
     if not abs(there - here) <= precision**0.5 * max(scale, abs(here)):
         raise NotSupportedError(
-            "backend 'torch' cannot push tangents forward through the backward of a torch.autograd.Function in this "
-            "computation: its own derivative is not that of a linear function; compute the backward by differentiable "
-            "operators of PyTorch"
+            "backend 'torch' cannot push tangents forward through the backward of a torch.autograd.Function, of sparse "
+            "tensors or a hook in this computation: its own derivative is not that of a linear function; compute the "
+            "backward by differentiable operators of PyTorch, or take the derivative in reverse mode"
         )
 
 
@@ -345,6 +355,18 @@ class GraphPullback:
     def has_rules_of_users(self) -> bool:
         """Return whether any step is a `torch.autograd.Function`, whose backward may be anything."""
         return any(isinstance(node, _UserFunction) for node in nodes_behind(self._outputs))
+
+    def may_hide_steps(self) -> bool:
+        """Return whether any step has a backward which may compute past PyTorch's graph."""
+        return any(
+            isinstance(n, _UserFunction) or _SPARSE.search(type(n).__name__) for n in nodes_behind(self._outputs)
+        )
+
+    def reaches_roots(self) -> bool:
+        """Return whether any output that has a derivative at all depends on a root."""
+        inputs = OnGraph(self._roots)
+        outputs = [output for output in self._outputs if output.numel()]
+        return not outputs or any(map(inputs.follows, outputs))
 
     def steps_within(self, limit: int) -> bool:
         """Return whether the graph has no more than `limit` steps besides its leaves."""

@@ -172,6 +172,26 @@ step_of: Final[Callable[..., Any]] = proxy_tensor.get_proxy_slot
 set_step: Final[Callable[..., None]] = proxy_tensor.set_proxy_slot
 
 
+def recorded_steps() -> int:
+    """Return how many steps the graph that is being recorded has; 0 where none is."""
+    mode = recording_mode()
+    return 0 if mode is None else len(mode.tracer.graph.nodes)
+
+
+def drop_steps_after(count: int) -> None:
+    """Drop the last steps of the graph that is being recorded, those of an attempt that has failed.
+
+    A step that has failed is recorded all the same, and would fail again wherever the graph runs.
+    """
+    mode = recording_mode()
+    if mode is None:
+        return
+    graph = mode.tracer.graph
+    for node in reversed(list(graph.nodes)[count:]):
+        if not node.users:
+            graph.erase_node(node)
+
+
 def _bernoulli(probabilities: Array, *, generator: torch.Generator | None = None) -> Array:
     drawn = torch.empty_like(probabilities, memory_format=torch.contiguous_format)
     return torch.Tensor.bernoulli_(drawn, probabilities, generator=generator)

@@ -26,6 +26,7 @@ from anyjac_plugins.errors import OutputError as OutputError
 from anyjac_plugins.errors import PluginError as PluginError
 from anyjac_plugins.errors import PluginWarning as PluginWarning
 from anyjac_plugins.errors import RandomnessError as RandomnessError
+from anyjac_plugins.errors import ReverseRuleError as ReverseRuleError
 from anyjac_plugins.errors import StepLimitError as StepLimitError
 from anyjac_plugins.errors import TracerLeakError as TracerLeakError
 from anyjac_plugins.errors import UncompiledWarning as UncompiledWarning

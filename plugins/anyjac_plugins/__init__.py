@@ -36,6 +36,7 @@ from .backend.types import (
     Randomness,
     Resumption,
     StageableFunction,
+    StagedAgainError,
     StagedFunction,
     StagedResult,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "Resumption",
     "Session",
     "StageableFunction",
+    "StagedAgainError",
     "StagedFunction",
     "StagedResult",
     "TracerLeakError",

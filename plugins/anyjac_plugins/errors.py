@@ -66,6 +66,10 @@ class ForwardRuleError(NotSupportedError, TypeError):
     """A function within has a rule for its pullback alone, and this call pushes tangents forward."""
 
 
+class ReverseRuleError(NotSupportedError, ValueError):
+    """A function within has no derivative in reverse mode, and this call pulls cotangents back."""
+
+
 class VariableWriteError(AnyjacError, ValueError, TypeError):
     """A Variable was given a value of another shape, dtype or tree than it was made with."""
 

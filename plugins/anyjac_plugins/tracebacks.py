@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dis
 from types import TracebackType
+from typing import Final
+
+_RAISE: Final = dis.opmap["RAISE_VARARGS"]
 
 
 def innermost(error: BaseException) -> TracebackType | None:
@@ -27,3 +31,23 @@ def innermost(error: BaseException) -> TracebackType | None:
 def module_of(trace: TracebackType | None) -> str:
     """Return the name of the module whose code an entry of a traceback runs; empty where there is none."""
     return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+
+
+def is_by_statement(trace: TracebackType | None) -> bool:
+    """Return whether an entry of a traceback stands at a ``raise`` or ``assert``, not at a call of compiled code.
+
+    Examples
+    --------
+    >>> from anyjac_plugins.tracebacks import innermost, is_by_statement
+    >>> try:
+    ...     raise ValueError("three")
+    ... except ValueError as error:
+    ...     said = is_by_statement(innermost(error))
+    >>> try:
+    ...     int("three")
+    ... except ValueError as error:
+    ...     met = is_by_statement(innermost(error))
+    >>> said, met
+    (True, False)
+    """
+    return trace is not None and trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE

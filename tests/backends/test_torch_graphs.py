@@ -177,6 +177,17 @@ def test_tensors_in_attributes_globals_and_partials_leave_the_graph_too() -> Non
     assert not memory.requires_grad
 
 
+def test_tensors_in_defaults_leave_the_graph_too() -> None:
+    by_position, by_name = torch.zeros(2, dtype=F64), torch.zeros(2, dtype=F64)
+
+    def f(x: torch.Tensor, first: torch.Tensor = by_position, *, second: torch.Tensor = by_name) -> torch.Tensor:
+        return first.copy_(x) * second.copy_(x)
+
+    torch.testing.assert_close(anyjac.jacrev(f)(X), torch.diag(2 * X))
+    assert not by_position.requires_grad
+    assert not by_name.requires_grad
+
+
 def test_second_derivatives_go_through_a_captured_tensor_that_is_written() -> None:
     memory = torch.zeros(2, dtype=F64)
     f = _writes_in("copy", memory)

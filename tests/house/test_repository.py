@@ -317,7 +317,7 @@ def test_the_functions_of_the_namespace_that_anyjac_calls_are_told_to_authors_of
         if "cli" not in path.parts  # whose demo is a user's function
         for name in names_taken_from_namespaces(path.read_text())
     }
-    assert re.findall(r"``(\w+)``", told) == sorted(without_dtypes(called))
+    assert re.findall(r"``(\w+)``", told) == sorted(called)
 
 
 def test_the_functions_of_the_namespace_that_scenarios_call_are_told_to_authors_of_backends() -> None:
@@ -326,11 +326,8 @@ def test_the_functions_of_the_namespace_that_scenarios_call_are_told_to_authors_
     told, _, _ = text.split("Beside these and the operators they call ")[1].partition(", and index")
     files = (ROOT / "conformance" / "anyjac_conformance" / "scenarios").rglob("*.py")
     called = {name for path in files for name in names_taken_from_namespaces(path.read_text())}
-    assert re.findall(r"``(\w+)``", told) == sorted(without_dtypes(called) - set(re.findall(r"``(\w+)``", known)))
-
-
-def without_dtypes(names: set[str]) -> set[str]:
-    return {name for name in names if not name.startswith(("float", "int", "complex"))}
+    dtypes = {name for name in called if name.startswith(("float", "int", "complex"))}
+    assert re.findall(r"``(\w+)``", told) == sorted(called - dtypes - set(re.findall(r"``(\w+)``", known)))
 
 
 def names_taken_from_namespaces(source: str) -> set[str]:

@@ -23,7 +23,10 @@ _known: weakref.WeakKeyDictionary[Callable[..., Any], bool] = weakref.WeakKeyDic
 
 def takes_batches(maker: Callable[..., Any]) -> bool:
     """Return whether the rule of a `maker` that is registered with autograd may be given a batch."""
-    known = _known.get(maker)
+    try:
+        known = _known.get(maker)
+    except Exception:  # of any kind: of an object of a user's that has no hash, or takes no weak reference
+        return False
     if known is None:
         known = _known[maker] = all(_was_read(function) for function in _within(maker, set()))
     return known

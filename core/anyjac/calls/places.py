@@ -11,6 +11,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from anyjac_plugins.reached import attributes_of, bound_to, named_by
+
 from ..selection.choice import is_framework_type
 from ..state.variable import Variable
 
@@ -126,15 +128,9 @@ class _Search:
 
     def begin_with(self, func: Any) -> None:
         """Look at what a function is bound to, and at what its code names."""
-        while isinstance(func, functools.partial):
-            for position, value in enumerate(func.args):
-                self._meet((f"argument {position} of the partial",), value, (), position, 0)
-            for name, value in func.keywords.items():
-                self._meet((f"argument {name} of the partial",), value, (), name, 0)
-            func = func.func
-        if type(func) is types.MethodType:
-            self._meet(("self",), func.__self__, (), "", 0)
-            func = func.__func__
+        func, bound = bound_to(func)
+        for name, value in bound:
+            self._meet((name,), value, (), "", 0)
         if type(func) is types.FunctionType:
             self._names = func.__globals__
             self._look_at_names(func, 0)
@@ -175,21 +171,12 @@ class _Search:
 
     def _look_at_names(self, func: types.FunctionType, depth: int) -> None:
         """Look at what the code of a function names: the cells of its closure, globals, defaults."""
-        code = func.__code__
-        if func.__closure__:
-            for name, cell in zip(code.co_freevars, func.__closure__, strict=False):
-                self._meet((name,), _contents(cell, None), cell, "cell_contents", depth)
         names = self._names
-        if func.__globals__ is names:  # what is global in other modules is not the user's
-            for name in code.co_names:
-                if name in names and self._is_of_module(value := names[name]):
-                    self._meet((name,), value, names, name, depth)
-        if func.__defaults__:
-            for value in func.__defaults__:
-                self._meet((f"a default of {func.__name__}",), value, (), "", depth)
-        if func.__kwdefaults__:
-            for name, value in func.__kwdefaults__.items():
-                self._meet((f"the default of {name}",), value, (), "", depth)
+        globals_of_func = func.__globals__
+        for name, value, container, key in named_by(func):
+            # What is global in other modules is not the user's.
+            if container is not globals_of_func or (container is names and self._is_of_module(value)):
+                self._meet((name,), value, container, key, depth)
 
     def _is_of_module(self, value: Any) -> bool:
         """Return whether a function or a class is of the module of the first function; true for any other object."""
@@ -214,11 +201,8 @@ class _Search:
     def _look_at_object(self, path: Path, thing: Any, depth: int) -> None:
         """Look at the attributes of an object; a proxy is asked for nothing but its type and its attributes."""
         kind = type(thing)
-        try:
-            attributes = thing.__dict__
-        except Exception:  # of any kind: a proxy stands for something that may not be there, and has no Variables then
-            attributes = None
-        if type(attributes) is dict:
+        attributes = attributes_of(thing)
+        if attributes is not None:
             self._look_into(path, list(attributes.items()), attributes, depth, ".")  # a list: threads may add to them
             if depth == 0:
                 for base in kind.__mro__[:-1]:

@@ -69,7 +69,9 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     def index(backend: Backend) -> Array | int:
         flag = flag_of(backend, pred, "pred")
         known = backend.decided(flag)
-        return int(known) if known is not None else _as_number(backend, flag)
+        if known is not None:
+            return int(known)
+        return backend.namespace.where(flag, backend.asarray(1), backend.asarray(0))
 
     return _open_branches(index, (false_fun, true_fun), (pred, *operands), operands)
 
@@ -166,15 +168,10 @@ def _first_that_holds(backend: Backend, flags: Sequence[Array]) -> Array | int:
     known = [backend.decided(flag) for flag in flags]
     if None not in known:
         return known.index(True) if True in known else len(known)
-    xp = backend.namespace
-    number = _as_number(backend, flags[0]) * 0 + len(flags)
+    number = backend.asarray(len(flags))
     for position in reversed(range(len(flags))):
-        number = xp.where(flags[position], position, number)
+        number = backend.namespace.where(flags[position], backend.asarray(position), number)
     return number
-
-
-def _as_number(backend: Backend, flag: Array) -> Array:
-    return backend.namespace.astype(flag, backend.namespace.int32)
 
 
 def _listed(member: str, name: str, values: Any) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from anyjac_plugins import Array, Backend, OpenedNode, StagedResult
+from anyjac_plugins import Array, Backend, OpenedNode, StagedAgainError, StagedResult
 from anyjac_plugins.errors import InputTypeError, OutputError
 from anyjac_plugins.loading.models import libraries
 
@@ -227,12 +227,12 @@ def _hashed(value: Any, refusal: Callable[[], str]) -> Hashable:
     """Return a value that has a hash; refuse any other in the given words."""
     try:
         hash(value)
-    except (TypeError, ValueError) as error:  # a ValueError, of a memoryview
+    except Exception as error:  # of any kind, from a `__hash__` of the user's
         raise InputTypeError(refusal()) from error
     return value  # type: ignore[no-any-return]
 
 
-class UndiscoveredError(Exception):
+class UndiscoveredError(StagedAgainError):
     """The function read Variables that are no inputs of it yet."""
 
     def __init__(self, variables: Sequence[Variable]):

@@ -6,6 +6,7 @@ member             override it where
 ``records_loops``  a loop is recorded, and its body runs once for all steps; by default the body runs for each step
 ``decided``        a traced array has its value all the same, or an untraced one has none
 ``scan``           the framework has a loop over rows; by default a loop of Python runs the body
+``undecided``      a function that asks for such a value can run in another way; by default it is refused
 ``stack_results``  stacking many small arrays has a faster way; by default that of the namespace
 ``while_loop``     the framework has a loop that ends with a condition; by default a loop of Python asks for its value
 ``branch``         a branch can be chosen by a number that is not known yet; by default such a number is refused
@@ -119,7 +120,7 @@ class LoopMembers(ArrayMembers):
     def _known(self, flag: Array) -> bool | int:
         known = self.decided(flag)
         if known is None:
-            raise self._unknown("the condition of while_loop")
+            raise self.undecided("the condition of while_loop")
         return known
 
     def branch(
@@ -137,9 +138,10 @@ class LoopMembers(ArrayMembers):
         operands
             Arrays.
         """
-        raise self._unknown("which branch of cond or switch is to be taken")
+        raise self.undecided("which function of cond or switch is to run")
 
-    def _unknown(self, what: str) -> NotSupportedError:
+    def undecided(self, what: str) -> NotSupportedError:
+        """Return the error for what depends on a value that is not known while a program is recorded."""
         return NotSupportedError(
             f"{what} is not known while backend {self.name!r} records a program, and the backend has no way to decide "
             f"it later; use where(condition, x, y) of its namespace, or leave this function uncompiled"

@@ -78,10 +78,14 @@ class StagedFunction(Protocol):
         """Return arrays and a note. Arrays, and numbers among them, are given by position."""
 
 
+class StagedAgainError(Exception):
+    """Raised by a function that is being compiled, for anyjac to see: the function will be staged again with more."""
+
+
 class StageableFunction(StagedFunction, Protocol):
     """The function of flat arrays that `Backend.stage` is given.
 
-    A call may raise an error of anyjac's own, for anyjac to see, and is made again then; the backend passes it on.
+    A call may raise a `StagedAgainError`, for anyjac to see, and is made again then; the backend passes it on.
     """
 
     def as_it_is(self, *arrays: Array) -> StagedResult:
