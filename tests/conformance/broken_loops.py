@@ -128,14 +128,6 @@ class WrapsNumbersOfBranches(Broken):
         return self.real.branch(index % len(branches), branches, operands)
 
 
-class MixesBothBranches(Broken):
-    """Computes both branches and multiplies each by one or zero, so that infinities of the other come through."""
-
-    def branch(self, index: Any, branches: Sequence[Callable[..., Any]], operands: Sequence[Any]) -> Any:
-        results = [branch(*operands) for branch in branches]
-        return [sum((index == n) * each for n, each in enumerate(column)) for column in zip(*results, strict=True)]
-
-
 class DecidesTheOpposite(Broken):
     """Takes true for false."""
 
@@ -147,19 +139,18 @@ class DecidesTheOpposite(Broken):
 FAULTS_IN_LOOPS: dict[type[Broken], tuple[str, str]] = {
     # backend               framework, clause that rejects it
     DropsTheLastWrite: ("jax", "loops/variables"),
-    RunsOneStepTooMany: ("torch", "loops/scan"),
+    RunsOneStepTooMany: ("autograd", "loops/scan"),
     RunsFromTheFirstRow: ("autograd", "loops/scan"),
-    StacksInTheOrderOfSteps: ("torch", "loops/scan"),
+    StacksInTheOrderOfSteps: ("autograd", "loops/scan"),
     ForgetsWhatIsClosedOver: ("jax", "loops/variables"),
     RemembersTheFirstLoop: ("jax", "loops/variables"),
-    StacksInSinglePrecision: ("torch", "loops/scan"),
+    StacksInSinglePrecision: ("autograd", "loops/scan"),
     WritesInNoSteps: ("jax", "loops/zero-steps"),
     IgnoresMaxSteps: ("autograd", "loops/while-loop"),
     StopsOneStepEarly: ("autograd", "loops/while-loop"),
-    AsksAfterTheStep: ("torch", "loops/zero-steps"),
+    AsksAfterTheStep: ("autograd", "loops/zero-steps"),
     TakesTheNextBranch: ("jax", "loops/cond"),
     WrapsNumbersOfBranches: ("jax", "loops/switch"),
-    MixesBothBranches: ("jax", "loops/cond"),
     DecidesTheOpposite: ("torch", "loops/ifelse"),
 }
 """For each backend, which framework it is made of, and the clause that rejects it."""

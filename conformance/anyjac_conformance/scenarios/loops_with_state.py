@@ -87,6 +87,17 @@ def results_are_arrays_and_numbers(lab: Lab) -> Any:
     return lab.xp.astype(last, float64) - 1.0, flags, counts, lab.xp.astype(numbers, float64)
 
 
+@scenario("loops/scan", answer=(np.array([7.0, 7.0]), np.array([[1.0, 1.0], [3.0, 3.0], [7.0, 7.0]]), np.zeros(2)))
+def what_was_returned_though_later_steps_write_in_place(lab: Lab) -> Any:
+    init = lab.array([0.0, 0.0])
+
+    def step(s: Any, x: Any) -> Any:
+        s += x
+        return s, s
+
+    return *scan(step, init, lab.array(ROWS)), init
+
+
 # q'' = -q, by exact steps: the phase is n h, the energy does not change
 @scenario(
     "loops/for-loop",
@@ -326,6 +337,19 @@ def what_a_step_writes_the_next_one_reads(lab: Lab) -> Any:
         return v.value
 
     return for_loop(step, lab.array(ROWS)), v.value, count.value
+
+
+@scenario("loops/variables", answer=(np.array([[2.0], [4.0], [8.0]]), np.array([3.0, 2.0, 1.0]), np.array([8.0])))
+def what_was_returned_of_one_that_is_written_in_place(lab: Lab) -> Any:
+    v = Variable(lab.array([1.0]))
+
+    def step(x: Any) -> Any:
+        v.value += x
+        return v.value
+
+    results = for_loop(step, lab.array(ROWS))
+    v.value = lab.array([1.0])
+    return results, grad(lambda rows: lab.xp.sum(for_loop(step, rows)))(lab.array(ROWS)), v.value
 
 
 # s = ((1 w + 1) w + 2) w + 4: ds/dw = 3 w^2 + 2 w + 2, ds/ds0 = w^3
