@@ -47,6 +47,7 @@ from .graphs import NoDerivativeError
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .randomness import Draws, is_refusal, refuse_chunks_of_compiled, refused
+from .step_results import StepResults
 from .transposing import Transposed
 from .uncompiled import compiled_functions_as_they_are
 from .writes import was_written
@@ -369,7 +370,13 @@ class TorchBackend(Backend):
     ) -> tuple[list[Array], list[Array]]:
         if is_recording():
             loops.refuse_long(length)
-        return super().scan(step, carry, rows, length, reverse=reverse, unroll=unroll)
+        results = StepResults(length)
+        each = [array.unbind() for array in rows]
+        carry = [copied(array) for array in carry]  # a step may change in place what it is given
+        for index in reversed(range(length)) if reverse else range(length):
+            carry, found = step(carry, [column[index] for column in each])
+            results.keep(index, found)
+        return list(carry), [self.stack_results(column) for column in results.columns()]
 
     def undecided(self, what: str) -> NotSupportedError:
         return loops.undecided(what)

@@ -105,7 +105,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     >>> float(anyjac.switch(1, [lambda x: x, lambda x: x * x, lambda x: x**3], 3.0))
     9.0
     """
-    branches = tuple(branches)
+    branches = _listed("switch", "branches", branches)
     if not branches:
         raise InputValueError("switch was given no functions; give one or more")
     _check_functions("switch", branches)
@@ -148,7 +148,7 @@ def ifelse(conditions: Sequence[Any], branches: Sequence[Callable[..., Any]], *o
     >>> [int(grade(a)) for a in (9, 7, 1)]
     [1, 2, 3]
     """
-    conditions, branches = tuple(conditions), tuple(branches)
+    conditions, branches = _listed("ifelse", "conditions", conditions), _listed("ifelse", "branches", branches)
     _check_functions("ifelse", branches)
     if len(branches) != len(conditions) + 1:
         raise InputValueError(
@@ -172,6 +172,21 @@ def _first_that_holds(backend: Backend, flags: Sequence[Array]) -> Array | int:
     for position in reversed(range(len(flags))):
         number = backend.namespace.where(flags[position], backend.asarray(position), number)
     return number
+
+
+def _listed(member: str, name: str, values: Any) -> tuple[Any, ...]:
+    """Return the items of a list or a tuple.
+
+    Raises
+    ------
+    InputTypeError
+        For anything else.
+    """
+    if isinstance(values, list | tuple):
+        return tuple(values)
+    raise InputTypeError(
+        f"{member} needs a list or a tuple as {name}, not {values!r} (of type {type(values).__qualname__})"
+    )
 
 
 def _check_functions(member: str, functions: Sequence[Any]) -> None:

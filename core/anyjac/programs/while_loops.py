@@ -128,7 +128,8 @@ class _WhileLoop:
             run = self._scope.backend.while_loop
             return self._completed(*run(self._holds, self._step, self._carry.arrays, self._max_steps))
 
-        arrays, writes = run_in_scope(self._scope, self._body, (), {}, lambda found: found, work=steps)
+        functions = (self._condition,)  # in which Variables may be replaced too
+        arrays, writes = run_in_scope(self._scope, self._body, functions, {}, lambda found: found, work=steps)
         return self._finished(arrays), [with_value(write, content) for write, content in writes]
 
     def _completed(self, arrays: list[Array], is_complete: bool) -> list[Array]:

@@ -75,8 +75,10 @@ class LoopMembers(ArrayMembers):
         """
         results: list[Sequence[Array]] = [()] * length
         each = [_rows_of(self, array) for array in rows]
+        carry = [self.copy(array) for array in carry]  # a step may change in place what it is given
         for index in reversed(range(length)) if reverse else range(length):
-            carry, results[index] = step(carry, [column[index] for column in each])
+            carry, found = step(carry, [column[index] for column in each])
+            results[index] = [self.copy(array) for array in found]  # and what a step before it has returned
         return list(carry), [self.stack_results(column) for column in zip(*results, strict=True)]
 
     def stack_results(self, results: Sequence[Array]) -> Array:
@@ -110,6 +112,7 @@ class LoopMembers(ArrayMembers):
             tell, returns true, and NaN in the place of all numbers where the condition still holds.
         """
         steps = 0
+        carry = [self.copy(array) for array in carry]  # a step may change in place what it is given
         while self._known(condition(carry)):
             if steps == max_steps:
                 return list(carry), False
