@@ -392,7 +392,7 @@ COMPLEX_OBJECTS: dict[str, Callable[[Any], Any]] = {
     "imag of a product with a complex number": lambda x: (1j * np.array([x[0], x[1]])).imag + x,
     "real of a product with a complex number": lambda x: np.abs((1j * np.array([x[0], x[1]])).real + x),
 }
-"""What NumPy would give with no imaginary part, for its arrays of objects answer ``.imag`` and ``.real`` by themselves."""
+"""What NumPy would give with no imaginary part, for arrays of objects answer ``.imag`` and ``.real`` by themselves."""
 
 
 @pytest.mark.parametrize("name", COMPLEX_OBJECTS)

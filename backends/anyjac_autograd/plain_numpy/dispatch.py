@@ -211,8 +211,8 @@ def _refuse_arguments(name: str, rule: Callable[..., Any], args: tuple[Any, ...]
 def _refuse_complex_objects(box: ArrayBox) -> Callable[..., NoReturn]:
     """Return what NumPy calls to make an array of a complex box; a real one has no such method.
 
-    NumPy puts boxes into arrays of objects, which compute as boxes do, but whose ``.real`` is the array itself and whose
-    ``.imag`` is zero: attributes that nobody is asked for. Of real numbers both are right.
+    NumPy puts boxes into arrays of objects, which compute as boxes do, but whose ``.real`` is the array itself and
+    whose ``.imag`` is zero: attributes that nobody is asked for. Of real numbers both are right.
     """
     if not np.issubdtype(box.dtype, np.complexfloating):
         raise AttributeError("__array__")
