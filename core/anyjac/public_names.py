@@ -62,6 +62,7 @@ from .derivatives.transform import GradientTransform as GradientTransform
 from .programs.branches import cond as cond
 from .programs.branches import ifelse as ifelse
 from .programs.branches import switch as switch
+from .programs.chunked_maps import map as map
 from .programs.jit import jit as jit
 from .programs.scans import for_loop as for_loop
 from .programs.scans import fori_loop as fori_loop

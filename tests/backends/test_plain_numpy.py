@@ -378,3 +378,39 @@ def test_masked_arrays_of_traced_numbers_are_refused(masked: Callable[[Any], Any
     with pytest.raises(anyjac.InputTypeError, match="mask"):
         anyjac.jacrev(f, has_aux=True)(X)
     assert np.array_equal(v.value, X)
+
+
+COMPLEX_OBJECTS: dict[str, Callable[[Any], Any]] = {
+    "imag": lambda x: x + np.array([x[0] * (1 + 2j), x[1] * (1 + 2j)]).imag,
+    "np.imag": lambda x: np.imag(np.array([x[0] * (1 + 2j), x[1]])) + x,
+    "real": lambda x: np.abs(np.array([x[0] * (1 + 2j), x[1]]).real),
+    "norm": lambda x: abs(np.linalg.norm(np.array([x[0], x[1] * 1j]))),
+    "asarray": lambda x: np.asarray(x * 1j).imag,
+    "array of an array": lambda x: np.array(np.fft.fft(x)).real,
+    "array of arrays": lambda x: np.array([x * 1j, x]).imag,
+    "lists in concatenate": lambda x: np.abs(np.concatenate([[x[0] * 1j], [x[1]]])),
+    "imag of a product with a complex number": lambda x: (1j * np.array([x[0], x[1]])).imag + x,
+    "real of a product with a complex number": lambda x: np.abs((1j * np.array([x[0], x[1]])).real + x),
+}
+"""What NumPy would give with no imaginary part, for arrays of objects answer ``.imag`` and ``.real`` by themselves."""
+
+
+@pytest.mark.parametrize("name", COMPLEX_OBJECTS)
+def test_an_array_of_traced_complex_numbers_is_refused_by_name(name: str) -> None:
+    with pytest.raises(anyjac.InputTypeError, match=r"np\.stack or np\.concatenate"):
+        anyjac.jacrev(COMPLEX_OBJECTS[name])(np.array([1.0, 2.0]))
+
+
+REAL_OBJECTS: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "real": (lambda x: np.array([x[0], x[1] * 2.0]).real, np.diag([1.0, 2.0])),
+    "stacked": (lambda x: np.imag(np.stack([x[0] * 3j, x[1]])), np.diag([3.0, 0.0])),
+    "zeros like": (lambda x: np.zeros_like(np.array([x[0], x[1]])) + x, np.eye(2)),
+    "broadcast": (lambda x: np.broadcast_to(np.array([x[0], x[1]]), (3, 2)).sum(axis=0), 3.0 * np.eye(2)),
+    "complex number": (lambda x: (np.array([1j, 2.0]) * x).imag, np.diag([1.0, 0.0])),
+}
+
+
+@pytest.mark.parametrize("name", REAL_OBJECTS)
+def test_an_array_of_traced_real_numbers_computes_as_an_array_does(name: str) -> None:
+    function, expected = REAL_OBJECTS[name]
+    np.testing.assert_allclose(anyjac.jacrev(function)(np.array([1.0, 2.0])), expected)

@@ -298,3 +298,96 @@ def test_a_step_of_a_model_is_differentiated_through_its_state() -> None:
     neuron = Neuron()
     np.testing.assert_allclose(anyjac.jacrev(neuron)(np.ones(2)), np.eye(2) * (1 - 0.9**3))
     np.testing.assert_allclose(anyjac.jacrev(neuron, neuron.V)(np.ones(2)), np.eye(2) * 0.9**3)
+
+
+# Containers that a Variable's value is made of, on every backend.
+
+
+def set_in_a_dict(v: Any, x: Any) -> None:
+    v.value["a"] = v.value["a"] + x
+
+
+def set_in_a_list_in_it(v: Any, x: Any) -> None:
+    v.value["more"][0] = v.value["more"][0] + x
+
+
+def update_the_dict(v: Any, x: Any) -> None:
+    v.value.update(a=v.value["a"] + x)
+
+
+def set_after_an_assignment(v: Any, x: Any) -> None:
+    v.value = {"a": v.value["a"], "more": [v.value["more"][0]]}
+    v.value["a"] = v.value["a"] + x
+
+
+CONTAINER_WRITES = [set_in_a_dict, set_in_a_list_in_it, update_the_dict, set_after_an_assignment]
+
+
+def tree_variable(backend: anyjac.Backend) -> Variable:
+    return Variable({"a": backend.asarray(np.ones(2)), "more": [backend.asarray(np.ones(2))]}, backend=backend)
+
+
+def in_numpy(backend: anyjac.Backend, v: Variable) -> list[list[float]]:
+    return [backend.to_numpy(array).tolist() for array in (v.value["a"], v.value["more"][0])]
+
+
+@pytest.mark.parametrize("write", CONTAINER_WRITES)
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "jit"])
+def test_what_is_put_into_a_container_of_a_variable_is_seen_and_stored(
+    backend: anyjac.Backend, write: Callable[[Any, Any], None], compiled: bool
+) -> None:
+    v = tree_variable(backend)
+    x = backend.asarray(np.array([2.0, 3.0]))
+
+    def f(x: Any) -> Any:
+        write(v, x)
+        return (v.value["a"] + v.value["more"][0]) * x
+
+    expected = np.diag(2.0 + 2.0 * np.array([2.0, 3.0]))
+    jacobian = anyjac.jit(anyjac.jacrev(f)) if compiled else anyjac.jacrev(f)
+    np.testing.assert_allclose(backend.to_numpy(jacobian(x)), expected, rtol=1e-6)
+    changed, same = (1, 0) if write is set_in_a_list_in_it else (0, 1)
+    assert in_numpy(backend, v)[changed] == [3.0, 4.0]
+    assert in_numpy(backend, v)[same] == [1.0, 1.0]
+    jacobian(x)
+    assert in_numpy(backend, v)[changed] == [5.0, 7.0]
+
+
+@pytest.mark.parametrize("write", CONTAINER_WRITES)
+def test_what_is_put_into_a_container_under_vmap_is_refused(
+    backend: anyjac.Backend, write: Callable[[Any, Any], None]
+) -> None:
+    v = tree_variable(backend)
+
+    def f(x: Any) -> Any:
+        write(v, x)
+        return v.value["a"] * x
+
+    with pytest.raises(anyjac.VariableWriteError, match="vmap maps"):
+        anyjac.vmap(f)(backend.asarray(np.ones((3, 2))))
+    assert in_numpy(backend, v) == [[1.0, 1.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda value, x: value["more"].append(x),
+        lambda value, x: value.pop("a"),
+        lambda value, x: value.update(b=x),
+        lambda value, x: value.update(a=x[0]),
+        lambda value, x: value.update(a="text"),
+    ],
+    ids=["longer", "shorter", "another key", "another shape", "text"],
+)
+def test_a_container_that_does_not_fit_any_more_is_refused(
+    backend: anyjac.Backend, spoil: Callable[[Any, Any], Any]
+) -> None:
+    v = tree_variable(backend)
+
+    def f(x: Any) -> Any:
+        spoil(v.value, x)
+        return x * 2.0
+
+    with pytest.raises(anyjac.VariableWriteError, match="unnamed Variable"):
+        anyjac.jacrev(f)(backend.asarray(np.ones(2)))
+    assert in_numpy(backend, v) == [[1.0, 1.0], [1.0, 1.0]]

@@ -55,6 +55,7 @@ def install() -> None:
         setattr(ArrayBox, name, _refuse_number)
     for name in (*_ELEMENT_METHODS, *_METHODS):
         setattr(ArrayBox, name, _method(getattr(np, name)))
+    ArrayBox.__array__ = property(_refuse_complex_objects)
     ArrayBox.compress = lambda self, condition, axis=None: np.compress(condition, self, axis)
     for name in _ATTRIBUTES:
         setattr(ArrayBox, name, property(getattr(np, name)))
@@ -205,3 +206,21 @@ def _refuse_arguments(name: str, rule: Callable[..., Any], args: tuple[Any, ...]
         signature.bind(*args, **options)
     except TypeError as error:
         raise NotSupportedError(f"{name} takes the arguments {signature} beside traced arrays: {error}") from None
+
+
+def _refuse_complex_objects(box: ArrayBox) -> Callable[..., NoReturn]:
+    """Return what NumPy calls to make an array of a complex box; a real one has no such method.
+
+    NumPy puts boxes into arrays of objects, which compute as boxes do, but whose ``.real`` is the array itself and
+    whose ``.imag`` is zero: attributes that nobody is asked for. Of real numbers both are right.
+    """
+    if not np.issubdtype(box.dtype, np.complexfloating):
+        raise AttributeError("__array__")
+    return _refuse_complex_object
+
+
+def _refuse_complex_object(*args: Any, **kwargs: Any) -> NoReturn:
+    raise InputTypeError(
+        "np.array or np.asarray was given a traced complex number, of which an array of objects would lose the "
+        "imaginary part; put numbers together with np.stack or np.concatenate"
+    )

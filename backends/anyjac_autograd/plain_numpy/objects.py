@@ -52,7 +52,8 @@ def together(value: Any) -> Any:
     Raises
     ------
     InputTypeError
-        If an object beside the boxes is no number.
+        If an object beside the boxes is no number; for complex boxes, and for what NumPy takes for the imaginary part
+        of such an array, which it marks as not to be written.
     """
     kind = type(value)
     if kind is list or kind is tuple:
@@ -62,9 +63,19 @@ def together(value: Any) -> Any:
         return value
     elements = list(value.ravel())
     traced = any(map(isbox, elements))
+    if not (traced or value.flags.writeable) and all(element == 0 for element in elements):
+        raise InputTypeError(
+            "the imaginary part of an array of objects is zero to NumPy, whatever numbers it holds; put numbers "
+            "together with np.stack or np.concatenate, and take np.imag of that"
+        )
     for element in elements:
         if isinstance(element, ArrayBox):
             fits = element.ndim == 0
+            if np.issubdtype(element.dtype, np.complexfloating):
+                raise InputTypeError(
+                    "an array of objects holds traced complex numbers, of which NumPy takes the real part for the "
+                    "whole; put numbers together with np.stack or np.concatenate"
+                )
         else:
             fits = isinstance(element, bool | int | float | complex | np.number | np.bool_)
         if not fits:

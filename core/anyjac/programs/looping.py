@@ -6,6 +6,7 @@ next. Where it records the body, they travel in the carry: which ones, one recor
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -117,6 +118,12 @@ class Rows:
         if found is None:
             raise InputValueError(f"nothing says how many steps there are; give {needs}")
         self.length = found
+
+    def with_arrays(self, arrays: Sequence[Array]) -> Rows:
+        """Return the same tree of other arrays to go along, one or more."""
+        rows = copy.copy(self)
+        rows.arrays, rows.length = list(arrays), int(arrays[0].shape[0])
+        return rows
 
     def tree_of(self, arrays: Sequence[Array]) -> Any:
         """Return the tree with the elements of one step in it."""

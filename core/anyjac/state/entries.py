@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 from anyjac_plugins import Backend
 from anyjac_plugins.errors import TracerLeakError
@@ -13,6 +14,31 @@ from ..trees.structure import flatten
 from .bound import BoundVariable
 from .context import expired
 from .variable import Variable, kept_value, store, take_back
+
+
+class Content:
+    """The leaves and the structure of a value, to see later whether they are still the same.
+
+    No leaf is kept alive: whether an array of NumPy may be written with traced numbers, its references tell.
+    """
+
+    __slots__ = ("_leaves", "_tree")
+
+    def __init__(self, value: Any):
+        leaves, self._tree = flatten(value)
+        self._leaves = [_reference_to(leaf) for leaf in leaves]
+
+    def is_that_of(self, value: Any) -> bool:
+        """Return whether a value has the very same leaves, in the same structure."""
+        leaves, tree = flatten(value)
+        return tree == self._tree and all(a is b() for a, b in zip(leaves, self._leaves, strict=True))
+
+
+def _reference_to(leaf: Any) -> Callable[[], Any]:
+    try:
+        return ref(leaf)
+    except TypeError:  # a traced array of autograd, which is none of NumPy's
+        return lambda: leaf
 
 
 @dataclass(slots=True)
@@ -29,6 +55,8 @@ class Entry:
         Whether the Variable was assigned in the scope.
     created
         Whether the Variable itself was made in the scope.
+    content
+        What the copy was made of; None where it is a bare array, or belongs to a model.
     """
 
     variable: Variable
@@ -36,9 +64,14 @@ class Entry:
     original: Any
     written: bool = False
     created: bool = False
+    content: Content | None = None
+
+    def has_other_content(self) -> bool:
+        """Return whether something was put into a container of the copy, or taken out, as by ``v.value["a"] = x``."""
+        return self.content is not None and not self.content.is_that_of(self.value)
 
     def changed_in_place(self, backend: Backend) -> bool:
-        """Return whether an array of the copy was written to."""
+        """Return whether an array of the copy was written to, in containers that are as they were."""
         if backend.is_array(self.value):
             return backend.changed_in_place(self.value, self.original)
         values, _ = flatten(self.value)

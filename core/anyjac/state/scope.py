@@ -21,10 +21,10 @@ from ..trees.structure import flatten
 from . import ownership
 from .bound import BoundVariable
 from .context import current_scope, set_innermost_scope
-from .entries import Entry, Write, store_all
+from .entries import Content, Entry, Write, store_all
 from .foreign import ForeignModels
 from .resuming import Resumption
-from .variable import Variable
+from .variable import Variable, accepted
 
 Result = TypeVar("Result")
 
@@ -166,7 +166,7 @@ class Scope:
         if self._foreign is not None:
             self._foreign.forget()
         for variable, value in values:
-            entry = self._entries[id(variable)] = Entry(variable, self._copy(value), value)
+            entry = self._entries[id(variable)] = self._entry(variable, value, value)
             self.owner.changed.add(id(variable))
             self._show(entry)
 
@@ -221,7 +221,7 @@ class Scope:
         entry = self._entries.get(id(variable))
         if entry is None:
             outside = self.value_at_entry(variable)
-            entry = self._entries.setdefault(id(variable), Entry(variable, self._copy(outside), outside))
+            entry = self._entries.setdefault(id(variable), self._entry(variable, outside, outside))
             self._show(entry)
         elif self._foreign is not None:
             self._foreign.look(entry)
@@ -245,9 +245,11 @@ class Scope:
         ownership.acquire(self.owner, variable)
         self.owner.changed.add(id(variable))
         if entry is None:
-            entry = self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True)
+            entry = self._entries[id(variable)] = self._entry(variable, value, None)
         else:
-            entry.value, entry.written = self._copy(value), True
+            new = self._entry(variable, value, None)
+            entry.value, entry.content = new.value, new.content
+        entry.written = True
         self._show(entry)
 
     @contextlib.contextmanager
@@ -270,7 +272,8 @@ class Scope:
 
     def create(self, variable: Variable, value: Any) -> None:
         """Take in a Variable that is made while the scope is active."""
-        entry = self._entries[id(variable)] = Entry(variable, self._copy(value), None, written=True, created=True)
+        entry = self._entries[id(variable)] = self._entry(variable, value, None)
+        entry.written = entry.created = True
         self._show(entry)
 
     def take_over(self, write: Write, backend: Backend) -> None:
@@ -300,6 +303,9 @@ class Scope:
             foreign.refuse()
             for entry in entries:
                 foreign.make_arrays(entry)
+        for entry in entries:
+            if entry.has_other_content():
+                entry.value, entry.written = accepted(entry.variable, entry.value, self.backend), True
         writes = [
             Write(entry.variable, entry.value, entry.created)
             for entry in entries
@@ -351,8 +357,13 @@ class Scope:
 
         return self._map(bring, value)
 
-    def _copy(self, value: Any) -> Any:
-        return self._map(self.backend.copy, value)
+    def _entry(self, variable: Variable, value: Any, original: Any) -> Entry:
+        """Return an entry with a copy of a value."""
+        if self.backend.is_array(value):
+            return Entry(variable, self.backend.copy(value), original)
+        copied = self._map(self.backend.copy, value)
+        content = None if isinstance(variable, BoundVariable) else Content(copied)
+        return Entry(variable, copied, original, content=content)
 
     def _map(self, function: Callable[[Any], Any], value: Any) -> Any:
         if self.backend.is_array(value):

@@ -462,6 +462,17 @@ def value_here(variable: Variable) -> Any:
     return variable.committed() if scope is None else scope.read(variable)
 
 
+def accepted(variable: Variable, new: Any, backend: Backend) -> Any:
+    """Return what a Variable would hold if `new` were assigned, as arrays of a backend.
+
+    Raises
+    ------
+    VariableWriteError
+        If it has another shape, dtype or tree than the Variable.
+    """
+    return variable._accept(new, backend)
+
+
 def without_variables(tree: Any) -> Any:
     """Return a pytree with the values of the Variables in it; the very object where there are none."""
     if isinstance(tree, Variable):
