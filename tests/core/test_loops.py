@@ -12,7 +12,7 @@ from tests.helpers.open_calls import assert_nothing_open
 from tests.helpers.threads import run_in_threads
 
 import anyjac
-from anyjac import Backend, OutputError, Variable, VariableWriteError, grad
+from anyjac import Backend, OutputError, TracerLeakError, Variable, VariableWriteError, grad
 
 NAMES = ("autograd", "jax", "torch")
 ROWS = [1.0, 2.0, 4.0]
@@ -173,6 +173,41 @@ def test_numbers_attributes_and_arrays_that_a_body_reads_are_those_of_now(backen
 
 def twice(model: Any) -> Any:
     return lambda x: anyjac.scan(model.step, x, length=2)[0]
+
+
+class Lazy:
+    """A model that makes its state when it is first called."""
+
+    v: Any = None
+
+    def __call__(self, x: Any) -> Any:
+        if self.v is None:
+            self.v = Variable(x * 0.0)
+        self.v.value = self.v + x
+        return self.v.value
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda model, x: anyjac.for_loop(model, x),
+        lambda model, x: anyjac.jit(lambda x: anyjac.for_loop(model, x))(x),
+        lambda model, x: anyjac.while_loop(lambda s: s < 9.0, lambda s: s + model(x[0]), x[0]),
+        lambda model, x: grad(lambda x: anyjac.fori_loop(0, 3, lambda i, s: s + model(x[0]), x[0]))(x),
+    ],
+    ids=["for_loop", "jit", "while_loop", "grad"],
+)
+def test_state_that_is_made_in_the_first_step_is_there_in_the_next_or_refused(
+    backend: Backend, array: Any, run: Any
+) -> None:
+    ready, lazy = Lazy(), Lazy()
+    ready.v = Variable(array(0.0))
+    expected = numbers(run(ready, array(ROWS)))
+    if backend.name == "jax":
+        with pytest.raises(TracerLeakError, match="make the Variable before the loop"):
+            run(lazy, array(ROWS))
+    else:
+        assert numbers(run(lazy, array(ROWS))) == expected
 
 
 def test_state_goes_on_from_one_compiled_call_to_the_next(backend: Backend, array: Any) -> None:

@@ -261,7 +261,7 @@ class _Recorded:
 
     def run(self) -> tuple[Any, list[Write]]:
         """Record all branches, with the Variables that any of them writes among the results of all."""
-        state = CarriedVariables(self._scope, ())
+        state = CarriedVariables(self._scope, (), repeats=False)
         while True:
             try:
                 return self._run_with(state)

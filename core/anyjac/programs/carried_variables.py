@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array
-from anyjac_plugins.errors import OutputError
+from anyjac_plugins.errors import OutputError, TracerLeakError
 
 from ..calls.run import run_in_scope
 from ..state.entries import Write
@@ -20,6 +20,9 @@ from ..trees.structure import flatten
 from .carried import type_label
 
 Result = TypeVar("Result")
+
+Values = Sequence[tuple[Variable, Any]]
+Run = tuple[Result, list[tuple[Write, Partition]]]
 
 
 def with_value(write: Write, content: Partition) -> Write:
@@ -44,6 +47,8 @@ class CarriedVariables:
         The scope of the call.
     variables
         The Variables, as far as they are known.
+    repeats
+        Whether the body runs again and again, as in a loop.
 
     Attributes
     ----------
@@ -51,8 +56,9 @@ class CarriedVariables:
         The values with which they begin.
     """
 
-    def __init__(self, scope: Scope, variables: Sequence[Variable]):
+    def __init__(self, scope: Scope, variables: Sequence[Variable], *, repeats: bool):
         self._scope = scope
+        self._repeats = repeats
         self._variables = variables
         values = [flatten(value) for value in scope.values_at_entry(variables)]
         self._trees = [tree for _, tree in values]
@@ -62,7 +68,7 @@ class CarriedVariables:
 
     def with_more(self, variables: Sequence[Variable]) -> CarriedVariables:
         """Return the same with more Variables."""
-        return CarriedVariables(self._scope, (*self._variables, *variables))
+        return CarriedVariables(self._scope, (*self._variables, *variables), repeats=self._repeats)
 
     def run(
         self, func: Callable[..., Any], call: Callable[[], Result], arrays: Sequence[Array]
@@ -73,12 +79,15 @@ class CarriedVariables:
         ------
         NewlyWrittenError
             If it writes others besides.
+        TracerLeakError
+            If it makes a Variable in one step for the next one to read.
         """
         remaining = iter(arrays)
         trees = [tree.unflatten([next(remaining) for _ in range(tree.num_leaves)]) for tree in self._trees]
         values = list(zip(self._variables, trees, strict=True))
-        result, writes = run_in_scope(self._scope, func, (), {}, lambda found: found, values, call)
-        self._scope.forget()
+        result, writes = self._run_once(func, call, values)
+        if self._repeats and any(write.created for write, _ in writes):
+            self._run_next(func, call, values)
         written = {id(write.variable): content for write, content in writes if not write.created}
         new = [write.variable for write, _ in writes if not write.created and not self._carries(write.variable)]
         if new:
@@ -89,6 +98,21 @@ class CarriedVariables:
             content = written.get(id(variable))
             after += flatten(before)[0] if content is None else self._checked(variable, content, tree, len(after))
         return result, after
+
+    def _run_once(self, func: Callable[..., Any], call: Callable[[], Result], values: Values) -> Run[Result]:
+        result, writes = run_in_scope(self._scope, func, (), {}, lambda found: found, values, call)
+        self._scope.forget()
+        return result, writes
+
+    def _run_next(self, func: Callable[..., Any], call: Callable[[], Any], values: Values) -> None:
+        """Run a body once more that has made Variables, to see that the next step does without them."""
+        try:
+            self._run_once(func, call, values)
+        except TracerLeakError as error:
+            raise TracerLeakError(
+                f"a step of the loop has made a Variable that the next step reads, and {self._scope.backend.name!r} "
+                f"records one step for all; make the Variable before the loop ({error})"
+            ) from error
 
     def _carries(self, variable: Variable) -> bool:
         return any(variable is other for other in self._variables)

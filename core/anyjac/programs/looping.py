@@ -212,7 +212,7 @@ class _Loop:
 
     def recorded(self) -> tuple[Any, list[Write]]:
         """Record the body, with the Variables that it writes in the carry."""
-        state = CarriedVariables(self._scope, ())
+        state = CarriedVariables(self._scope, (), repeats=True)
         while True:
             try:
                 return self._recorded_with(state)

@@ -142,7 +142,7 @@ class _WhileLoop:
 
     def recorded(self) -> tuple[Any, list[Write]]:
         """Record condition and body, with the Variables that the body writes in the carry."""
-        state = CarriedVariables(self._scope, ())
+        state = CarriedVariables(self._scope, (), repeats=True)
         while True:
             try:
                 return self._recorded_with(state)
