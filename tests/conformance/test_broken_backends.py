@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from tests.conformance.broken import Broken
+from tests.conformance.broken_loops import FAULTS_IN_LOOPS
 
 import anyjac
 from anyjac import Backend
@@ -284,10 +285,10 @@ class LeaksWritesOfMaps(SharesMemory):
 class MapsTheFirstRow(Broken):
     """Gives the results of the first example for all."""
 
-    def map_rows(self, fun: Any, arrays: Any) -> list[Any]:
+    def map_chunks(self, fun: Any, chunks: Any, randomness: Any) -> list[Any]:
         xp = self.real.namespace
-        found = self.real.map_rows(fun, arrays)
-        return [xp.stack([array[0, ...]] * array.shape[0]) for array in found]
+        found = self.real.map_chunks(fun, chunks, randomness)
+        return [[xp.stack([array[0, ...]] * array.shape[0]) for array in of_one] for of_one in found]
 
 
 class UnderstatesItself(Broken):
@@ -436,6 +437,7 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     AddsAbandonedWrites: ("torch", "composition/restarts"),
     KeepsTheFirstKeys: ("jax", "jit/keys"),
     CarriesTheCallIntoThreads: ("torch", "variables/threads"),
+    **FAULTS_IN_LOOPS,
 }
 
 
