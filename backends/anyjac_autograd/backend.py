@@ -101,7 +101,8 @@ class AutogradBackend(Backend):
         return bool(isbox(value))
 
     def copy(self, array: Array) -> Array:
-        return array if isbox(array) else np.array(array)
+        """Return a copy; of a box another one of the same node, whose references tell who else refers to it."""
+        return type(array)(array._value, array._trace, array._node) if isbox(array) else np.array(array)
 
     def unshared(self, arrays: Sequence[Array | None], others: Sequence[Array | None]) -> list[Array | None]:
         refuse_ended(arrays)

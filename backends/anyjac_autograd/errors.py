@@ -20,6 +20,9 @@ _OBJECTS: Final = re.compile(
     r"|unsupported data types"
 )
 
+_NO_METHOD: Final = "which has no callable"
+"""What NumPy says of a number among traced ones, in an array of objects, that a function is applied to."""
+
 
 def explained(error: Exception) -> str | None:
     """Return what is meant by an error; None where there is nothing to say."""
@@ -35,7 +38,7 @@ def explained(error: Exception) -> str | None:
     if (
         isinstance(error, TypeError | ValueError | RuntimeError)
         and _OBJECTS.search(str(error))
-        and any(_objects_near(error))
+        and (_NO_METHOD in str(error) or any(_objects_near(error)))
     ):
         return (
             f"a function that autograd does not know has made an array of objects of traced numbers, or was given one: "

@@ -154,6 +154,7 @@ def _described(mine: Array, recorded: Array, precision: float, noise: Sequence[A
     most = torch.stack(list(noise)).amax(0)
     allowed = torch.where(torch.isfinite(most), NOISE * _greatest(most), math.inf)
     wrong = ~_is_close(mine, recorded, precision, _greatest(recorded), allowed)
+    wrong |= torch.isfinite(recorded) & ~torch.isfinite(mine)  # whatever noise there is near a pole, a number is better
     if not wrong.any():
         return None
     index = tuple(wrong.nonzero()[0].tolist())

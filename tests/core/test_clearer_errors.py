@@ -147,3 +147,9 @@ def test_an_error_of_the_users_comes_through_from_scripts_and_packages(backend: 
     with pytest.raises(ValueError, match="invalid literal for int") as caught:
         anyjac.jacrev(names["f"], backend=backend)(X)
     assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize("function", [np.sin, np.exp])
+def test_a_constant_among_traced_numbers_in_an_array_of_numpy_names_stack(function: Any) -> None:
+    with pytest.raises(anyjac.InputTypeError, match=r"put numbers together with np\.stack"):
+        anyjac.jacrev(lambda x: function(np.array([x[0], 3.0])))(np.ones(2))

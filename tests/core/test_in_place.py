@@ -391,3 +391,45 @@ def test_a_container_that_does_not_fit_any_more_is_refused(
     with pytest.raises(anyjac.VariableWriteError, match="unnamed Variable"):
         anyjac.jacrev(f)(backend.asarray(np.ones(2)))
     assert in_numpy(backend, v) == [[1.0, 1.0], [1.0, 1.0]]
+
+
+# Values of Variables that are differentiated, on NumPy, while something else refers to them.
+
+
+def read_and_add(v: Any) -> Any:
+    before = v.value
+    v.value += 1.0
+    return v.value * before
+
+
+def add_to_what_was_read(v: Any) -> Any:
+    read = v.value
+    read += 1.0
+    return v.value * read
+
+
+@pytest.mark.parametrize("function", [read_and_add, add_to_what_was_read])
+@pytest.mark.parametrize("transform", [anyjac.jacrev, anyjac.jacfwd])
+def test_a_traced_value_that_somebody_else_refers_to_is_not_written_in_place(
+    function: Callable[[Any], Any], transform: Any
+) -> None:
+    v = Variable(np.array([1.0, 2.0]))
+    with pytest.raises(anyjac.InputTypeError, match="something else refers to it"):
+        transform(lambda: function(v), v)()
+    assert np.array_equal(v.value, [1.0, 2.0])
+
+
+def test_a_traced_value_that_nobody_else_refers_to_is_written_in_place() -> None:
+    v = Variable(np.array([1.0, 2.0]))
+
+    def f() -> Any:
+        before = v.value + 0.0
+        v.value += 1.0
+        v.value *= 2.0
+        before -= 0.5
+        return v.value * before
+
+    jacobian, value = anyjac.jacrev(f, v, return_value=True)()
+    np.testing.assert_allclose(value, [2.0, 9.0])
+    np.testing.assert_allclose(jacobian, np.diag([5.0, 9.0]))
+    assert np.array_equal(v.value, [4.0, 6.0])

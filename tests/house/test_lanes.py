@@ -59,6 +59,12 @@ def test_an_expression_chooses_the_other_lane(run: Run) -> None:
     run("-m", "needs").assert_outcomes(skipped=1, deselected=4)
 
 
+def test_the_parts_of_a_lane_make_the_whole_lane_together(run: Run) -> None:
+    counts = [run("--part", f"{number}/3").parseoutcomes() for number in (1, 2, 3)]
+    assert sum(each.get("passed", 0) + each.get("skipped", 0) for each in counts) == 3
+    assert run("--part", "4/3").ret == pytest.ExitCode.USAGE_ERROR
+
+
 def test_a_file_that_is_named_runs_whole(run: Run) -> None:
     run("test_kinds.py").assert_outcomes(passed=4, skipped=1)
     run("test_kinds.py::test_long").assert_outcomes(passed=1)

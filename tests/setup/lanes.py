@@ -2,8 +2,9 @@
 
 ``python -m pytest`` runs the quick lane, ``python -m pytest -m "exhaustive or needs"`` the other. A file that is named
 on the command line runs whole. Of the cases of a sweep, by its marker, one in 32 runs, and all of them with
-``--whole-sweeps``. The marker `needs` names the tools of a test (see `tools`). A test without its tools is
-skipped and counted in the last lines, and fails the run with ``--nothing-left-out``.
+``--whole-sweeps``; ``--part 1/2`` takes one half of whatever would run. The marker `needs` names the tools of a test
+(see `tools`). A test without its tools is skipped and counted in the last lines, and fails the run with
+``--nothing-left-out``.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ SWEEPS = "--whole-sweeps"
 SHARE = 32
 """The exhaustive lane runs one in so many cases of a sweep, always the same."""
 
+PART = "--part"
+"""The option by which one of several runs takes its share of the tests."""
+
 EXPRESSION = "exhaustive"
 OPTION = "--nothing-left-out"
 LEFT_OUT = "not on this machine: "
@@ -51,7 +55,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the option by which a run fails if it has left tests out."""
     help = "fail where a test was not run for want of a browser, a compiler or a library"
     parser.addoption(OPTION, action="store_true", help=help)
+    parser.addoption(PART, type=_part, metavar="K/N", help="run the K-th of N parts of the tests, of equal size")
     parser.addoption(SWEEPS, action="store_true", help=f"run every case of a sweep, and not one in {SHARE}")
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Return which part to run, and how many parts there are."""
+    number, count = map(int, text.split("/"))
+    if not 1 <= number <= count:
+        raise ValueError(text)
+    return number, count
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -119,13 +132,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if is_quick(config):
         others = [item for item in items if item.get_closest_marker(EXPRESSION) and not _is_named(config, item.path)]
         _leave_out(config, items, others)
+    if config.getoption(PART):
+        number, count = config.getoption(PART)
+        _leave_out(config, items, [item for item in items if _number_of(item) % count != number - 1])
+
+
+def _number_of(item: pytest.Item) -> int:
+    """Return a number that is always the same for a test, and evenly spread over all tests."""
+    return zlib.crc32(item.nodeid.encode())
 
 
 def _is_rest_of_sweep(config: pytest.Config, item: pytest.Item) -> bool:
     """Return whether a case of a sweep is none of those that always run; a file that is named runs whole."""
     if item.get_closest_marker("sweep") is None or _is_named(config, item.path):
         return False
-    return zlib.crc32(item.nodeid.encode()) % SHARE != 0
+    return _number_of(item) % SHARE != 0
 
 
 def _leave_out(config: pytest.Config, items: list[pytest.Item], others: list[pytest.Item]) -> None:

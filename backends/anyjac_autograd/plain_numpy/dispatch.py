@@ -55,6 +55,8 @@ def install() -> None:
         setattr(ArrayBox, name, _refuse_number)
     for name in (*_ELEMENT_METHODS, *_METHODS):
         setattr(ArrayBox, name, _method(getattr(np, name)))
+    for name, method in in_place.make_operators(replace_value).items():
+        setattr(ArrayBox, name, method)
     ArrayBox.__array__ = property(_refuse_complex_objects)
     ArrayBox.compress = lambda self, condition, axis=None: np.compress(condition, self, axis)
     for name in _ATTRIBUTES:

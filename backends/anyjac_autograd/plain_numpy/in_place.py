@@ -6,6 +6,7 @@ value of a Variable, the Variable can hold the new one. Whatever else would be w
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -141,3 +142,55 @@ def _offsets(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     for axis, (length, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
         offsets = offsets + (np.arange(length) * stride).reshape(-1, *(1,) * (array.ndim - axis - 1))
     return offsets
+
+
+# ---- traced arrays ---------------------------------------------------------------------------------------------------
+
+_OPERATORS: Final = {
+    "__iadd__": operator.add,
+    "__isub__": operator.sub,
+    "__imul__": operator.mul,
+    "__itruediv__": operator.truediv,
+    "__ifloordiv__": operator.floordiv,
+    "__imod__": operator.mod,
+    "__ipow__": operator.pow,
+    "__imatmul__": operator.matmul,
+}
+
+
+class _CountedBox:
+    """Counts the references to an operand on the left that Python makes by itself."""
+
+    def __iadd__(self, other: object) -> int:
+        return sys.getrefcount(self)
+
+
+def _references_of_a_box() -> int:
+    owner: list[Any] = [_CountedBox()]
+    owner[0] += 1
+    return int(owner[0])
+
+
+_OF_A_BOX: Final = _references_of_a_box()
+
+
+def make_operators(replace: Replace) -> dict[str, Callable[[Any, Any], Any]]:
+    """Return the operators that write a traced array in place, by which Python puts a new one there.
+
+    For the value of a Variable that is right if nobody else refers to the array: whoever does would see the write in an
+    array of NumPy, and does not see it in a traced one.
+    """
+    return {name: _written(name, function, replace) for name, function in _OPERATORS.items()}
+
+
+def _written(name: str, function: Callable[[Any, Any], Any], replace: Replace) -> Callable[[Any, Any], Any]:
+    def write(self: ArrayBox, other: Any) -> Any:
+        if sys.getrefcount(self) > _OF_A_BOX and replace(self, self):
+            raise InputTypeError(
+                "the traced value of a Variable would be written in place while something else refers to it, which would "
+                "see the write in an array of NumPy, and does not here; write v.value = v.value + b, or keep a copy"
+            )
+        return function(self, other)
+
+    write.__name__ = name
+    return write
