@@ -38,10 +38,11 @@ from anyjac_plugins import (
     StageableFunction,
     StagedFunction,
 )
+from anyjac_plugins.backend.loops import RepeatableFunction
 from anyjac_plugins.errors import DtypeError, UnmappedWarning
 from anyjac_plugins.failed_functions import FailedFunctions
 
-from . import code_generation, errors, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
+from . import checkpoints, code_generation, errors, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
 from .graphs import NoDerivativeError
 from .modes import copied, is_recording
 from .namespace import build_namespace
@@ -353,6 +354,13 @@ class TorchBackend(Backend):
 
     def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
         return torch_func.is_of_map(array, rows)
+
+    # ---- loops -----------------------------------------------------------------------------------------------------
+
+    def checkpoint(
+        self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
+    ) -> list[Array]:
+        return checkpoints.checkpoint(function, arrays, in_loop)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 
