@@ -1,4 +1,4 @@
-"""`checkpoint`, and loops with it: derivatives as without, Variables written once, later runs at the first run's values."""
+"""`checkpoint`, and loops with it: derivatives as without, Variables written once, later runs at the values of then."""
 
 import copy
 import functools
