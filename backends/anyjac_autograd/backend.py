@@ -32,9 +32,10 @@ from anyjac_plugins import (
     Pushforward,
 )
 from anyjac_plugins.backend.linear_maps import filled
+from anyjac_plugins.backend.loops import RepeatableFunction
 from anyjac_plugins.errors import DtypeError
 
-from . import containers, errors, forward, jacobians, linear_maps, transposing, variables
+from . import checkpoints, containers, errors, forward, jacobians, linear_maps, transposing, variables
 from .functions.broadcasting import mend_broadcasting
 from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
@@ -205,6 +206,11 @@ class AutogradBackend(Backend):
         `autograd.numpy.stack` has one for each, whose pullbacks go through all others once more.
         """
         return anp.array(results) if any(map(isbox, results)) else np.stack(results)
+
+    def checkpoint(
+        self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
+    ) -> list[Array]:
+        return checkpoints.checkpoint(function, arrays, in_loop)
 
     # ---- Variables -------------------------------------------------------------------------------------------------
 

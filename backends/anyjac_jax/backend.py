@@ -41,7 +41,7 @@ from anyjac_plugins import (
     StagedFunction,
 )
 from anyjac_plugins.backend.jacobians import cheaper_mode
-from anyjac_plugins.backend.loops import LoopStep
+from anyjac_plugins.backend.loops import LoopStep, RepeatableFunction
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
 from anyjac_plugins.errors import AnyjacError, DtypeError, TracerLeakError
 
@@ -377,6 +377,11 @@ class JaxBackend(Backend):
         self, index: Array, branches: Sequence[Callable[..., Sequence[Array]]], operands: Sequence[Array]
     ) -> list[Array]:
         return loops.branch(index, branches, operands)
+
+    def checkpoint(
+        self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
+    ) -> list[Array]:
+        return function.first(arrays) if programs.outside_all_traces() else loops.checkpoint(function, arrays, in_loop)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

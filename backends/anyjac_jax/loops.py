@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from anyjac_plugins import Array
-from anyjac_plugins.backend.loops import LoopStep
+from anyjac_plugins.backend.loops import LoopStep, RepeatableFunction
 
 
 def scan(
@@ -70,3 +70,15 @@ def branch(index: Array, branches: Sequence[Callable[..., Sequence[Array]]], ope
         return lambda *operands: list(branch(*operands))
 
     return list(jax.lax.switch(index, [listed(each) for each in branches], *operands))
+
+
+def checkpoint(function: RepeatableFunction, arrays: Sequence[Array], in_loop: bool) -> list[Array]:
+    """Record a function, to be computed again for its derivative, by `jax.checkpoint`.
+
+    In a loop the compiler cannot join the two computations, and need not be kept from it.
+    """
+
+    def run(*given: Array) -> list[Array]:
+        return function.first(given)
+
+    return list(jax.checkpoint(run, prevent_cse=not in_loop)(*arrays))

@@ -38,11 +38,23 @@ from anyjac_plugins import (
     StageableFunction,
     StagedFunction,
 )
-from anyjac_plugins.backend.loops import LoopStep
+from anyjac_plugins.backend.loops import LoopStep, RepeatableFunction
 from anyjac_plugins.errors import DtypeError, NotSupportedError, UnmappedWarning
 from anyjac_plugins.failed_functions import FailedFunctions
 
-from . import code_generation, errors, forward, jacobians, jit, linear_maps, loops, nonfinite, private, torch_func
+from . import (
+    checkpoints,
+    code_generation,
+    errors,
+    forward,
+    jacobians,
+    jit,
+    linear_maps,
+    loops,
+    nonfinite,
+    private,
+    torch_func,
+)
 from .graphs import NoDerivativeError
 from .modes import copied, is_recording
 from .namespace import build_namespace
@@ -380,6 +392,11 @@ class TorchBackend(Backend):
 
     def undecided(self, what: str) -> NotSupportedError:
         return loops.undecided(what)
+
+    def checkpoint(
+        self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
+    ) -> list[Array]:
+        return checkpoints.checkpoint(function, arrays, in_loop)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from anyjac_plugins.errors import OutputError as OutputError
 from anyjac_plugins.errors import PluginError as PluginError
 from anyjac_plugins.errors import PluginWarning as PluginWarning
 from anyjac_plugins.errors import RandomnessError as RandomnessError
+from anyjac_plugins.errors import RepetitionError as RepetitionError
 from anyjac_plugins.errors import ReverseRuleError as ReverseRuleError
 from anyjac_plugins.errors import StepLimitError as StepLimitError
 from anyjac_plugins.errors import TracerLeakError as TracerLeakError
@@ -62,6 +63,7 @@ from .derivatives.transform import GradientTransform as GradientTransform
 from .programs.branches import cond as cond
 from .programs.branches import ifelse as ifelse
 from .programs.branches import switch as switch
+from .programs.checkpoints import checkpoint as checkpoint
 from .programs.chunked_maps import map as map
 from .programs.jit import jit as jit
 from .programs.scans import for_loop as for_loop

@@ -74,6 +74,10 @@ class VariableWriteError(AnyjacError, ValueError, TypeError):
     """A Variable was given a value of another shape, dtype or tree than it was made with."""
 
 
+class RepetitionError(AnyjacError, RuntimeError):
+    """A checkpointed function cannot run again, for its derivative, as it ran at first."""
+
+
 class TracerLeakError(AnyjacError, RuntimeError):
     """A value that belongs to a trace would have been stored in a Variable, or has outlived the trace."""
 

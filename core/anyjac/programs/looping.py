@@ -7,6 +7,7 @@ next. Where it records the body, they travel in the carry: which ones, one recor
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,7 @@ from ..trees.structure import flatten
 from .carried import Carried, WiderCarryError, is_no_array
 from .carried_variables import CarriedVariables, NewlyWrittenError, with_value
 from .step_results import Results
+from .stretches import Stretches
 
 Result = TypeVar("Result")
 
@@ -151,10 +153,24 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class LoopOptions:
-    """How a loop runs, as in `Backend.scan`."""
+    """How a loop runs, as in `Backend.scan`.
+
+    Attributes
+    ----------
+    stretch
+        How many steps are computed again together for a derivative; None where all that they compute is kept. True
+        stands for the root of the number of steps.
+    """
 
     reverse: bool
     unroll: int
+    stretch: int | bool = False
+
+    def steps_of(self, length: int) -> int | None:
+        """Return how many steps of a loop of some length are computed again together; None for none."""
+        if self.stretch is False:
+            return None
+        return math.isqrt(max(0, length - 1)) + 1 if self.stretch is True else self.stretch
 
 
 def run_loop(scope: Scope, body: Body, carry: Carried, rows: Rows, options: LoopOptions) -> tuple[Any, list[Write]]:
@@ -202,6 +218,10 @@ class _Loop:
 
     def _run(self, step: Callable[..., Any], carry: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         rows, options = self._rows, self._options
+        stretch = options.steps_of(rows.length)
+        if stretch is not None and rows.length:
+            stretches = Stretches(self._scope, self._body.func, step, stretch, options.reverse, options.unroll)
+            return stretches.run(carry, rows.arrays, rows.length)
         return self._backend.scan(step, carry, rows.arrays, rows.length, reverse=options.reverse, unroll=options.unroll)
 
     def _step(self, carry: Sequence[Array], rows: Sequence[Array]) -> tuple[list[Array], list[Array]]:

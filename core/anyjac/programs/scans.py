@@ -25,6 +25,7 @@ def scan(
     length: int | None = None,
     reverse: bool = False,
     unroll: int = 1,
+    checkpoint: bool | int = False,
 ) -> tuple[Carry, Any]:
     """Run a function along the first axis of arrays, with a carry from step to step.
 
@@ -46,6 +47,10 @@ def scan(
         Whether to begin with the last element. Results stand in the order of `xs` all the same.
     unroll
         How many steps a compiler is to write one after the other; other backends have no use for it.
+    checkpoint
+        How many steps are computed again together in the pass back, of which the carry and the Variables at their
+        beginning alone are kept: as in `checkpoint`. True stands for the root of the number of steps, with which the
+        most memory is saved; False keeps what all steps compute.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def scan(
     (4.25, array([0. , 1. , 2.5]))
     """
     _check_function(f, "scan")
-    options = _checked_options(length, reverse, unroll)
+    options = _checked_options(length, reverse, unroll, checkpoint)
 
     def call(carry: Any, row: Any) -> tuple[Any, Any]:
         return _pair(f(carry, row), "scan")
@@ -94,7 +99,14 @@ def scan(
     return result
 
 
-def for_loop(f: Callable[..., Any], *xs: Any, length: int | None = None, reverse: bool = False, unroll: int = 1) -> Any:
+def for_loop(
+    f: Callable[..., Any],
+    *xs: Any,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int = 1,
+    checkpoint: bool | int = False,
+) -> Any:
     """Run a function for each element of arrays, and stack what it returns.
 
     All that goes on from step to step is in the Variables that `f` reads and writes.
@@ -105,7 +117,7 @@ def for_loop(f: Callable[..., Any], *xs: Any, length: int | None = None, reverse
         Takes one element of each of `xs`, and returns a tree of arrays and numbers, or None.
     *xs
         What to go along: arrays, or trees of them, with the same number of elements along their first axes.
-    length, reverse, unroll
+    length, reverse, unroll, checkpoint
         As in `scan`.
 
     Returns
@@ -132,7 +144,7 @@ def for_loop(f: Callable[..., Any], *xs: Any, length: int | None = None, reverse
     Variable(array(4.25))
     """
     _check_function(f, "for_loop")
-    options = _checked_options(length, reverse, unroll)
+    options = _checked_options(length, reverse, unroll, checkpoint)
 
     def call(carry: Any, row: tuple[Any, ...]) -> tuple[Any, Any]:
         return carry, f(*row)
@@ -153,7 +165,9 @@ class _PositionalRows(Rows):
         super().__init__(scope, xs, lambda: "xs", length, "arrays to go along, or length")
 
 
-def fori_loop(lower: int, upper: int, body: Callable[[Array, Carry], Carry], init: Carry) -> Carry:
+def fori_loop(
+    lower: int, upper: int, body: Callable[[Array, Carry], Carry], init: Carry, *, checkpoint: bool | int = False
+) -> Carry:
     """Run a function for each number from `lower` up to and without `upper`.
 
     Parameters
@@ -165,6 +179,8 @@ def fori_loop(lower: int, upper: int, body: Callable[[Array, Carry], Carry], ini
         may read and write Variables.
     init
         The first carry, as in `scan`.
+    checkpoint
+        As in `scan`.
 
     Returns
     -------
@@ -188,6 +204,7 @@ def fori_loop(lower: int, upper: int, body: Callable[[Array, Carry], Carry], ini
     120.0
     """
     _check_function(body, "fori_loop")
+    options = _checked_options(None, False, 1, checkpoint)
     for name, bound in (("lower", lower), ("upper", upper)):
         if isinstance(bound, bool) or not isinstance(bound, int):
             mend = "give an int, or count in the carry of while_loop" if is_array_of_any(bound) else "give an int"
@@ -200,7 +217,6 @@ def fori_loop(lower: int, upper: int, body: Callable[[Array, Carry], Carry], ini
         numbers = scope.backend.namespace.arange(lower, max(lower, upper), device=scope.device)
         rows = Rows(scope, numbers, lambda: "the numbers", None, "numbers")
         step = Body(body, call, "what the function returned")
-        options = LoopOptions(reverse=False, unroll=1)
         (carry, _), writes = run_loop(scope, step, Carried(scope, init, lambda: "init"), rows, options)
         return carry, writes
 
@@ -222,7 +238,7 @@ def _check_function(f: Any, member: str) -> None:
         raise InputTypeError(f"{member} needs a callable, not {f!r} (of type {type(f).__qualname__})")
 
 
-def _checked_options(length: Any, reverse: Any, unroll: Any) -> LoopOptions:
+def _checked_options(length: Any, reverse: Any, unroll: Any, checkpoint: Any) -> LoopOptions:
     """Return the options of a loop.
 
     Raises
@@ -239,4 +255,11 @@ def _checked_options(length: Any, reverse: Any, unroll: Any) -> LoopOptions:
             raise InputValueError(f"{name} is {number}; give {least} or more")
     if not isinstance(reverse, bool):
         raise InputTypeError(f"reverse is {reverse!r}, of type {type(reverse).__qualname__}; give True or False")
-    return LoopOptions(reverse, unroll)
+    if not isinstance(checkpoint, int):
+        raise InputTypeError(
+            f"checkpoint is {checkpoint!r}, of type {type(checkpoint).__qualname__}; give True, False or an int, the "
+            f"number of steps that are computed again together"
+        )
+    if checkpoint is not False and checkpoint < 1:
+        raise InputValueError(f"checkpoint is {checkpoint}; give 1 or more, or False")
+    return LoopOptions(reverse, unroll, checkpoint)

@@ -10,6 +10,7 @@ member             override it where
 ``stack_results``  stacking many small arrays has a faster way; by default that of the namespace
 ``while_loop``     the framework has a loop that ends with a condition; by default a loop of Python asks for its value
 ``branch``         a branch can be chosen by a number that is not known yet; by default such a number is refused
+``checkpoint``     the framework can run a function again in the pass back; by default what a run computes is kept
 =================  ================================================================================================
 
 A body is a function of flat arrays. Where it is recorded, all that it changes is among what it is given and what it
@@ -31,6 +32,29 @@ class LoopStep(Protocol):
 
     def __call__(self, carry: Sequence[Array], rows: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array]]:
         """Return the carry after the step, of the same shapes and dtypes, and the results of the step."""
+
+
+class RepeatableFunction(Protocol):
+    """A function of flat arrays that may run again, as it ran at first, when its derivative is asked for.
+
+    What it writes to Variables is among its results, and written once, after the first run. What it reads of them in a
+    later run are the values that it met in the first.
+    """
+
+    def first(self, arrays: Sequence[Array], seen_as: Callable[[Array], Array] | None = None) -> list[Array]:
+        """Run for the first time, or from the beginning; Variables read as `seen_as` of the arrays that they hold."""
+
+    def state(self) -> list[Array]:
+        """Return the arrays of all Variables that the first run has read, as they were then; asked right after it."""
+
+    def again(self, arrays: Sequence[Array], state: Sequence[Array]) -> list[Array]:
+        """Run with Variables that hold `state`, and return results like those of the first run.
+
+        Raises
+        ------
+        RepetitionError
+            If other results come out, or other Variables are read.
+        """
 
 
 class LoopMembers(ArrayMembers):
@@ -142,6 +166,22 @@ class LoopMembers(ArrayMembers):
             Arrays.
         """
         raise self.undecided("which function of cond or switch is to run")
+
+    def checkpoint(
+        self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
+    ) -> list[Array]:
+        """Run a function once, and again in each pass back, so that what it computes on the way need not be kept.
+
+        The default keeps it: the derivatives are the same, and no memory is saved.
+
+        Parameters
+        ----------
+        function
+            Runs on `arrays` now, by its `first`.
+        in_loop
+            Whether it is a stretch of a loop of anyjac's, whose carry and Variables nobody changes in place.
+        """
+        return list(function.first(arrays))
 
     def undecided(self, what: str) -> NotSupportedError:
         """Return the error for what depends on a value that is not known while a program is recorded."""
