@@ -187,8 +187,8 @@ def _written(name: str, function: Callable[[Any, Any], Any], replace: Replace) -
     def write(self: ArrayBox, other: Any) -> Any:
         if sys.getrefcount(self) > _OF_A_BOX and replace(self, self):
             raise InputTypeError(
-                "the traced value of a Variable would be written in place while something else refers to it, which would "
-                "see the write in an array of NumPy, and does not here; write v.value = v.value + b, or keep a copy"
+                "the traced value of a Variable would be written in place while something else refers to it, which "
+                "would see the write in an array of NumPy, and not here; write v.value = v.value + b, or keep copies"
             )
         return function(self, other)
 
