@@ -48,13 +48,15 @@ class _Repeated:
             return tuple(self._function.again(arrays, self._unchanged()))
 
     def _keep(self, state: Sequence[Array]) -> None:
-        """Keep the state: as it is where it has a gradient, or nobody changes it; otherwise a copy."""
+        """Keep the state, and copies of arrays without a gradient, which somebody may change in place."""
         self._state = [array if self._in_loop or array.requires_grad else copied(array) for array in state]
-        self._versions = [array._version for array in self._state]
+        self._versions = [private.version_of(array) for array in self._state]
 
     def _unchanged(self) -> Sequence[Array]:
         assert self._state is not None
-        if any(array._version != version for array, version in zip(self._state, self._versions, strict=True)):
+        if any(
+            private.version_of(array) != version for array, version in zip(self._state, self._versions, strict=True)
+        ):
             raise RepetitionError(
                 "a Variable that a checkpointed function has read was changed in place afterwards, so that it "
                 "cannot run again for its derivative; write another array to the Variable, by its value"

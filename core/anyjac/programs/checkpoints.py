@@ -1,4 +1,4 @@
-"""`checkpoint`: a function that is computed again in the pass back, in the place of all that it would have kept."""
+"""`checkpoint`: functions that are computed again in the pass back, and keep their arguments alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ R = TypeVar("R", covariant=True)
 
 
 def checkpoint(func: Callable[P, R]) -> Checkpointed[P, R]:
-    """Make a function that keeps its arguments alone for its derivative, and computes the rest again when needed.
+    """Make a function keep its arguments alone for the derivative, and compute the rest again when needed.
 
     Values and derivatives are those of `func`. Reverse mode keeps the arrays that a function computes on the way until
     the pass back has used them; around a checkpointed function it keeps what goes in, for one more run in each pass.

@@ -177,7 +177,7 @@ def run_repeatable(
     *,
     in_loop: bool = False,
 ) -> tuple[Any, list[Write]]:
-    """Run a user's function so that its backend may run it again, and return its result and what it wrote.
+    """Run a user's function, which the backend may run again later, and return the result and all writes.
 
     Parameters
     ----------

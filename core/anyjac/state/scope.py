@@ -134,7 +134,7 @@ class Scope:
         self._seen_as = seen
 
     def share_models(self) -> None:
-        """Let the models of all calls around take part in this one, so that what their code writes is written here."""
+        """Let the models of all calls around take part in this call, which notes the writes of their code then."""
         around = self.parent
         while around is not None:
             if around.backend is self.backend and around._foreign is not None:

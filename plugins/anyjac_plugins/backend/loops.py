@@ -170,7 +170,7 @@ class LoopMembers(ArrayMembers):
     def checkpoint(
         self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
     ) -> list[Array]:
-        """Run a function once, and again in each pass back, so that what it computes on the way need not be kept.
+        """Run a function once, and again in each pass back, so that its intermediate results need not be kept.
 
         The default keeps it: the derivatives are the same, and no memory is saved.
 
