@@ -136,6 +136,11 @@ def cast(gradient: Array, primal: Array) -> Array:
     return np.asarray(gradient, dtype=dtype)
 
 
+def another(box: Array) -> Array:
+    """Return another box of the same node."""
+    return type(box)(box._value, box._trace, box._node)
+
+
 def innermost(array: Array) -> Any:
     """Return the NumPy array inside any number of boxes."""
     while isbox(array):
