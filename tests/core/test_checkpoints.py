@@ -5,11 +5,11 @@ import functools
 import pickle
 
 import numpy as np
+import optree
 import pytest
 from tests.helpers.wrapped_backend import WrappedBackend
 
 import anyjac
-from anyjac.trees.structure import flatten
 
 
 class Problem:
@@ -43,7 +43,7 @@ class Problem:
         return lambda x: self.xp.sum(rows(x) ** 2)
 
     def numbers(self, tree):
-        return [self.backend.to_numpy(leaf) for leaf in flatten(tree)[0]]
+        return [self.backend.to_numpy(leaf) for leaf in optree.tree_leaves(tree)]
 
 
 @pytest.fixture
