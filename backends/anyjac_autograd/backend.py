@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import autograd
+import autograd.numpy as anp
 import numpy as np
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import isbox
@@ -31,9 +32,10 @@ from anyjac_plugins import (
     Pushforward,
 )
 from anyjac_plugins.backend.linear_maps import filled
+from anyjac_plugins.backend.loops import RepeatableFunction
 from anyjac_plugins.errors import DtypeError
 
-from . import containers, errors, forward, jacobians, linear_maps, transposing, variables
+from . import checkpoints, containers, errors, forward, jacobians, linear_maps, transposing, variables
 from .functions.broadcasting import mend_broadcasting
 from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
@@ -195,6 +197,20 @@ class AutogradBackend(Backend):
 
     def rows_at_once(self, width: int) -> int:
         return jacobians.rows_at_once(width)
+
+    # ---- loops -----------------------------------------------------------------------------------------------------
+
+    def stack_results(self, results: Sequence[Array]) -> Array:
+        """Return an array of the results, which has one node of the graph for all of them.
+
+        `autograd.numpy.stack` has one for each, whose pullbacks go through all others once more.
+        """
+        return anp.array(results) if any(map(isbox, results)) else np.stack(results)
+
+    def checkpoint(
+        self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
+    ) -> list[Array]:
+        return checkpoints.checkpoint(function, arrays, in_loop)
 
     # ---- Variables -------------------------------------------------------------------------------------------------
 

@@ -41,10 +41,11 @@ from anyjac_plugins import (
     StagedFunction,
 )
 from anyjac_plugins.backend.jacobians import cheaper_mode
+from anyjac_plugins.backend.loops import LoopStep, RepeatableFunction
 from anyjac_plugins.backend.types import AUTO_MODE, FORWARD_MODE, REVERSE_MODE
-from anyjac_plugins.errors import DtypeError, TracerLeakError
+from anyjac_plugins.errors import AnyjacError, DtypeError, TracerLeakError
 
-from . import elements, errors, faithful, jit, linear_maps, meshes, nonfinite, programs
+from . import elements, errors, faithful, jit, linear_maps, loops, meshes, nonfinite, programs
 from .blocks import jacobian_by_pushing_columns, recorded_jacobian
 from .faithful import UnfaithfulError
 from .foreign_code import ForeignCodeWatch
@@ -90,7 +91,7 @@ class JaxBackend(Backend):
             array = jnp.asarray(value, dtype=dtype)
             return array if device is None else jax.device_put(array, device)
 
-    def explained(self, error: Exception) -> str | None:
+    def explained(self, error: Exception) -> str | AnyjacError | None:
         return errors.explained(error)
 
     def finds_ended(self, error: Exception) -> bool:
@@ -324,6 +325,63 @@ class JaxBackend(Backend):
 
     def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
         return programs.is_mapped(array, rows)
+
+    # ---- loops -----------------------------------------------------------------------------------------------------
+
+    def records_loops(self) -> bool:
+        return True
+
+    def scan(
+        self,
+        step: LoopStep,
+        carry: Sequence[Array],
+        rows: Sequence[Array],
+        length: int,
+        *,
+        reverse: bool = False,
+        unroll: int = 1,
+    ) -> tuple[list[Array], list[Array]]:
+        def run(*arrays: Array) -> tuple[list[Array], list[Array]]:
+            own = len(carry)
+            last, results = loops.scan(step, arrays[:own], arrays[own:], length, reverse, unroll)
+            return [*last, *results], []
+
+        found = self._compiled_loop(run, [*carry, *rows])
+        return found[: len(carry)], found[len(carry) :]
+
+    def _compiled_loop(self, fun: FlatFunction, arrays: Sequence[Array]) -> list[Array]:
+        """Return the outputs of a loop, which is recorded once in each call and compiled once for all of them.
+
+        Within a program that is being recorded, the loop is a part of it.
+        """
+        if arrays and self.paths.forced != "native" and programs.outside_all_traces() and may_compile():
+            with contextlib.suppress(UnfaithfulError):
+                return self._compiled.run_loop(trace(fun, arrays), arrays)
+        return list(fun(*arrays)[0])
+
+    def while_loop(
+        self,
+        condition: Callable[[Sequence[Array]], Array],
+        step: Callable[[Sequence[Array]], Sequence[Array]],
+        carry: Sequence[Array],
+        max_steps: int | None,
+    ) -> tuple[list[Array], bool]:
+        def run(*arrays: Array) -> tuple[list[Array], list[Array]]:
+            last, is_complete = loops.while_loop(condition, step, arrays, max_steps)
+            return [*last, is_complete], []
+
+        *last, is_complete = self._compiled_loop(run, carry)
+        return last, isinstance(is_complete, jax.core.Tracer) or bool(is_complete)
+
+    def branch(
+        self, index: Array, branches: Sequence[Callable[..., Sequence[Array]]], operands: Sequence[Array]
+    ) -> list[Array]:
+        return loops.branch(index, branches, operands)
+
+    def checkpoint(
+        self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
+    ) -> list[Array]:
+        return function.first(arrays) if programs.outside_all_traces() else loops.checkpoint(function, arrays, in_loop)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ result.
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -209,6 +210,28 @@ class CompiledJacobians:
             return None
         entry = self._lock.run(lambda: self._entry(key, lambda: _compile_as_it_is(program), at_once, False))
         return None if entry.compiled is None else _CachedProgram(entry, entry.compiled, program)
+
+    def run_loop(self, program: Program, arrays: Sequence[Array]) -> list[Array]:
+        """Return the outputs of a program that is a loop, which JAX compiles in any case: once, and not in each call.
+
+        Raises
+        ------
+        UnfaithfulError
+            If the function had better be run again, without being recorded.
+        """
+        try:
+            key = "loop", program.outputs, key_of(program.jaxpr, differentiated=False)
+        except (UnkeyableError, ForeignCodeError):
+            self._lock.run(self._count_uncached)
+            return list(program.function(program.constants)(*arrays)[0])
+        entry = self._lock.run(lambda: self._entry(key, lambda: _compile_as_it_is(program), True, False))
+        if entry.compiled is not None:
+            known = _CachedProgram(entry, entry.compiled, program)
+            # As with Jacobians: no code of the user's runs here, nor in what follows.
+            with contextlib.suppress(Exception):
+                return known(program.constants, arrays)[0]
+            known.refuse()
+        return list(program.function(program.constants)(*arrays)[0])
 
     def _count_uncached(self) -> None:
         self._uncached += 1

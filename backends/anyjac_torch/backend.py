@@ -38,14 +38,28 @@ from anyjac_plugins import (
     StageableFunction,
     StagedFunction,
 )
-from anyjac_plugins.errors import DtypeError, UnmappedWarning
+from anyjac_plugins.backend.loops import LoopStep, RepeatableFunction
+from anyjac_plugins.errors import DtypeError, NotSupportedError, UnmappedWarning
 from anyjac_plugins.failed_functions import FailedFunctions
 
-from . import code_generation, errors, forward, jacobians, jit, linear_maps, nonfinite, private, torch_func
+from . import (
+    checkpoints,
+    code_generation,
+    errors,
+    forward,
+    jacobians,
+    jit,
+    linear_maps,
+    loops,
+    nonfinite,
+    private,
+    torch_func,
+)
 from .graphs import NoDerivativeError
 from .modes import copied, is_recording
 from .namespace import build_namespace
 from .randomness import Draws, is_refusal, refuse_chunks_of_compiled, refused
+from .step_results import StepResults
 from .transposing import Transposed
 from .uncompiled import compiled_functions_as_they_are
 from .writes import was_written
@@ -106,6 +120,9 @@ class TorchBackend(Backend):
     def concrete(self, value: Array) -> Array | None:
         unknown = private.is_wrapped(value) or torch_func.has_tangent(value) or is_recording()
         return None if unknown else value.detach()
+
+    def decided(self, value: Array) -> bool | int | None:
+        return None if is_recording() else value.item()
 
     def copy(self, array: Array) -> Array:
         return copied(array)
@@ -350,6 +367,36 @@ class TorchBackend(Backend):
 
     def is_mapped(self, array: Array, rows: Sequence[Array]) -> bool | None:
         return torch_func.is_of_map(array, rows)
+
+    # ---- loops -----------------------------------------------------------------------------------------------------
+
+    def scan(
+        self,
+        step: LoopStep,
+        carry: Sequence[Array],
+        rows: Sequence[Array],
+        length: int,
+        *,
+        reverse: bool = False,
+        unroll: int = 1,
+    ) -> tuple[list[Array], list[Array]]:
+        if is_recording():
+            loops.refuse_long(length)
+        results = StepResults(length)
+        each = [array.unbind() for array in rows]
+        carry = [copied(array) for array in carry]  # a step may change in place what it is given
+        for index in reversed(range(length)) if reverse else range(length):
+            carry, found = step(carry, [column[index] for column in each])
+            results.keep(index, found)
+        return list(carry), [self.stack_results(column) for column in results.columns()]
+
+    def undecided(self, what: str) -> NotSupportedError:
+        return loops.undecided(what)
+
+    def checkpoint(
+        self, function: RepeatableFunction, arrays: Sequence[Array], *, in_loop: bool = False
+    ) -> list[Array]:
+        return checkpoints.checkpoint(function, arrays, in_loop)
 
     # ---- trees -----------------------------------------------------------------------------------------------------
 

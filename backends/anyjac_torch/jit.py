@@ -23,6 +23,7 @@ from anyjac_plugins.tracebacks import innermost, is_by_statement, module_of
 from . import code_generation, private
 from .errors import in_short
 from .first_runs import RecordedRun, Run, first_results, twin_of
+from .loops import UnrecordableError
 from .modes import is_recording
 from .past_operators import PastOperators
 from .python_numbers import DOUBLE, PythonNumbers
@@ -136,10 +137,10 @@ class CompiledFunction:
         try:
             return run_and_end(compiled, partial(release, lock))
         except _UnrecordedError as failed:
-            says = failed.says
+            reason = failed.reason
         returned = self._as_it_is(*_as_seen(tensors, numbers))  # from which an error of the function's own comes
         self._varying.add(kind)
-        _say_uncompiled(f"PyTorch fails to record it; it says {says}")
+        _say_uncompiled(reason)
         return returned
 
     def _recorded_call(self, kind: Hashable, tensors: Sequence[Array], numbers: tuple[int, ...]) -> StagedResult:
@@ -154,13 +155,16 @@ class CompiledFunction:
         def recorded() -> StagedResult:
             try:
                 graph, returned = self._record(twins, tensors, writes, numbers)
+            except UnrecordableError as error:
+                random.restore()
+                raise _UnrecordedError(str(error)) from error
             except (AnyjacError, StagedAgainError):
                 raise
             except Exception as error:  # of PyTorch's, or of anything that the function calls and that finds a tracer
                 if _ASKS_FOR_NUMBERS in str(error) or _is_own(error):
                     raise
                 random.restore()
-                raise _UnrecordedError(in_short(error)) from error
+                raise _UnrecordedError(f"PyTorch fails to record it; it says {in_short(error)}") from error
             run = RecordedRun(graph.module, graph.recorded, twins, returned.arrays, writes, random)
             results = _first_results(graph, run, tensors)
             if graph.holds_once:
@@ -207,9 +211,9 @@ def _is_own(error: Exception) -> bool:
 class _UnrecordedError(Exception):
     """PyTorch fails to record a function."""
 
-    def __init__(self, says: str):
-        super().__init__(says)
-        self.says = says
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
 
 
 def _say_uncompiled(reason: str) -> None:

@@ -165,6 +165,16 @@ _depth: ContextVar[int] = ContextVar("anyjac_torch_depth", default=0)
 """How many differentiations on the graph run around the current code."""
 
 
+def depth_here() -> int:
+    """Return how many differentiations on the graph run around the current code."""
+    return _depth.get()
+
+
+def at_depth(depth: int) -> contextlib.AbstractContextManager[None]:
+    """Return a context for code that ran within so many differentiations when it ran first."""
+    return setting(_depth, depth)
+
+
 def _vjp_on_graph(fun: FlatFunction, primals: Sequence[Array]) -> tuple[list[Array], Pullback, list[Array]]:
     outside = torch.is_grad_enabled()
     depth = _depth.get() + 1

@@ -113,6 +113,18 @@ CLAUSES: Final[dict[str, str]] = {
     "vmap/axes": "`in_axes` and `out_axes` are ints or trees of ints, by keys; axes that do not fit are named.",
     "vmap/variables": "Under `vmap` all examples read a Variable's one value, and differentiate with respect to it.",
     "vmap/writes": "A Variable written under `vmap` is an error naming it, and every Variable is as it was.",
+    # ---- loops and branches ----------------------------------------------------------------------------------------
+    "loops/scan": "`scan` runs a function for each row, with a carry, and stacks the results in the rows' order.",
+    "loops/for-loop": "`for_loop` runs a function for each row and stacks what it returns, with state in Variables.",
+    "loops/fori-loop": "`fori_loop` runs a function for each integer of a range, given as an array.",
+    "loops/while-loop": "`while_loop` goes on while a condition holds; more than `max_steps` give no number.",
+    "loops/cond": "`cond` runs the function that a boolean says, and has its derivative alone.",
+    "loops/switch": "`switch` runs the function with a number, the first below zero and the last past the end.",
+    "loops/ifelse": "`ifelse` runs the function of the first condition that holds, or else the last function.",
+    "loops/variables": "What a step writes the next one reads; writes are stored once, when all steps are done.",
+    "loops/restored": "If a step raises, every Variable is as it was, outside of transforms too.",
+    "loops/zero-steps": "No steps give empty results of the right dtypes, the carry as it was, and write nothing.",
+    "loops/bad-input": "What no loop can be made of is refused: the value, its place in the tree, and both sides.",
     # ---- rows and products -----------------------------------------------------------------------------------------
     "rows/blocks": "`rows` gives the Jacobian in blocks of rows, leaf by leaf, in the trees of the contract.",
     "rows/run": "`rows` runs the function once and stores its writes; the iterator owns no Variable.",

@@ -26,6 +26,9 @@ from anyjac_plugins.errors import OutputError as OutputError
 from anyjac_plugins.errors import PluginError as PluginError
 from anyjac_plugins.errors import PluginWarning as PluginWarning
 from anyjac_plugins.errors import RandomnessError as RandomnessError
+from anyjac_plugins.errors import RepetitionError as RepetitionError
+from anyjac_plugins.errors import ReverseRuleError as ReverseRuleError
+from anyjac_plugins.errors import StepLimitError as StepLimitError
 from anyjac_plugins.errors import TracerLeakError as TracerLeakError
 from anyjac_plugins.errors import UncompiledWarning as UncompiledWarning
 from anyjac_plugins.errors import UnknownBackendError as UnknownBackendError
@@ -57,8 +60,17 @@ from .derivatives.products import linearize as linearize
 from .derivatives.products import vjp as vjp
 from .derivatives.rows import Rows as Rows
 from .derivatives.transform import GradientTransform as GradientTransform
+from .programs.branches import cond as cond
+from .programs.branches import ifelse as ifelse
+from .programs.branches import switch as switch
+from .programs.checkpoints import checkpoint as checkpoint
+from .programs.chunked_maps import map as map
 from .programs.jit import jit as jit
+from .programs.scans import for_loop as for_loop
+from .programs.scans import fori_loop as fori_loop
+from .programs.scans import scan as scan
 from .programs.vmap import vmap as vmap
+from .programs.while_loops import while_loop as while_loop
 from .selection.caches import cache_clear as cache_clear
 from .selection.caches import cache_info as cache_info
 from .selection.public import backends as backends

@@ -66,8 +66,16 @@ class ForwardRuleError(NotSupportedError, TypeError):
     """A function within has a rule for its pullback alone, and this call pushes tangents forward."""
 
 
+class ReverseRuleError(NotSupportedError, ValueError):
+    """A function within has no derivative in reverse mode, and this call pulls cotangents back."""
+
+
 class VariableWriteError(AnyjacError, ValueError, TypeError):
     """A Variable was given a value of another shape, dtype or tree than it was made with."""
+
+
+class RepetitionError(AnyjacError, RuntimeError):
+    """A checkpointed function cannot run again, for its derivative, as it ran at first."""
 
 
 class TracerLeakError(AnyjacError, RuntimeError):
@@ -149,6 +157,10 @@ class NonFiniteError(AnyjacError, FloatingPointError):
         """The number: ``"nan"``, ``"inf"``, ``"-inf"``."""
         self.operator = operator
         """Where it first appears, as the backend says it; None where that is not known."""
+
+
+class StepLimitError(AnyjacError, RuntimeError):
+    """A loop has taken as many steps as it may, and the condition for which it goes on still holds."""
 
 
 class MissingExtraError(AnyjacError, ModuleNotFoundError):

@@ -10,37 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.helpers.wrapped_backend import WrappedBackend
+from tests.conformance.broken import Broken
+from tests.conformance.broken_loops import FAULTS_IN_LOOPS
 
 import anyjac
 from anyjac import Backend
 from anyjac_conformance import all_scenarios, check_backend
 from anyjac_plugins import OutputRows, StagedResult, lost_derivatives
-
-
-class Broken(WrappedBackend):
-    """A backend that passes everything on to a real one."""
-
-    def __init__(self, real: Backend) -> None:
-        self.name = f"broken-{real.name}"
-        self.version = real.version
-        self.capabilities = real.capabilities
-        self.real = real
-
-    def __getattribute__(self, name: str) -> Any:
-        own = object.__getattribute__(self, "__dict__")
-        ours = (kind.__dict__ for kind in type(self).__mro__ if issubclass(kind, Broken))
-        if name in own or name.startswith("__") or any(name in members for members in ours):
-            return object.__getattribute__(self, name)
-        return getattr(own["real"], name)
-
-    # The defaults, which use the members that are broken below; the backend's own ways may pass them by.
-
-    def jacobian(self, fun: Any, primals: Any, chunk_size: int | None = None, mode: str = "rev") -> Any:
-        return Backend.jacobian(self, fun, primals, chunk_size, mode)
-
-    def output_rows(self, wanted: OutputRows) -> Any:
-        return Backend.output_rows(self, wanted)
 
 
 class Transposed(Broken):
@@ -309,10 +285,10 @@ class LeaksWritesOfMaps(SharesMemory):
 class MapsTheFirstRow(Broken):
     """Gives the results of the first example for all."""
 
-    def map_rows(self, fun: Any, arrays: Any) -> list[Any]:
+    def map_chunks(self, fun: Any, chunks: Any, randomness: Any) -> list[Any]:
         xp = self.real.namespace
-        found = self.real.map_rows(fun, arrays)
-        return [xp.stack([array[0, ...]] * array.shape[0]) for array in found]
+        found = self.real.map_chunks(fun, chunks, randomness)
+        return [[xp.stack([array[0, ...]] * array.shape[0]) for array in of_one] for of_one in found]
 
 
 class UnderstatesItself(Broken):
@@ -461,6 +437,7 @@ FAULTS: dict[type[Broken], tuple[str, str]] = {
     AddsAbandonedWrites: ("torch", "composition/restarts"),
     KeepsTheFirstKeys: ("jax", "jit/keys"),
     CarriesTheCallIntoThreads: ("torch", "variables/threads"),
+    **FAULTS_IN_LOOPS,
 }
 
 

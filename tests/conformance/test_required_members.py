@@ -10,7 +10,7 @@ from anyjac import Backend
 from anyjac_conformance import CLAUSES, check_backend, select
 
 JAX = anyjac.get_backend("jax")
-DERIVED = ("rows/", "jit/", "vmap/", "jacfwd/", "jvp/", "linearize/", "hessian/", "arrays/")
+DERIVED = ("rows/", "jit/", "vmap/", "loops/", "jacfwd/", "jvp/", "linearize/", "hessian/", "arrays/")
 """Subjects that are made of derived members for the most part."""
 
 

@@ -40,6 +40,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "plugins/anyjac_plugins/environment.py": ("_data", "the environment says quickly by this alone what is unset"),
     "plugins/anyjac_plugins/locking.py": ("_is_owned", PYTHON),
     "backends/anyjac_autograd/batched.py": ("_node _trace _value", AUTOGRAD),
+    "backends/anyjac_autograd/checkpoints.py": ("_node _value", AUTOGRAD),
     "backends/anyjac_autograd/forward.py": ("_node _trace", AUTOGRAD),
     "backends/anyjac_autograd/linear_maps.py": ("_node _trace _value", AUTOGRAD),
     "backends/anyjac_autograd/rules/dense.py": (

@@ -33,9 +33,9 @@ def clearer_error(error: Exception, backend: Backend) -> AnyjacError | None:
         return None
     if backend.finds_ended(error):
         return TracerLeakError.of_ended_trace()
-    words = backend.explained(error)
-    if words is not None:
-        return InputTypeError(words)
+    meant = backend.explained(error)
+    if meant is not None:
+        return meant if isinstance(meant, AnyjacError) else InputTypeError(meant)
     if not any(name in str(error) for name in backend.array_names):
         return None
     for other in imported_backends():

@@ -57,11 +57,16 @@ def split_aux(result: Any) -> tuple[Any, Any]:
     """
     if isinstance(result, (tuple, list)) and len(result) == 2:
         return result[0], result[1]
+    raise OutputError(
+        f"has_aux=True needs a function that returns a pair (output, aux data), and it returned {in_words(result)}"
+    )
+
+
+def in_words(result: Any) -> str:
+    """Return how messages call what a function returned: ``"an array"``, ``"a tuple of 3"``."""
     if is_array_of_any(result):  # whose type may be one of a framework's for traced arrays, which users do not know
-        got = "an array"
-    else:
-        got = f"a {type(result).__qualname__}" + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
-    raise OutputError(f"has_aux=True needs a function that returns a pair (output, aux data), and it returned {got}")
+        return "an array"
+    return f"a {type(result).__qualname__}" + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
 
 
 def refuse_traced_objects(backend: Backend, parts: Partition, where: str) -> None:

@@ -39,6 +39,7 @@ def run_in_scope(
     kwargs: Mapping[str, Any],
     take: Callable[[Any], Result],
     values: Iterable[tuple[Variable, Any]] | None = None,
+    work: Callable[[], Any] | None = None,
 ) -> tuple[Result, list[tuple[Write, Partition]]]:
     """Run a user's function within a scope.
 
@@ -48,6 +49,8 @@ def run_in_scope(
         Takes apart what the function returned, while Variables still read as the function saw them.
     values
         As in `Scope.run`.
+    work
+        Runs the function in another way than once, as a loop does, and returns what `take` is given.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def run_in_scope(
         lost: Sequence[Place] = ()
         try:
             try:
-                result = func(*args, **kwargs)
+                result = func(*args, **kwargs) if work is None else work()
             finally:
                 if held:
                     lost = take_back_replaced(held, find)  # after an error too every Variable is where it was

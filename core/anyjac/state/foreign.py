@@ -90,6 +90,10 @@ class ForeignModels:
         """Return whether the models of a Variable take part already."""
         return all(id(model) in self._models for _, model in variable.models())
 
+    def one_of_each(self) -> list[BoundVariable]:
+        """Return a Variable of each model that takes part."""
+        return [parts[0] for _, _, parts in list(self._models.values()) if parts]
+
     def own_models_of(self, variable: BoundVariable) -> None:
         """Own all parts of the models that a Variable is a part of, since their code may read and write any.
 

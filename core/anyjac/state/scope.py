@@ -8,11 +8,12 @@ values and backends, nothing of derivatives; models of other libraries are in `f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from anyjac_plugins import NESTED, Backend
-from anyjac_plugins.errors import MixedBackendsError, VariableWriteError
+from anyjac_plugins.errors import MixedBackendsError, RepetitionError, VariableWriteError
 from anyjac_plugins.loading.models import libraries
 
 from ..selection.conversion import to_array
@@ -43,6 +44,9 @@ class Scope:
         Whether the call differentiates; one that is compiled does not.
     maps
         Whether the call maps its function over examples, which all read the same values and can write none.
+    repeats
+        What owned the Variables of a run that this scope repeats, with the same values and without what it writes;
+        None for a scope of a run of its own.
 
     Raises
     ------
@@ -52,7 +56,14 @@ class Scope:
     """
 
     def __init__(
-        self, backend: Backend, device: Any, converts: bool, *, differentiates: bool = False, maps: bool = False
+        self,
+        backend: Backend,
+        device: Any,
+        converts: bool,
+        *,
+        differentiates: bool = False,
+        maps: bool = False,
+        repeats: ownership.Owner | None = None,
     ):
         self.backend = backend
         self.maps = maps
@@ -62,11 +73,15 @@ class Scope:
         self.closed = False
         self.parent = cast("Scope | None", current_scope())
         self.owner: ownership.Owner = ownership.Owner() if self.parent is None else self.parent.owner
+        self._repeated = repeats
+        self._owns: bool = repeats is None and (self.parent is None or self.parent._owns)
+        self._seen_as: Callable[[Any], Any] | None = None
         self._entries: dict[int, Entry] = {}
         self._read: list[Variable] = []
         self._foreign: ForeignModels | None = None
         self._runs = False
         self._ended = False
+        self._reader = ""
         if differentiates and self.parent is not None and not backend.supports(NESTED) and self._is_differentiated():
             raise backend.unsupported(NESTED)
 
@@ -114,6 +129,19 @@ class Scope:
             self._deactivate()
         return result, self._writes()
 
+    def show_as(self, seen: Callable[[Any], Any] | None) -> None:
+        """Let Variables that are read from now on read as `seen` of the arrays that they hold; None for themselves."""
+        self._seen_as = seen
+
+    def share_models(self) -> None:
+        """Let the models of all calls around take part in this call, which notes the writes of their code then."""
+        around = self.parent
+        while around is not None:
+            if around.backend is self.backend and around._foreign is not None:
+                for variable in around._foreign.one_of_each():
+                    self._own_models_of(variable)
+            around = around.parent
+
     def resumption(self) -> Resumption | None:
         """Return what shows models again what they held when the function ended; None where none takes part."""
         return None if self._foreign is None else self._foreign.resumption()
@@ -154,7 +182,7 @@ class Scope:
             self._foreign = None  # which refers to the scope, and would keep it alive
         self._entries.clear()
         self._read = []
-        if self.parent is None:
+        if self.parent is None and self.owner is not self._repeated:
             ownership.release_all(self.owner)
         self._ended = True  # an interrupt before leaves everything to be done again
 
@@ -165,7 +193,8 @@ class Scope:
             self._foreign.forget()
         for variable, value in values:
             entry = self._entries[id(variable)] = self._entry(variable, value, value)
-            self.owner.changed.add(id(variable))
+            if self._owns:
+                self.owner.changed.add(id(variable))
             self._show(entry)
 
     def _activate(self) -> None:
@@ -193,14 +222,17 @@ class Scope:
 
     def value_at_entry(self, variable: Variable) -> Any:
         """Return what the enclosing scope, or the Variable itself, holds, as arrays of this call's backend."""
+        if self._repeated is not None:
+            raise _unknown_in_repetition(variable)
         if isinstance(variable, BoundVariable):
             self._own_models_of(variable)
             variable.holder.announce(running=self._runs)
-        ownership.acquire(self.owner, variable)
+        if self._owns:
+            ownership.acquire(self.owner, variable)
         outside = variable.committed() if self.parent is None else self.parent.read(variable)
-        if variable.backend is self.backend and self.device is None:
-            return outside
-        return self._bring_in(variable, outside)
+        if variable.backend is not self.backend or self.device is not None:
+            outside = self._bring_in(variable, outside)
+        return outside if self._seen_as is None else self._map(self._seen_as, outside)
 
     def owned_value(self, variable: Variable) -> Any:
         """Own a Variable and return its value, for this outermost scope to read and `store` without a copy."""
@@ -237,8 +269,12 @@ class Scope:
         entry = self._entries.get(id(variable))
         if self.maps and not (entry is not None and entry.created):
             raise _mapped_write(variable)
-        ownership.acquire(self.owner, variable)
-        self.owner.changed.add(id(variable))
+        if self._reader:
+            raise VariableWriteError(f"{variable.label()} is written in {self._reader}, which may only read; write it "
+                                     f"where the loop goes on")  # fmt: skip
+        if self._owns:
+            ownership.acquire(self.owner, variable)
+            self.owner.changed.add(id(variable))
         if entry is None:
             entry = self._entries[id(variable)] = self._entry(variable, value, None)
         else:
@@ -246,6 +282,15 @@ class Scope:
             entry.value, entry.content = new.value, new.content
         entry.written = True
         self._show(entry)
+
+    @contextlib.contextmanager
+    def reading_only(self, who: str) -> Iterator[None]:
+        """Refuse all writes meanwhile, in the name of who must not write."""
+        before, self._reader = self._reader, who
+        try:
+            yield
+        finally:
+            self._reader = before
 
     def replace(self, array: Any, new: Any) -> bool:
         """Write another array to the Variable that reads as this very array; return whether there is one."""
@@ -314,6 +359,8 @@ class Scope:
 
     def _own_models_of(self, variable: BoundVariable) -> None:
         """Own the models that a Variable is a part of, in this call and in those around it."""
+        if self._repeated is not None and self.parent is None and ownership.owner_of(variable) is self._repeated:
+            self.owner = self._repeated  # whose call goes on, perhaps in another thread
         models = self._models()
         if self.parent is not None and not models.knows(variable):
             self.parent._own_models_of(variable)  # which puts back last what was there first
@@ -367,6 +414,13 @@ def _refuse_state(variable: Variable, leaf: Any, backend: Backend) -> None:
             f"call runs on {backend.name}; read it in calls that run on {own.name}",
             variable,
         )
+
+
+def _unknown_in_repetition(variable: Variable) -> RepetitionError:
+    return RepetitionError(
+        f"{variable.label()} is read where a checkpointed function runs again for its derivative, and was not read in "
+        f"the first run, so that its value then is not known; let the function read the same Variables in every run"
+    )
 
 
 def _mapped_write(variable: Variable) -> VariableWriteError:

@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError
+from ..errors import AnyjacError, DtypeError
 from .capabilities import STOP_GRADIENT
 from .required import RequiredMembers
 from .types import Array
@@ -54,10 +54,11 @@ class ArrayMembers(RequiredMembers):
 
     # ---- errors of frameworks ------------------------------------------------------------------------------------
 
-    def explained(self, error: Exception) -> str | None:
+    def explained(self, error: Exception) -> str | AnyjacError | None:
         """Return what is meant by an error of the framework that hides its cause; None where there is nothing to say.
 
-        Such as what a traced array says when NumPy asks it for its numbers.
+        Such as what a traced array says when NumPy asks it for its numbers. Words become an `InputTypeError`; an error
+        that fits better is raised as it is.
         """
         return None
 

@@ -15,16 +15,17 @@ from .devices import DeviceMembers
 from .elements import ElementMembers
 from .framework_transforms import FrameworkTransforms
 from .jacobians import JacobianMembers
+from .loops import LoopMembers
 from .programs import ProgramMembers
 from .types import Array, FlatFunction, Pullback
 
 
-class Backend(JacobianMembers, ElementMembers, ProgramMembers, DeviceMembers, ContainerMembers):
+class Backend(JacobianMembers, ElementMembers, LoopMembers, ProgramMembers, DeviceMembers, ContainerMembers):
     """One array framework, as seen by anyjac.
 
     Required are `name`, `namespace`, `is_array`, `asarray`, `devices`, `device_of` and `vjp`. The other members have
     defaults, and come in parts: ``help(anyjac_plugins.backend.rows)`` is the page on rows of Jacobians, and so on for
-    ``jacobians``, ``linear_maps``, ``arrays``, ``elements``, ``devices``, ``containers`` and ``programs``.
+    ``jacobians``, ``linear_maps``, ``arrays``, ``elements``, ``devices``, ``containers``, ``loops`` and ``programs``.
 
     Attributes
     ----------
