@@ -7,20 +7,23 @@ without a word, where the pass hides its inputs. Nor can a compiled function be 
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from anyjac_plugins import Array
 from anyjac_plugins.errors import NotSupportedError
+from anyjac_plugins.locking import SafeLock
 
 from .graphs import nodes_behind
 from .private import compiler_is_loaded
 
-_lock = threading.Lock()
-_running = 0
+_lock = SafeLock()
+_running: set[object] = set()
+"""Stand for the contexts that have begun; an interrupt between any two lines leaves none behind."""
 _stance: Any = None
 
 
@@ -34,13 +37,12 @@ def compiled_functions_as_they_are() -> Iterator[None]:
     if not compiler_is_loaded() or torch.compiler.is_compiling():
         yield
         return
-    began = False
+    context = object()
     try:
-        began = _begin()
+        _lock.run(partial(_untraced(_begin), context))
         yield
     finally:
-        if began:
-            _end()
+        _lock.run(partial(_untraced(_end), context))
 
 
 def refuse_compiled_passes(results: Sequence[Array]) -> None:
@@ -58,23 +60,27 @@ def refuse_compiled_passes(results: Sequence[Array]) -> None:
         )
 
 
-def _begin() -> bool:
-    """Count one more context, and return whether it has begun."""
-    global _running, _stance
-    with _lock:
-        if _running == 0:
-            try:
-                _stance = torch.compiler.set_stance("force_eager")
-            except RuntimeError:  # the caller runs while PyTorch compiles what is around it
-                return False
-        _running += 1
-        return True
+@functools.cache
+def _untraced(function: Callable[[object], None]) -> Callable[[object], None]:
+    """Return a function into which PyTorch's compiler does not look, as it may where it compiles around our calls."""
+    disable: Any = torch.compiler.disable
+    found: Callable[[object], None] = disable(function)
+    return found
 
 
-def _end() -> None:
-    global _running, _stance
-    with _lock:
-        _running -= 1
-        if _running == 0:
-            _stance.__exit__(None, None, None)
-            _stance = None
+def _begin(context: object) -> None:
+    global _stance
+    if _stance is None:
+        try:
+            _stance = torch.compiler.set_stance("force_eager")
+        except RuntimeError:  # the caller runs while PyTorch compiles what is around it
+            return
+    _running.add(context)
+
+
+def _end(context: object) -> None:
+    global _stance
+    _running.discard(context)
+    if not _running and _stance is not None:
+        stance, _stance = _stance, None
+        stance.__exit__(None, None, None)

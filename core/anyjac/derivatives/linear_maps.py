@@ -41,8 +41,12 @@ class _LinearMap(LinearisationView, ABC):
     def __call__(self, vectors: Any, /) -> Any:
         source = self._source
         source.refuse_ended()
-        with source.lock, source.backend.device_scope(source.device):
-            return self._apply(source, source.backend, vectors)
+
+        def work() -> Any:
+            with source.backend.device_scope(source.device):
+                return self._apply(source, source.backend, vectors)
+
+        return source.lock.run(work)
 
     @abstractmethod
     def _apply(self, source: Linearisation, backend: Backend, vectors: Any) -> Any:

@@ -291,13 +291,17 @@ class JacobianOperator(LinearisationView, LinearOperator):  # type: ignore[misc]
         source = self._source
         count = len(vectors[0])
         batched = count > 1
-        with source.lock, source.backend.device_scope(source.device):
-            arrays = [
-                self._like(vector if batched else vector[0], array, lossy=True)
-                for vector, array in zip(vectors, like, strict=True)
-            ]
-            products = source.backend.pullback_rows(pull, arrays) if batched else pull(arrays)
-            return [None if product is None else source.to_host(product) for product in products]
+
+        def work() -> list[Matrix | None]:
+            with source.backend.device_scope(source.device):
+                arrays = [
+                    self._like(vector if batched else vector[0], array, lossy=True)
+                    for vector, array in zip(vectors, like, strict=True)
+                ]
+                products = source.backend.pullback_rows(pull, arrays) if batched else pull(arrays)
+                return [None if product is None else source.to_host(product) for product in products]
+
+        return source.lock.run(work)
 
     # ---- pieces ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 import math
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ import numpy as np
 
 from anyjac_plugins import Array, Backend, LinearMap, OutputRows
 from anyjac_plugins.errors import TracerLeakError
+from anyjac_plugins.locking import SafeLock
 
 from ..calls.call import call
 from ..calls.inputs import Inputs
@@ -105,7 +105,7 @@ class Linearisation:
         self.linear_map = linear_map
         self.settings = settings
         self._inputs = inputs
-        self.lock = threading.Lock()  # a backend need not let its pullbacks run side by side
+        self.lock = SafeLock()  # a backend need not let its pullbacks run side by side
 
     def without_arrays(self) -> Linearisation:
         """Return what remains without the arrays and the call around, for `with_arrays`."""
@@ -124,7 +124,7 @@ class Linearisation:
         whole.primals, whole.outputs, whole.linear_map, whole.value, whole.aux = (
             primals, outputs, linear_map, value, aux
         )  # fmt: skip
-        whole.lock = threading.Lock()
+        whole.lock = SafeLock()
         return whole
 
     @functools.cached_property

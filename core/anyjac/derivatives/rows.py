@@ -221,17 +221,19 @@ class Rows(LinearisationView, Iterator[RowBlock]):
 
     def _take(self) -> tuple[RowBlock, int]:
         """Compute the next block, and count the rows up to its end."""
-        with self._lock:
-            source = self._source
-            if source is None:
-                raise StopIteration
-            source.refuse_ended()
-            leaf, start, stop, before = self._span(self._taken)
-            rows = RowBlock(source.paths[leaf.number], start, stop, source.rows(leaf, start, stop))
-            self._taken += 1
-            if self._taken == len(self):
-                self.close()
-            return rows, before + stop
+        return self._lock.run(self._take_alone)
+
+    def _take_alone(self) -> tuple[RowBlock, int]:
+        source = self._source
+        if source is None:
+            raise StopIteration
+        source.refuse_ended()
+        leaf, start, stop, before = self._span(self._taken)
+        rows = RowBlock(source.paths[leaf.number], start, stop, source.rows(leaf, start, stop))
+        self._taken += 1
+        if self._taken == len(self):
+            self.close()
+        return rows, before + stop
 
     def _span(self, number: int) -> tuple[OutputLeaf, int, int, int]:
         """Return the leaf of a block, its first and one-past-last row, and the number of rows of the leaves before."""
