@@ -259,3 +259,19 @@ def test_an_interrupt_at_any_line_leaves_a_module_of_nnx_as_it_was_or_written() 
 
 def _files_of(*classes: type) -> list[str]:
     return [str(sys.modules[cls.__module__].__file__) for cls in classes]
+
+
+def test_an_interrupt_at_any_line_leaves_compiled_functions_as_they_are_for_other_threads() -> None:
+    torch = pytest.importorskip("torch")
+    torch.compile(lambda x: x)  # by which PyTorch's compiler is there, and has a stance
+    backend = anyjac.get_backend("torch")
+    x = backend.asarray(np.asarray(5.0))
+    file = str(Path(_package_of(backend)) / "uncompiled.py")
+    number = 0
+    while Interrupter((file,), "line", number).interrupts(lambda: anyjac.hessian(lambda x: x * x)(x)):
+        number += 1
+        thread = threading.Thread(target=lambda: anyjac.hessian(lambda x: x * x)(x), daemon=True)
+        thread.start()
+        thread.join(30.0)
+        assert not thread.is_alive(), number
+    assert number > 5
