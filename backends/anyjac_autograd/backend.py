@@ -37,6 +37,7 @@ from anyjac_plugins.errors import DtypeError
 
 from . import checkpoints, containers, errors, forward, jacobians, linear_maps, transposing, variables
 from .functions.broadcasting import mend_broadcasting
+from .functions.cardinal_sine import mend_sinc
 from .functions.complex_slopes import mend_complex_slopes
 from .namespace import build_namespace
 from .plain_numpy import dispatch
@@ -63,6 +64,7 @@ class AutogradBackend(Backend):
         self.paths = Paths(self.name, jacobians.STRUCTURED, jacobians.BATCHED, jacobians.LOOP)
         make_tracing_thread_safe()
         mend_complex_slopes()
+        mend_sinc()
         mend_broadcasting()
         dispatch.install()
         containers.name_fields()
