@@ -601,3 +601,29 @@ def test_a_call_in_a_context_copied_in_a_finished_call_commits_and_hinders_no_ot
     assert float(v) == 6.0
     assert float(in_another_thread(lambda: transform(x), patience_s=5.0)) == 6.0
     assert float(v) == 18.0
+
+
+def test_a_call_in_a_backward_pass_does_not_wait_for_the_call_around_it() -> None:
+    torch = pytest.importorskip("torch")
+    v = anyjac.Variable(torch.tensor(2.0), name="v")
+    product = anyjac.grad(lambda y: y * v.value)
+
+    class Square(torch.autograd.Function):  # type: ignore[misc, name-defined]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return gradient * product(x) * x
+
+    def f(x: Any) -> Any:
+        v.value = v.value + 1.0
+        return Square.apply(x) * v.value
+
+    with pytest.raises(anyjac.ConcurrencyError, match=r"Variable 'v', which a call around it in the same thread"):
+        anyjac.grad(f)(torch.tensor(3.0))
+    assert float(v.value) == 2.0
+    assert_nothing_open(v)

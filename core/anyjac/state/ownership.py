@@ -105,7 +105,8 @@ def acquire(owner: Owner, thing: Owned) -> None:
         If another call owns `thing`, and `owner` must not wait; `thing` is added to ``owner.missed`` then.
     ConcurrencyError
         If the calls wait for each other in a ring, directly or by way of others, and `owner` is the youngest of them;
-        or if the thread of the other call waits for long, as for a thread that its function has started.
+        or if the thread of the other call waits for long, as for a thread that its function has started; or if the
+        other is a call around this one in the same thread, which can end only after it.
     """
     if _owners.get(id(thing)) is owner:
         return
@@ -184,6 +185,12 @@ def _take_turn(owner: Owner, holder: Owner, thing: Owned, watch: WaitingThread |
     if owner.missed is not None:
         owner.missed.append(thing)
         raise BusyError(thing.label())
+    if holder.thread == threading.get_ident():
+        raise ConcurrencyError(
+            f"a call uses {thing.label()}, which a call around it in the same thread uses until its end, and runs "
+            f"outside of the function of that call, as in a backward pass: it would wait for itself. Read the Variable "
+            f"in the function, and hand the value over"
+        )
     if watch is None or watch.thread != holder.thread:
         watch = WaitingThread(holder.thread)
     owner.waits_for = thing
