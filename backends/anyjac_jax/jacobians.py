@@ -25,7 +25,7 @@ from anyjac_plugins.failed_functions import FailedFunctions, code_of
 from anyjac_plugins.locking import SafeLock
 
 from .blocks import recorded_jacobian
-from .compiling import compiled, computes_over_windows
+from .compiling import compiled, options_for
 from .keys import UnkeyableError, key_of
 from .linear_maps import rows_at_once
 from .own_code import ForeignCodeError
@@ -332,7 +332,7 @@ def _compile(backend: Backend, program: Program, chunk_size: int | None, mode: s
     def jacobian(constants: list[Any], primals: Sequence[Array]) -> tuple[list[Array], list[list[Array]], list[Array]]:
         return recorded_jacobian(backend, program.function(constants), primals, chunk_size, mode)[:3]
 
-    made: Compiled = compiled(jacobian, windows=computes_over_windows(program.jaxpr))
+    made: Compiled = compiled(jacobian, options_for(program.jaxpr, differentiated=True))
     return made
 
 
@@ -343,5 +343,5 @@ def _compile_as_it_is(program: Program) -> Compiled:
     def run(constants: list[Any], primals: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array]]:
         return program.function(constants)(*primals)
 
-    made: Compiled = compiled(run, windows=computes_over_windows(program.jaxpr))
+    made: Compiled = compiled(run, options_for(program.jaxpr, differentiated=False))
     return made

@@ -10,7 +10,7 @@ import jax
 
 from anyjac_plugins import Array, StageableFunction, StagedFunction, StagedResult
 
-from .compiling import compiled, computes_over_windows
+from .compiling import compiled, options_for
 from .programs import outside_all_traces
 
 
@@ -33,20 +33,21 @@ jax.tree_util.register_pytree_node(_Results, lambda found: (found.arrays, weakre
 
 
 class _Staged:
-    """A function compiled for each kind of arguments, with care from the first kind on that needs any.
+    """A function compiled for each kind of arguments, with all options of XLA that any kind has needed so far.
 
-    JAX compiles and runs in one call; so the program is looked at after its first call, and what a careless compiler
-    has made of it is thrown away.
+    JAX compiles and runs in one call; so the program is looked at after its first call, and what was compiled without
+    an option that it needs is thrown away.
     """
 
-    __slots__ = ("_careful", "_notes", "_plain")
+    __slots__ = ("_compiled", "_function", "_notes", "_options")
 
     def __init__(self, fun: StageableFunction):
         self._notes: list[Any] = []
-        self._plain = compiled(self._traced(fun), windows=False)
-        self._careful: Callable[..., StagedResult] | None = None
+        self._function = self._noting(fun)
+        self._options: dict[str, Any] = {}
+        self._compiled = compiled(self._function, self._options)
 
-    def _traced(self, fun: StageableFunction) -> Callable[..., StagedResult]:
+    def _noting(self, fun: StageableFunction) -> Callable[..., StagedResult]:
         notes = self._notes
 
         def run(*arrays: Array) -> StagedResult:  # a new function, since JAX knows those that it has compiled before
@@ -57,21 +58,19 @@ class _Staged:
         return run
 
     def __call__(self, *arrays: Any) -> StagedResult:
-        if self._careful is not None:
-            return self._run_with_care(self._careful, arrays)
+        if self._options and not outside_all_traces():  # another program of JAX takes no options for a part of it
+            return self._function(*arrays)
         known = len(self._notes)
-        found: StagedResult = self._plain(*arrays)
+        found: StagedResult = self._compiled(*arrays)
         if len(self._notes) == known:
             return found
-        if not computes_over_windows(self._plain.trace(*arrays).jaxpr.jaxpr):  # which JAX remembers, and does not run
+        traced = self._compiled.trace(*arrays)  # which JAX remembers, and does not run
+        needed = options_for(traced.jaxpr.jaxpr, differentiated=False)
+        if needed.items() <= self._options.items():
             return found
-        self._careful = compiled(self._plain.__wrapped__, windows=True)
-        return self._run_with_care(self._careful, arrays)
-
-    def _run_with_care(self, careful: Callable[..., StagedResult], arrays: Sequence[Any]) -> StagedResult:
-        """Run with options; within another program of JAX, which takes none, as a part of that program."""
-        found: StagedResult = (careful if outside_all_traces() else self._plain.__wrapped__)(*arrays)
-        return found
+        self._options |= needed
+        self._compiled = compiled(self._function, self._options)
+        return self(*arrays)
 
 
 def stage(fun: StageableFunction) -> StagedFunction:

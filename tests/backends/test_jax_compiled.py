@@ -674,6 +674,29 @@ def test_the_device_is_known_within_a_map() -> None:
     assert seen == [EXAMPLES.device]
 
 
+# ---- maxima, whose elements XLA computes twice --------------------------------------------------------------
+
+EXTREMES: dict[str, Callable[[Any], Any]] = {
+    "of differences from a mean": lambda x: jnp.max(x - jnp.mean(x)),
+    "of sums and products": lambda x: jnp.max(x - 0.3 * jnp.sum(x)),
+    "a minimum": lambda x: jnp.min(x - jnp.mean(x)),
+    "along an axis": lambda x: jnp.max(jnp.stack([x - jnp.mean(x), x - 0.7 * jnp.sum(x)]), axis=1).sum(),
+    "within a function of JAX that is compiled": jax.jit(lambda x: jnp.max(x - jnp.mean(x))),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.parametrize("jitted", [False, True], ids=["plain", "jit"])
+def test_an_element_equals_the_maximum_in_compiled_programs_too(name: str, jitted: bool) -> None:
+    def function(x: Any) -> Any:
+        return jnp.sin(x - jnp.mean(x) + EXTREMES[name](x))
+
+    transform = jacrev(function, chunk_size=2)
+    found = anyjac.jit(transform) if jitted else transform
+    for x in np.random.default_rng(0).normal(size=(20, 3)):
+        np.testing.assert_allclose(found(jnp.asarray(x)), jax.jacrev(function)(jnp.asarray(x)), rtol=1e-5, atol=1e-6)
+
+
 # ---- windows, which XLA simplifies wrongly -----------------------------------------------------------------
 
 SUMS: dict[str, Callable[[Any], Any]] = {
