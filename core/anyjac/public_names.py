@@ -60,6 +60,7 @@ from .derivatives.products import linearize as linearize
 from .derivatives.products import vjp as vjp
 from .derivatives.rows import Rows as Rows
 from .derivatives.transform import GradientTransform as GradientTransform
+from .programs.associative_scans import associative_scan as associative_scan
 from .programs.branches import cond as cond
 from .programs.branches import ifelse as ifelse
 from .programs.branches import switch as switch
