@@ -131,9 +131,14 @@ def check_transpose(
     NotSupportedError
         If they differ.
     """
-    if not isinstance(pullback, GraphPullback) or is_recording():
+    if not isinstance(pullback, GraphPullback):
         return
-    if not pullback.may_hide_steps() and isinstance(transposed, GraphPullback) and transposed.reaches_roots():
+    if is_recording():  # where the graph of the transpose is that of the recording, and sparse tensors have no place
+        hides = pullback.has_rules_of_users()
+    else:
+        reaches = isinstance(transposed, GraphPullback) and transposed.reaches_roots()
+        hides = pullback.may_hide_steps() or not reaches
+    if not hides:
         return
     with torch.no_grad():
         cotangents, tangents = [_somewhere(y, 1.0) for y in outputs], [_somewhere(x, 2.0) for x in primals]

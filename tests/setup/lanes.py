@@ -31,6 +31,7 @@ EXHAUSTIVE: dict[str, tuple[str, ...]] = {
     "tests/models/test_brainpy.py": ("brainpy",),
     "tests/models/test_brainstate.py": ("brainstate",),
     "tests/models/test_equinox.py": ("equinox",),
+    "tests/models/test_models_in_loops.py": ("brainpy", "brainstate", "equinox", "flax"),
     "tests/models/test_nnx.py": ("flax",),
     "tests/test_benchmarks.py": ("matplotlib",),
     "tests/test_docstrings.py": ("numpydoc",),

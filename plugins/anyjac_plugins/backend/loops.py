@@ -103,6 +103,7 @@ class LoopMembers(ArrayMembers):
         for index in reversed(range(length)) if reverse else range(length):
             carry, found = step(carry, [column[index] for column in each])
             results[index] = [self.copy(array) for array in found]  # and what a step before it has returned
+            del found  # an array that nobody else refers to may be written in place by the next step
         return list(carry), [self.stack_results(column) for column in zip(*results, strict=True)]
 
     def stack_results(self, results: Sequence[Array]) -> Array:
