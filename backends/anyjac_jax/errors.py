@@ -13,7 +13,8 @@ _WHILE: Final = "Reverse-mode differentiation does not work for lax.while_loop"
 _ELEMENT: Final = "setting an array element with a sequence"
 _MEND: Final = "use jax.numpy, or functions of anyjac.array_namespace(x), and make constants arrays of jax.numpy"
 _ARGUMENT: Final = re.compile(
-    r"not a valid JAX|as a JAX value|as an abstract array|requires ndarray or scalar arguments|ArrayImpl|Tracer\b(?!: registered)"  # which PyTorch says of its operators
+    r"not a valid JAX|as a JAX value|as an abstract array|requires ndarray or scalar arguments|ArrayImpl"
+    r"|\wTracer\b"  # not the one word, which PyTorch says where it lists what it has operators for
 )
 
 
