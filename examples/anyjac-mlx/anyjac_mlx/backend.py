@@ -138,11 +138,11 @@ class MlxBackend(Backend):
 
 
 def _has_values(array: mx.array) -> bool:
-    """Return whether an array can be evaluated, which a placeholder of MLX's compiler or map cannot."""
+    """Return whether an array can be evaluated, which one in a function that MLX is compiling or mapping cannot."""
     try:
         mx.eval(array)
-    except RuntimeError as error:
-        if "without a primitive" in str(error):
+    except (RuntimeError, ValueError) as error:  # of a placeholder; of what is computed of one
+        if "without a primitive" in str(error) or "during function transformations" in str(error):
             return False
         raise
     return True
