@@ -139,8 +139,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _number_of(item: pytest.Item) -> int:
-    """Return a number that is always the same for a test, and evenly spread over all tests."""
-    return zlib.crc32(item.nodeid.encode())
+    """Return a number that is always the same for a test, and evenly spread; examples of a page have one in common."""
+    name = item.nodeid if isinstance(item, pytest.Function) else item.nodeid.partition("::")[0]
+    return zlib.crc32(name.encode())
 
 
 def _is_rest_of_sweep(config: pytest.Config, item: pytest.Item) -> bool:
