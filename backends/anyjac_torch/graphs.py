@@ -7,7 +7,7 @@ in and gradients on their way out; for real tensors that does nothing. Sparse gr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import torch
@@ -54,21 +54,17 @@ def gradients(
         ) from error
 
 
-def nodes_behind(tensors: Iterable[Array]) -> list[Any]:
-    """Return each node of the graphs that tensors were computed in, once.
-
-    No generator: of one that PyTorch's compiler looks into, where it compiles around us, it has made nodes of dtypes.
-    """
+def nodes_behind(tensors: Iterable[Array]) -> Iterator[Any]:
+    """Yield each node of the graphs that tensors were computed in, once."""
     pending: list[Any] = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
-    seen, found = set(pending), []
+    seen = set(pending)
     while pending:
         node = pending.pop()
-        found.append(node)
+        yield node
         for parent, _ in node.next_functions:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 pending.append(parent)
-    return found
 
 
 def conjugated(tensor: Array | None) -> Array | None:

@@ -243,6 +243,11 @@ def compiler_is_loaded() -> bool:
     return "torch._dynamo.eval_frame" in sys.modules
 
 
+def is_in_compiled_code() -> bool:
+    """Return whether PyTorch's compiler looks at each function that runs here, as within what `torch.compile` made."""
+    return torch._C._dynamo.eval_frame.get_eval_frame_callback() not in (None, False)
+
+
 def cuda_is_in_use() -> bool:
     """Return whether anything has run on CUDA; to ask for states of its generators would start it."""
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

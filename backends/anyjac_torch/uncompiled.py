@@ -7,8 +7,7 @@ without a word, where the pass hides its inputs. Nor can a compiled function be 
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.locking import SafeLock
 
 from .graphs import nodes_behind
-from .private import compiler_is_loaded
+from .private import compiler_is_loaded, is_in_compiled_code
 
 _lock = SafeLock()
 _running: set[object] = set()
@@ -34,15 +33,15 @@ def compiled_functions_as_they_are() -> Iterator[None]:
     PyTorch has one stance for the whole process; other threads lose some speed, and no digit. Where PyTorch compiles
     the caller, it changes no stance, and makes a compiled function a part of the caller.
     """
-    if not compiler_is_loaded() or torch.compiler.is_compiling():
+    if not compiler_is_loaded() or torch.compiler.is_compiling() or is_in_compiled_code():
         yield
         return
     context = object()
     try:
-        _lock.run(partial(_untraced(_begin), context))
+        _lock.run(partial(_begin, context))
         yield
     finally:
-        _lock.run(partial(_untraced(_end), context))
+        _lock.run(partial(_end, context))
 
 
 def refuse_compiled_passes(results: Sequence[Array]) -> None:
@@ -60,21 +59,10 @@ def refuse_compiled_passes(results: Sequence[Array]) -> None:
         )
 
 
-@functools.cache
-def _untraced(function: Callable[[object], None]) -> Callable[[object], None]:
-    """Return a function into which PyTorch's compiler does not look, as it may where it compiles around our calls."""
-    disable: Any = torch.compiler.disable
-    found: Callable[[object], None] = disable(function)
-    return found
-
-
 def _begin(context: object) -> None:
     global _stance
     if _stance is None:
-        try:
-            _stance = torch.compiler.set_stance("force_eager")
-        except RuntimeError:  # the caller runs while PyTorch compiles what is around it
-            return
+        _stance = torch.compiler.set_stance("force_eager")
     _running.add(context)
 
 
