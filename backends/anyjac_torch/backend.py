@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -191,7 +191,13 @@ class TorchBackend(Backend):
         return super().resolve_device(str(device) if isinstance(device, torch.device) else device)
 
     def device_scope(self, device: Any) -> contextlib.AbstractContextManager[Any]:
-        return contextlib.nullcontext() if device is None else torch.device(device)
+        """Compute on a device, and as Python says: within what `torch.compile` made PyTorch looks at all that runs.
+
+        It has made other attributes of those that our own functions read there, and cannot compile derivatives anyway.
+        """
+        if not private.compiler_is_loaded():
+            return contextlib.nullcontext() if device is None else torch.device(device)
+        return _uncompiled_on(device)
 
     # ---- derivatives -----------------------------------------------------------------------------------------------
 
@@ -410,6 +416,12 @@ class TorchBackend(Backend):
             return registered.unflatten_fn(list(children), context)
 
         return OpenedNode(list(children), assemble, context, partial(_steps_of, node, registered.flatten_with_keys_fn))
+
+
+@contextlib.contextmanager
+def _uncompiled_on(device: Any) -> Iterator[None]:
+    with private.unseen_by_the_compiler(), contextlib.nullcontext() if device is None else torch.device(device):
+        yield
 
 
 def _compile_graph(graph: Any, example: Sequence[Array]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import torch
@@ -243,9 +243,15 @@ def compiler_is_loaded() -> bool:
     return "torch._dynamo.eval_frame" in sys.modules
 
 
-def is_in_compiled_code() -> bool:
-    """Return whether PyTorch's compiler looks at each function that runs here, as within what `torch.compile` made."""
-    return torch._C._dynamo.eval_frame.get_eval_frame_callback() not in (None, False)
+@contextlib.contextmanager
+def unseen_by_the_compiler() -> Iterator[None]:
+    """Run functions as they are that PyTorch's compiler would look at, as it does within what `torch.compile` made."""
+    set_callback = torch._C._dynamo.eval_frame.set_eval_frame
+    before = set_callback(None)
+    try:
+        yield
+    finally:
+        set_callback(before)
 
 
 def cuda_is_in_use() -> bool:

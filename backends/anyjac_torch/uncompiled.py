@@ -18,7 +18,7 @@ from anyjac_plugins.errors import NotSupportedError
 from anyjac_plugins.locking import SafeLock
 
 from .graphs import nodes_behind
-from .private import compiler_is_loaded, is_in_compiled_code
+from .private import compiler_is_loaded, unseen_by_the_compiler
 
 _lock = SafeLock()
 _running: set[object] = set()
@@ -30,18 +30,19 @@ _stance: Any = None
 def compiled_functions_as_they_are() -> Iterator[None]:
     """Let compiled functions run uncompiled, in all threads, until the last of these contexts has ended.
 
-    PyTorch has one stance for the whole process; other threads lose some speed, and no digit. Where PyTorch compiles
-    the caller, it changes no stance, and makes a compiled function a part of the caller.
+    PyTorch has one stance for the whole process; other threads lose some speed, and no digit. What PyTorch compiles as
+    a whole, the caller and compiled functions in it, has no stance to change.
     """
-    if not compiler_is_loaded() or torch.compiler.is_compiling() or is_in_compiled_code():
+    if not compiler_is_loaded() or torch.compiler.is_compiling():
         yield
         return
     context = object()
-    try:
-        _lock.run(partial(_begin, context))
-        yield
-    finally:
-        _lock.run(partial(_end, context))
+    with unseen_by_the_compiler():  # which has to be out of the way for its stance to be changed
+        try:
+            _lock.run(partial(_begin, context))
+            yield
+        finally:
+            _lock.run(partial(_end, context))
 
 
 def refuse_compiled_passes(results: Sequence[Array]) -> None:

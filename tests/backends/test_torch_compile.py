@@ -37,6 +37,12 @@ CASES: dict[str, tuple[Callable[[], torch.Tensor], torch.Tensor]] = {
     "hessian": (lambda: anyjac.hessian(total())(X), CURVATURE),
     "hvp": (lambda: anyjac.hvp(total())(ONES, X), 6 * X),
     "rows of rows": (lambda: anyjac.jacrev(anyjac.jacrev(total()))(X), CURVATURE),
+    "compiled at every level": (
+        lambda: torch.compile(
+            anyjac.jacrev(torch.compile(anyjac.jacrev(total()), backend="aot_eager")), backend="eager"
+        )(X),
+        CURVATURE,
+    ),
     "columns of rows": (lambda: anyjac.jacfwd(anyjac.jacrev(total()))(X), CURVATURE),
     "rows of columns": (lambda: anyjac.jacrev(anyjac.jacfwd(total()))(X), CURVATURE),
     "rows of a pullback": (lambda: anyjac.jacrev(lambda x: anyjac.vjp(cubes())(x)(ONES))(X), CURVATURE),
