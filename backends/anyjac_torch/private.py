@@ -20,7 +20,7 @@ from torch.autograd import graph as autograd_graph
 from torch.fx.experimental import proxy_tensor
 from torch.nn.utils import parametrize
 from torch.utils import _python_dispatch, _pytree
-from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from anyjac_plugins import Array
 
@@ -34,6 +34,15 @@ _parametrize: Any = parametrize
 # Methods of tensors as they are, since a function around one would take as long as the method itself.
 is_view: Final[Callable[[Array], bool]] = torch.Tensor._is_view
 is_zero_mark: Final[Callable[[Array], bool]] = torch.Tensor._is_zerotensor
+
+
+class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A mode that sees each operator, and under which functions of `torch.compile` are compiled."""
+
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """Return True, as PyTorch's own modes do: under modes of users, Dynamo compiles nothing."""
+        return True
 
 
 def version_of(tensor: Array) -> int:
@@ -245,7 +254,7 @@ def compiler_is_loaded() -> bool:
 
 @contextlib.contextmanager
 def unseen_by_the_compiler() -> Iterator[None]:
-    """Run functions as they are that PyTorch's compiler would look at, as it does within what `torch.compile` made."""
+    """Run functions as Python says within a function of `torch.compile`, whose compiler looks at all of them."""
     set_callback = torch._C._dynamo.eval_frame.set_eval_frame
     before = set_callback(None)
     try:

@@ -15,13 +15,13 @@ from anyjac_plugins import Array, Randomness
 from anyjac_plugins.errors import NotSupportedError, RandomnessError
 
 from .modes import is_recording
-from .private import TorchDispatchMode
+from .private import OperatorMode
 from .random_states import RandomStates
 
 _REFUSAL: Final = re.compile("in randomness error mode")
 
 
-class Draws(TorchDispatchMode):
+class Draws(OperatorMode):
     """A mode that follows the operators which draw random numbers, while a function is mapped.
 
     Parameters
@@ -38,11 +38,6 @@ class Draws(TorchDispatchMode):
         self._at_first = RandomStates()
         self._has_begun = False
         self._has_drawn = False
-
-    @classmethod
-    def is_infra_mode(cls) -> bool:
-        """Return True, as PyTorch's own modes do: under modes of users, Dynamo compiles nothing."""
-        return True
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None

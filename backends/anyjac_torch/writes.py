@@ -17,7 +17,7 @@ from anyjac_plugins import Array
 
 from . import private
 from .modes import is_recording
-from .private import TorchDispatchMode, is_wrapped
+from .private import OperatorMode, is_wrapped
 from .random_states import RandomStates
 from .torch_func import layers
 
@@ -34,7 +34,7 @@ _UNTOLD = (
 """Operators that write statistics in training, though their schemas do not say so."""
 
 
-class Writes(TorchDispatchMode):
+class Writes(OperatorMode):
     """A mode that follows a run, and saves memory from outside the run before an operator writes there.
 
     Parameters
@@ -60,11 +60,6 @@ class Writes(TorchDispatchMode):
         self._written: set[int] = set()
         self._given_data: dict[int, Array] = {}
         self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
-
-    @classmethod
-    def is_infra_mode(cls) -> bool:
-        """Return True, as PyTorch's own modes do: under modes of users, Dynamo compiles nothing."""
-        return True
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array, Backend
-from anyjac_plugins.errors import InputTypeError, InputValueError, OutputError
+from anyjac_plugins.errors import InputValueError, OutputError
 
 from ..calls.containers import opener_without
-from ..calls.labels import leaf_label, output_label
+from ..calls.labels import output_label
 from ..calls.run import run_in_scope
 from ..selection.conversion import to_array
 from ..state.entries import Write
@@ -18,7 +18,8 @@ from ..state.scope import Scope
 from ..state.variable import without_variables
 from ..trees.structure import flatten
 from .axes import behind, in_front
-from .carried import is_no_array, type_label
+from .carried import arrays_of, is_no_array, leaf_labels_of, type_label
+from .loop_arguments import check_bool, check_function, check_int
 from .looping import open_loop
 
 Tree = TypeVar("Tree")
@@ -79,12 +80,9 @@ def associative_scan(f: Callable[[Tree, Tree], Tree], elems: Tree, reverse: bool
     >>> sums
     array([1.  , 2.5 , 4.25])
     """
-    if not callable(f):
-        raise InputTypeError(f"associative_scan needs a callable, not {f!r} (of type {type(f).__qualname__})")
-    if not isinstance(reverse, bool):
-        raise InputTypeError(f"reverse is {reverse!r}, of type {type(reverse).__qualname__}; give True or False")
-    if isinstance(axis, bool) or not isinstance(axis, int):
-        raise InputTypeError(f"axis is {axis!r}, of type {type(axis).__qualname__}; give an int")
+    check_function(f, "associative_scan")
+    check_bool("reverse", reverse)
+    check_int("axis", axis)
 
     def work(scope: Scope) -> tuple[Tree, list[Write]]:
         elements = _Elements(scope, elems, axis)
@@ -114,11 +112,8 @@ class _Elements:
         self._axis = axis
         self._opener = opener_without(scope.backend, is_no_array)
         leaves, self._tree = flatten(without_variables(value), self._opener)
-        labels = [partial(leaf_label, lambda: "elems", self._tree, index) for index in range(len(leaves))]
-        given = [
-            to_array(scope.backend, leaf, label, device=scope.device, converts=scope.converts)
-            for leaf, label in zip(leaves, labels, strict=True)
-        ]
+        labels = leaf_labels_of(lambda: "elems", self._tree)
+        given = arrays_of(scope, leaves, labels)
         if not given:
             raise InputValueError("elems has no arrays; give a tree of one or more")
         self._given = given

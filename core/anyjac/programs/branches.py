@@ -19,7 +19,7 @@ from ..state.scope import Scope
 from ..state.variable import without_variables
 from ..trees.partition import GAP, Skeleton
 from .carried import Carried, type_label
-from .carried_variables import CarriedVariables, NewlyWrittenError, with_value
+from .carried_variables import CarriedVariables, with_all_written, with_value
 from .flags import flag_of, number_of
 from .looping import open_loop
 
@@ -261,12 +261,7 @@ class _Recorded:
 
     def run(self) -> tuple[Any, list[Write]]:
         """Record all branches, with the Variables that any of them writes among the results of all."""
-        state = CarriedVariables(self._scope, (), repeats=False)
-        while True:
-            try:
-                return self._run_with(state)
-            except NewlyWrittenError as found:
-                state = state.with_more(found.variables)
+        return with_all_written(self._scope, self._run_with, repeats=False)
 
     def _run_with(self, state: CarriedVariables) -> tuple[Any, list[Write]]:
         own = len(self._operands.arrays)

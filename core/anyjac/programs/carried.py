@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.errors import InputTypeError, OutputError
@@ -16,6 +16,8 @@ from ..selection.conversion import Label, to_array
 from ..state.scope import Scope
 from ..state.variable import without_variables
 from ..trees.structure import TreeDef, flatten
+
+Result = TypeVar("Result")
 
 
 class WiderCarryError(Exception):
@@ -35,6 +37,27 @@ def type_label(backend: Backend, shape: Sequence[int], dtype: Any) -> str:
 def is_no_array(leaf: Any, held_back: bool) -> bool:
     """Return whether a leaf of a container is none of its arrays: a function, a text, a number that a model keeps."""
     return not is_array_of_any(leaf) and (held_back or not is_number(leaf))
+
+
+def leaf_labels_of(label: Label, tree: TreeDef) -> list[Label]:
+    """Return what says how messages call each leaf of a tree, given how they call the tree."""
+    return [partial(leaf_label, label, tree, index) for index in range(tree.num_leaves)]
+
+
+def arrays_of(
+    scope: Scope, leaves: Sequence[Any], labels: Sequence[Label], why: str = "which is no array or number"
+) -> list[Array]:
+    """Return leaves that a user gave as arrays of the call, on its device.
+
+    Raises
+    ------
+    InputTypeError
+        Naming a leaf that is none, with `why` at the end.
+    """
+    return [
+        to_array(scope.backend, leaf, label, device=scope.device, converts=scope.converts, why=why)
+        for leaf, label in zip(leaves, labels, strict=True)
+    ]
 
 
 class Carried:
@@ -61,23 +84,14 @@ class Carried:
     """
 
     def __init__(self, scope: Scope, value: Any, label: Label):
+        self._scope = scope
         self._backend = scope.backend
         self._opener = opener_without(scope.backend, is_no_array)
         leaves, self._tree = flatten(without_variables(value), self._opener)
         self._numbers = {index: leaf for index, leaf in enumerate(leaves) if is_number(leaf)}
         self._label = label
         why = "which is no array or number, as all that a loop carries"
-        self.arrays: list[Array] = [
-            to_array(
-                scope.backend,
-                leaf,
-                partial(leaf_label, label, self._tree, index),
-                device=scope.device,
-                converts=scope.converts,
-                why=why,
-            )
-            for index, leaf in enumerate(leaves)
-        ]
+        self.arrays = arrays_of(scope, leaves, leaf_labels_of(label, self._tree), why)
         self._types = [(tuple(array.shape), array.dtype) for array in self.arrays]
 
     def tree_of(self, arrays: Sequence[Array]) -> Any:
@@ -134,7 +148,16 @@ class Carried:
             f"loop carries keeps shape and dtype, so begin with what the steps give"
         )
 
-    def widen(self, index: int, dtype: Any) -> None:
+    def widened(self, run: Callable[[], Result]) -> Result:
+        """Return what a loop gives, which is begun again where its first step shows another dtype for a number."""
+        while True:
+            try:
+                return run()
+            except WiderCarryError as wider:
+                self._widen(wider.index, wider.dtype)
+                self._scope.forget()
+
+    def _widen(self, index: int, dtype: Any) -> None:
         """Begin with a number of Python as an array of another dtype, and no longer as a number.
 
         Raises

@@ -38,6 +38,24 @@ class NewlyWrittenError(Exception):
         self.variables = variables
 
 
+def with_all_written(scope: Scope, record: Callable[[CarriedVariables], Result], *, repeats: bool) -> Result:
+    """Make a recording with all Variables that its body writes, found by recordings before, and return the result.
+
+    Parameters
+    ----------
+    record
+        Records, given the Variables as far as they are known.
+    repeats
+        As in `CarriedVariables`.
+    """
+    state = CarriedVariables(scope, (), repeats=repeats)
+    while True:
+        try:
+            return record(state)
+        except NewlyWrittenError as found:
+            state = state.with_more(found.variables)
+
+
 class CarriedVariables:
     """The Variables that a recorded body writes, whose values go in and come out as arrays.
 

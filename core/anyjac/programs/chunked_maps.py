@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from anyjac_plugins import Array, Backend
-from anyjac_plugins.errors import InputTypeError
 
 from ..calls.settings import check_chunk_size
 from ..state.entries import Write
 from ..state.scope import Scope
 from ..trees.structure import flatten
 from .carried import Carried
+from .loop_arguments import check_function
 from .looping import Body, LoopOptions, Rows, open_loop, run_loop
 from .scans import for_loop
 from .vmap import vmap
@@ -51,8 +51,7 @@ def map(f: Callable[..., Any], *xs: Any, chunk_size: int | None = None) -> Any:
     array([1., 4., 9.])
     """
     check_chunk_size(chunk_size)
-    if not callable(f):
-        raise InputTypeError(f"map needs a callable, not {f!r} (of type {type(f).__qualname__})")
+    check_function(f, "map")
     if chunk_size is None:
         return for_loop(f, *xs)
 

@@ -10,24 +10,22 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from anyjac_plugins import Array, Backend
 from anyjac_plugins.errors import InputValueError, MixedBackendsError
 
 from ..calls.containers import opener_without
-from ..calls.labels import leaf_label
 from ..calls.opening import open_call, select_backend
 from ..calls.run import run_in_scope
 from ..selection.choice import Selection
-from ..selection.conversion import Label, to_array
+from ..selection.conversion import Label
 from ..state.entries import Write
 from ..state.scope import Scope
 from ..state.variable import Variable, without_variables
 from ..trees.structure import flatten
-from .carried import Carried, WiderCarryError, is_no_array
-from .carried_variables import CarriedVariables, NewlyWrittenError, with_value
+from .carried import Carried, arrays_of, is_no_array, leaf_labels_of
+from .carried_variables import CarriedVariables, with_all_written, with_value
 from .step_results import Results
 from .stretches import Stretches
 
@@ -100,11 +98,8 @@ class Rows:
     def __init__(self, scope: Scope, value: Any, label: Label, length: int | None, needs: str):
         opener = opener_without(scope.backend, is_no_array)
         leaves, self._tree = flatten(without_variables(value), opener)
-        labels = [partial(leaf_label, label, self._tree, index) for index in range(len(leaves))]
-        self.arrays = [
-            to_array(scope.backend, leaf, where, device=scope.device, converts=scope.converts)
-            for leaf, where in zip(leaves, labels, strict=True)
-        ]
+        labels = leaf_labels_of(label, self._tree)
+        self.arrays = arrays_of(scope, leaves, labels)
         found, told = length, "length"
         for array, where in zip(self.arrays, labels, strict=True):
             if not len(array.shape):
@@ -175,13 +170,12 @@ class LoopOptions:
 
 def run_loop(scope: Scope, body: Body, carry: Carried, rows: Rows, options: LoopOptions) -> tuple[Any, list[Write]]:
     """Run a loop in the scope of its call, and return the pair of carry and results, and what is to be committed."""
-    while True:
+
+    def run() -> tuple[Any, list[Write]]:
         loop = _Loop(scope, body, carry, rows, options)
-        try:
-            return loop.recorded() if scope.backend.records_loops() else loop.at_once()
-        except WiderCarryError as wider:
-            carry.widen(wider.index, wider.dtype)
-            scope.forget()
+        return loop.recorded() if scope.backend.records_loops() else loop.at_once()
+
+    return carry.widened(run)
 
 
 class _Loop:
@@ -232,12 +226,7 @@ class _Loop:
 
     def recorded(self) -> tuple[Any, list[Write]]:
         """Record the body, with the Variables that it writes in the carry."""
-        state = CarriedVariables(self._scope, (), repeats=True)
-        while True:
-            try:
-                return self._recorded_with(state)
-            except NewlyWrittenError as found:
-                state = state.with_more(found.variables)
+        return with_all_written(self._scope, self._recorded_with, repeats=True)
 
     def _recorded_with(self, state: CarriedVariables) -> tuple[Any, list[Write]]:
         own = len(self._carry.arrays)

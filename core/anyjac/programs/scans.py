@@ -13,6 +13,7 @@ from ..selection.choice import is_array_of_any
 from ..state.entries import Write
 from ..state.scope import Scope
 from .carried import Carried
+from .loop_arguments import check_bool, check_count, check_function, check_int
 from .looping import Body, LoopOptions, Rows, open_loop, run_loop
 
 Carry = TypeVar("Carry")
@@ -84,7 +85,7 @@ def scan(
     >>> float(last), sums
     (4.25, array([0. , 1. , 2.5]))
     """
-    _check_function(f, "scan")
+    check_function(f, "scan")
     options = _checked_options(length, reverse, unroll, checkpoint)
 
     def call(carry: Any, row: Any) -> tuple[Any, Any]:
@@ -143,7 +144,7 @@ def for_loop(
     >>> v
     Variable(array(4.25))
     """
-    _check_function(f, "for_loop")
+    check_function(f, "for_loop")
     options = _checked_options(length, reverse, unroll, checkpoint)
 
     def call(carry: Any, row: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -203,12 +204,11 @@ def fori_loop(
     >>> float(anyjac.fori_loop(1, 6, lambda i, product: product * i, 1.0))
     120.0
     """
-    _check_function(body, "fori_loop")
+    check_function(body, "fori_loop")
     options = _checked_options(None, False, 1, checkpoint)
     for name, bound in (("lower", lower), ("upper", upper)):
-        if isinstance(bound, bool) or not isinstance(bound, int):
-            mend = "give an int, or count in the carry of while_loop" if is_array_of_any(bound) else "give an int"
-            raise InputTypeError(f"{name} is {bound!r}, of type {type(bound).__qualname__}; {mend}")
+        counts = "give an int, or count in the carry of while_loop" if is_array_of_any(bound) else "give an int"
+        check_int(name, bound, counts)
 
     def call(carry: Any, number: Array) -> tuple[Any, Any]:
         return body(number, carry), None
@@ -233,11 +233,6 @@ def _pair(result: Any, member: str) -> tuple[Any, Any]:
     )
 
 
-def _check_function(f: Any, member: str) -> None:
-    if not callable(f):
-        raise InputTypeError(f"{member} needs a callable, not {f!r} (of type {type(f).__qualname__})")
-
-
 def _checked_options(length: Any, reverse: Any, unroll: Any, checkpoint: Any) -> LoopOptions:
     """Return the options of a loop.
 
@@ -246,15 +241,10 @@ def _checked_options(length: Any, reverse: Any, unroll: Any, checkpoint: Any) ->
     InputTypeError, InputValueError
         Naming one that is none.
     """
-    for name, number, least in (("length", length, 0), ("unroll", unroll, 1)):
-        if number is None and name == "length":
-            continue
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise InputTypeError(f"{name} is {number!r}, of type {type(number).__qualname__}; give an int")
-        if number < least:
-            raise InputValueError(f"{name} is {number}; give {least} or more")
-    if not isinstance(reverse, bool):
-        raise InputTypeError(f"reverse is {reverse!r}, of type {type(reverse).__qualname__}; give True or False")
+    if length is not None:
+        check_count("length", length, 0)
+    check_count("unroll", unroll, 1)
+    check_bool("reverse", reverse)
     if not isinstance(checkpoint, int):
         raise InputTypeError(
             f"checkpoint is {checkpoint!r}, of type {type(checkpoint).__qualname__}; give True, False or an int, the "

@@ -7,14 +7,15 @@ from functools import partial
 from typing import Any, TypeVar
 
 from anyjac_plugins.backend.types import Array
-from anyjac_plugins.errors import InputTypeError, InputValueError, StepLimitError
+from anyjac_plugins.errors import StepLimitError
 
 from ..calls.run import run_in_scope
 from ..state.entries import Write
 from ..state.scope import Scope
-from .carried import Carried, WiderCarryError
-from .carried_variables import CarriedVariables, NewlyWrittenError, with_value
+from .carried import Carried
+from .carried_variables import CarriedVariables, with_all_written, with_value
 from .flags import flag_of
+from .loop_arguments import check_count, check_function
 from .looping import open_loop
 
 Carry = TypeVar("Carry")
@@ -73,24 +74,18 @@ def while_loop(
     0.25
     """
     for name, function in (("cond", cond), ("body", body)):
-        if not callable(function):
-            raise InputTypeError(
-                f"while_loop needs a callable as {name}, not {function!r} (of type {type(function).__qualname__})"
-            )
-    if max_steps is not None and (isinstance(max_steps, bool) or not isinstance(max_steps, int)):
-        raise InputTypeError(f"max_steps is {max_steps!r}, of type {type(max_steps).__qualname__}; give an int or None")
-    if max_steps is not None and max_steps < 0:
-        raise InputValueError(f"max_steps is {max_steps}; give 0 or more")
+        check_function(function, "while_loop", name)
+    if max_steps is not None:
+        check_count("max_steps", max_steps, 0, "give an int or None")
 
     def work(scope: Scope) -> tuple[Carry, list[Write]]:
         carry = Carried(scope, init, lambda: "init")
-        while True:
+
+        def run() -> tuple[Carry, list[Write]]:
             loop = _WhileLoop(scope, cond, body, carry, max_steps)
-            try:
-                return loop.recorded() if scope.backend.records_loops() else loop.at_once()
-            except WiderCarryError as wider:
-                carry.widen(wider.index, wider.dtype)
-                scope.forget()
+            return loop.recorded() if scope.backend.records_loops() else loop.at_once()
+
+        return carry.widened(run)
 
     result: Carry = open_loop(work, body, (init,))
     return result
@@ -142,12 +137,7 @@ class _WhileLoop:
 
     def recorded(self) -> tuple[Any, list[Write]]:
         """Record condition and body, with the Variables that the body writes in the carry."""
-        state = CarriedVariables(self._scope, (), repeats=True)
-        while True:
-            try:
-                return self._recorded_with(state)
-            except NewlyWrittenError as found:
-                state = state.with_more(found.variables)
+        return with_all_written(self._scope, self._recorded_with, repeats=True)
 
     def _recorded_with(self, state: CarriedVariables) -> tuple[Any, list[Write]]:
         own = len(self._carry.arrays)
