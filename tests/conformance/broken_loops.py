@@ -1,6 +1,7 @@
 """Backends with a fault in a loop or a branch on purpose."""
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -136,6 +137,31 @@ class DecidesTheOpposite(Broken):
         return (not known) if isinstance(known, bool) else known
 
 
+class MapsChunksBackwards(Broken):
+    """Returns the results of a chunk in the reversed order."""
+
+    def map_chunks(self, fun: Any, chunks: Any, randomness: Any) -> Any:
+        flip = self.real.namespace.flip
+        found = self.real.map_chunks(fun, chunks, randomness)
+        return [[flip(array, axis=0) for array in results] for results in found]
+
+
+class FlipsNothing(Broken):
+    """Has a `flip` that gives arrays as they are."""
+
+    @property
+    def namespace(self) -> Any:
+        real = self.real.namespace
+        return SimpleNamespace(**{name: getattr(real, name) for name in dir(real)} | {"flip": lambda x, axis: x})
+
+
+class KeepsCheckpointsConstant(Broken):
+    """Gives what is computed again as a constant."""
+
+    def checkpoint(self, function: Any, arrays: Any, *, in_loop: bool = False) -> Any:
+        return [self.real.stop_gradient(array) for array in function.first(arrays)]
+
+
 FAULTS_IN_LOOPS: dict[type[Broken], tuple[str, str]] = {
     # backend               framework, clause that rejects it
     DropsTheLastWrite: ("jax", "loops/variables"),
@@ -152,5 +178,8 @@ FAULTS_IN_LOOPS: dict[type[Broken], tuple[str, str]] = {
     TakesTheNextBranch: ("jax", "loops/cond"),
     WrapsNumbersOfBranches: ("jax", "loops/switch"),
     DecidesTheOpposite: ("torch", "loops/ifelse"),
+    MapsChunksBackwards: ("autograd", "loops/map"),
+    FlipsNothing: ("autograd", "loops/associative-scan"),
+    KeepsCheckpointsConstant: ("autograd", "loops/checkpoint"),
 }
 """For each backend, which framework it is made of, and the clause that rejects it."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import anyjac
-from anyjac import TrainVar, Variable, VariableWriteError, jacrev
+from anyjac import TrainVar, Variable, VariableWriteError, jacrev, jit
 
 from ..answers import Array, Raises
 from ..lab import Lab
@@ -43,6 +43,41 @@ def it_is_written_as_a_whole(lab: Lab) -> Any:
     committed = v.value
     jacrev(f, v)()
     return committed, v.value
+
+
+def _put_in(lab: Lab, transform: Any) -> Any:
+    v = Variable({"w": lab.array([1.0, 1.0]), "b": [lab.array(1.0)]})
+
+    def f(x: Any) -> Any:
+        v.value["w"] = v.value["w"] + x
+        v.value["b"][0] = v.value["b"][0] * 3.0
+        return v.value["w"] * v.value["b"][0]
+
+    return transform(jacrev(f))(lab.array([2.0, 3.0])), v.value
+
+
+PUT = (np.diag([3.0, 3.0]), {"w": np.array([3.0, 4.0]), "b": [np.array(3.0)]})
+
+
+@scenario("variables/pytree", answer=PUT)
+def what_is_put_into_its_containers_is_stored(lab: Lab) -> Any:
+    return _put_in(lab, lambda f: f)
+
+
+@scenario("variables/pytree", answer=PUT)
+def what_is_put_into_its_containers_is_stored_under_jit(lab: Lab) -> Any:
+    return _put_in(lab, jit)
+
+
+@scenario("variables/pytree", answer=Raises(VariableWriteError, "'v'"))
+def what_does_not_fit_into_its_containers_is_refused(lab: Lab) -> Any:
+    v = Variable([lab.array(1.0)], name="v")
+
+    def f(x: Any) -> Any:
+        v.value.append(x)
+        return x * 2.0
+
+    return jacrev(f)(lab.array(1.0))
 
 
 @scenario("variables/pytree", answer=(np.array(2.5), np.array([1.0, 2.0])))
